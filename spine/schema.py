@@ -1,0 +1,88 @@
+"""Avro schemas by name, the Confluent framing, and the typed door between bytes and facts.
+
+A catalogue is read from a folder of ``*.avsc`` files; a schema's *kind* is its file name without ``.avsc``
+(``observation.v1``). On the wire a value is ``0x00`` + int32 registry id + Avro body. In one process, ids are the
+position in the sorted catalogue; with a registry they are the registry's (``spine.registry``).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import fastavro
+
+from spine.errors import Poison
+from spine.record import Fact, Fields, Record
+
+_HEAD = struct.Struct(">bI")
+
+
+class Catalogue:
+    """All schemas under some folders, parsed once. ``ids`` maps kind -> registry id and may be replaced by a registry's."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        self.sources: dict[str, dict[str, Any]] = {}
+        self._parsed: dict[str, Any] = {}
+        for folder in folders:
+            for path in sorted(folder.rglob("*.avsc")):
+                self.add(path.name.removesuffix(".avsc"), json.loads(path.read_text()))
+        self.ids: dict[str, int] = {}
+        self._kinds: dict[int, str] = {}
+        self.use_ids({kind: n for n, kind in enumerate(sorted(self.sources), start=1)})
+
+    def add(self, kind: str, source: dict[str, Any]) -> None:
+        """Add one schema. Named types are inlined in each file, so that files stand alone."""
+        self.sources[kind] = source
+        self._parsed[kind] = fastavro.parse_schema(source, named_schemas={})
+
+    def use_ids(self, ids: Mapping[str, int]) -> None:
+        """Take the ids of a registry."""
+        self.ids = dict(ids)
+        self._kinds = {n: kind for kind, n in self.ids.items()}
+
+    def kind_of(self, schema_id: int) -> str | None:
+        return self._kinds.get(schema_id)
+
+    def encode(self, kind: str, fields: Fields) -> bytes:
+        """Avro body without framing. Raises ValueError if ``fields`` do not fit."""
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, self._parsed[kind], fields)
+        return out.getvalue()
+
+    def decode(self, kind: str, body: bytes, reader: str | None = None) -> dict[str, Any]:
+        """Fields of an Avro body; with ``reader``, seen through that kind's schema."""
+        read = fastavro.schemaless_reader(
+            io.BytesIO(body), self._parsed[kind], self._parsed[reader] if reader else None
+        )
+        assert isinstance(read, dict)
+        return read
+
+    def frame(self, kind: str, body: bytes) -> bytes:
+        return _HEAD.pack(0, self.ids[kind]) + body
+
+    def unframe(self, value: bytes) -> tuple[str, bytes] | None:
+        """(kind, body) of a framed value, or None if it is not framed or its id is unknown."""
+        if len(value) < 5 or value[0] != 0:
+            return None
+        kind = self._kinds.get(_HEAD.unpack_from(value)[1])
+        return None if kind is None else (kind, value[5:])
+
+    def fact(self, record: Record) -> Fact:
+        """Decode a record. Raises Poison (``not_framed_or_unknown_schema``, ``undecodable``, ``no_event_id``)."""
+        opened = self.unframe(record.value)
+        if opened is None:
+            raise Poison(record, "not_framed_or_unknown_schema")
+        kind, body = opened
+        try:
+            fields = self.decode(kind, body)
+        except Exception as error:
+            raise Poison(record, "undecodable") from error
+        event_id = fields.get("event_id")
+        if not isinstance(event_id, str) or not event_id:
+            raise Poison(record, "no_event_id")
+        return Fact(kind, event_id, fields)

@@ -1,0 +1,304 @@
+"""The step: one batch of records, one transaction. See RELIABILITY section 3 and docs/adr/0001.
+
+Each record is compared with the stored offset of its place three ways:
+equal, process; lower, done before, skip; higher, a gap (the host seeks back and reads again; if the log no longer
+holds the missing record, ``Halt``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Protocol
+
+from spine import faults
+from spine.canonical import canonical
+from spine.errors import Halt, Poison, Retry
+from spine.journal import DecisionRow, Journal, Position, Transaction
+from spine.log import Place
+from spine.record import Changes, Decided, Effect, Fact, Outgoing, Record, effect_id
+from spine.schema import Catalogue
+
+TICK = "tick.v1"
+
+
+class Processor(Protocol):
+    """What a service gives to the spine: its pure ``decide`` behind a shell that loads and encodes state.
+
+    For one batch and one place the step calls ``begin`` once, ``apply`` per new fact in order, ``changes`` once.
+    ``discard`` follows when the transaction did not commit: forget everything since ``begin``.
+    """
+
+    service: str
+    topic: str
+    build: str
+    settings: str
+
+    def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None: ...
+
+    def apply(self, fact: Fact) -> Decided: ...
+
+    def changes(self) -> Changes: ...
+
+    def discard(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a step, units last."""
+
+    records_max: int = 500
+    wait_ms_max: int = 200
+    set_aside_in_a_row_max: int = 50
+    set_aside_percent_max: int = 5
+    set_aside_window_records: int = 1000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a step did, for telemetry and for the host."""
+
+    decided: int = 0
+    skipped: int = 0
+    repeated: int = 0
+    set_aside: int = 0
+    effects: int = 0
+    gaps: dict[Place, int] = field(default_factory=dict)
+    positions: dict[Place, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SetAside:
+    """Counts records set aside, so that a bad deploy halts instead of binning everything."""
+
+    limits: Limits
+    in_a_row: int = 0
+    seen: int = 0
+    poisoned: int = 0
+
+    def good(self) -> None:
+        self.in_a_row = 0
+        self._count()
+
+    def bad(self) -> None:
+        self.in_a_row += 1
+        self.poisoned += 1
+        self._count()
+        if self.in_a_row >= self.limits.set_aside_in_a_row_max:
+            raise Halt(f"{self.in_a_row} records in a row set aside: fix the cause, then restart")
+        full = self.seen >= self.limits.set_aside_window_records
+        if full and self.poisoned * 100 > self.seen * self.limits.set_aside_percent_max:
+            raise Halt(f"{self.poisoned} of the last {self.seen} records set aside: fix the cause, then restart")
+
+    def _count(self) -> None:
+        self.seen += 1
+        if self.seen > self.limits.set_aside_window_records:
+            self.seen, self.poisoned = self.seen // 2, self.poisoned // 2
+
+
+def step(
+    records: Sequence[Record],
+    processor: Processor,
+    journal: Journal,
+    catalogue: Catalogue,
+    aside: SetAside,
+    *,
+    isolate: bool = False,
+) -> Outcome:
+    """Decide ``records`` in one transaction. Raises Retry (nothing written) or Halt.
+
+    With ``isolate`` (one record at a time, after a batch failed for an unknown reason) an exception of ``decide``
+    sets the record aside as ``exception:<class>`` instead of failing the step.
+    """
+    outcome = Outcome()
+    if not records:
+        return outcome
+    assert not isolate or len(records) == 1
+    faults.reach("read")
+    by_place: dict[Place, list[Record]] = {}
+    for record in records:
+        by_place.setdefault(record.place, []).append(record)
+    try:
+        with journal.transaction() as transaction:
+            held = transaction.offsets(sorted(by_place))
+            for place in sorted(by_place):
+                position = held.get(place, Position(next=0))
+                fresh = _contiguous(by_place[place], position.next, place, outcome)
+                if fresh:
+                    batch = _Batch(place, processor, transaction, catalogue, aside, outcome, isolate)
+                    position = batch.decide(fresh, position)
+                    transaction.set_offsets({place: position})
+                outcome.positions[place] = position.next
+            faults.reach("decided")
+    except BaseException:
+        processor.discard()
+        raise
+    faults.reach("recorded")
+    return outcome
+
+
+def _contiguous(records: Sequence[Record], start: int, place: Place, outcome: Outcome) -> list[Record]:
+    """The records from ``start`` on without a hole; what is lower was done before, what lies behind a hole waits."""
+    fresh: list[Record] = []
+    expected = start
+    for record in records:
+        if record.offset < expected:
+            outcome.skipped += 1
+        elif record.offset > expected:
+            outcome.gaps[place] = expected
+            break
+        else:
+            fresh.append(record)
+            expected += 1
+    return fresh
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The fresh records of one place, inside the transaction."""
+
+    place: Place
+    processor: Processor
+    transaction: Transaction
+    catalogue: Catalogue
+    aside: SetAside
+    outcome: Outcome
+    isolate: bool
+
+    def decide(self, records: Sequence[Record], position: Position) -> Position:
+        facts = [self._decode(record) for record in records]
+        good = [fact for fact in facts if isinstance(fact, Fact)]
+        seen = self.transaction.seen([fact.event_id for fact in good])
+        news: dict[str, Fact] = {}
+        for fact in good:
+            if fact.event_id not in seen:
+                news.setdefault(fact.event_id, fact)
+        self.processor.begin(self.place, list(news.values()), self.transaction)
+        waiting = set(news)
+        rows: list[DecisionRow] = []
+        outgoing: list[Outgoing] = []
+        link, tick = position.link, position.tick
+        for record, read in zip(records, facts, strict=True):
+            event_id, kind, decided = self._one(record, read, waiting)
+            if isinstance(read, Fact) and kind == TICK:
+                tick = read.fields["on"] if tick is None else max(tick, read.fields["on"])
+            sent = encode_effects(self.processor.service, event_id, decided.effects, self.catalogue)
+            rows.append(_row(record, event_id, kind, decided, sent, self.processor, tick, link))
+            link = rows[-1].link
+            outgoing += sent
+        self.transaction.save(self.place, self.processor.changes())
+        self.transaction.remember(sorted(news))
+        self.transaction.enqueue(outgoing)
+        self.transaction.record(rows)
+        self.outcome.effects += len(outgoing)
+        return Position(records[-1].offset + 1, link, tick)
+
+    def _decode(self, record: Record) -> Fact | Poison:
+        try:
+            return self.catalogue.fact(record)
+        except Poison as poison:
+            return poison
+
+    def _one(self, record: Record, fact: Fact | Poison, waiting: set[str]) -> tuple[str, str, Decided]:
+        if isinstance(fact, Poison):
+            return self._set_aside(record, "unknown", fact.reason)
+        if fact.event_id not in waiting:
+            self.outcome.repeated += 1
+            return fact.event_id, fact.kind, Decided(note="repeated")
+        waiting.discard(fact.event_id)
+        try:
+            decided = self.processor.apply(fact)
+        except Poison as poison:
+            return self._set_aside(record, fact.kind, poison.reason)
+        except (Retry, Halt):
+            raise
+        except Exception as error:
+            if not self.isolate:
+                raise
+            self.processor.discard()
+            return self._set_aside(record, fact.kind, f"exception:{type(error).__name__}")
+        self.aside.good()
+        self.outcome.decided += 1
+        return fact.event_id, fact.kind, decided
+
+    def _set_aside(self, record: Record, kind: str, reason: str) -> tuple[str, str, Decided]:
+        self.aside.bad()
+        self.outcome.set_aside += 1
+        place = f"{record.topic}/{record.partition}@{record.offset}"
+        effect = Effect(
+            topic="quarantine",
+            key=place,
+            kind="set_aside.v1",
+            fields={
+                "service": self.processor.service,
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "reason": reason,
+            },
+        )
+        return f"set-aside-{place}", kind, Decided(effects=(effect,), note=f"poison:{reason}")
+
+
+def encode_effects(service: str, event_id: str, effects: Sequence[Effect], catalogue: Catalogue) -> list[Outgoing]:
+    """Give the effects their ids and encode them. Raises ValueError if one does not fit its schema."""
+    sent: list[Outgoing] = []
+    for index, effect in enumerate(effects):
+        identity = effect_id(service, event_id, index)
+        body = catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
+        sent.append(Outgoing(0, identity, effect.topic, effect.key, effect.kind, body))
+    return sent
+
+
+def _row(
+    record: Record,
+    event_id: str,
+    kind: str,
+    decided: Decided,
+    sent: Sequence[Outgoing],
+    processor: Processor,
+    tick: date | None,
+    previous: bytes,
+) -> DecisionRow:
+    effects = tuple((out.event_id, hashlib.sha256(out.body).digest()) for out in sent)
+    row = DecisionRow(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        event_id=event_id,
+        kind=kind,
+        input_hash=hashlib.sha256(record.value).digest(),
+        state_before=decided.state_before,
+        state_after=decided.state_after,
+        effects=effects,
+        build=processor.build,
+        settings=processor.settings,
+        tick=tick,
+        note=decided.note,
+        link=b"",
+    )
+    return replace(row, link=link_after(previous, row))
+
+
+def link_after(previous: bytes, row: DecisionRow) -> bytes:
+    """Chain value of ``row`` behind ``previous``: sha256(previous ‖ canonical row without its link)."""
+    body = canonical(
+        [
+            row.topic,
+            row.partition,
+            row.offset,
+            row.event_id,
+            row.kind,
+            row.input_hash,
+            row.state_before,
+            row.state_after,
+            [[identity, digest] for identity, digest in row.effects],
+            row.build,
+            row.settings,
+            row.tick,
+            row.note,
+        ]
+    )
+    return hashlib.sha256(previous + body).digest()
