@@ -1,4 +1,4 @@
-"""The journal port: what has happened, decided in one transaction per batch. Memory here, PostgreSQL in ``spine.postgres``.
+"""The journal port: what has happened, in one transaction per batch. Memory here, PostgreSQL in ``spine.postgres``.
 
 The law (tests/spine/test_journal_law.py):
 * all that a transaction wrote is there after it, or nothing is;

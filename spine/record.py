@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-#: Fields of one decoded Avro record. Values are what fastavro yields: str, int, float, bool, bytes, date, datetime, list, dict.
+#: Fields of one decoded Avro record, with the values that fastavro yields (dates, datetimes, bytes, lists, dicts …).
 Fields = Mapping[str, Any]
 
 

@@ -23,14 +23,21 @@ _HEAD = struct.Struct(">bI")
 
 
 class Catalogue:
-    """All schemas under some folders, parsed once. ``ids`` maps kind -> registry id and may be replaced by a registry's."""
+    """All schemas under some folders, parsed once. ``ids`` maps kind -> registry id; a registry may replace them.
+
+    A record field of record type in a file below a ``partner`` folder is also a kind of its own, without an id:
+    field ``data`` of ``a.b.v1`` is ``a.b.data.v1``. So a part can travel as bytes and be read alone.
+    """
 
     def __init__(self, folders: list[Path]) -> None:
         self.sources: dict[str, dict[str, Any]] = {}
         self._parsed: dict[str, Any] = {}
         for folder in folders:
             for path in sorted(folder.rglob("*.avsc")):
-                self.add(path.name.removesuffix(".avsc"), json.loads(path.read_text()))
+                kind, source = path.name.removesuffix(".avsc"), json.loads(path.read_text())
+                self.add(kind, source)
+                if path.parent.name == "partner":
+                    self._add_parts(kind, source)
         self.ids: dict[str, int] = {}
         self._kinds: dict[int, str] = {}
         self.use_ids({kind: n for n, kind in enumerate(sorted(self.sources), start=1)})
@@ -39,6 +46,15 @@ class Catalogue:
         """Add one schema. Named types are inlined in each file, so that files stand alone."""
         self.sources[kind] = source
         self._parsed[kind] = fastavro.parse_schema(source, named_schemas={})
+
+    def _add_parts(self, kind: str, source: dict[str, Any]) -> None:
+        stem, _, version = kind.rpartition(".")
+        for field in source["fields"]:
+            if isinstance(field["type"], dict) and field["type"].get("type") == "record":
+                self._parsed[f"{stem}.{field['name']}.{version}"] = fastavro.parse_schema(field["type"], named_schemas={})
+
+    def has(self, kind: str) -> bool:
+        return kind in self._parsed
 
     def use_ids(self, ids: Mapping[str, int]) -> None:
         """Take the ids of a registry."""
