@@ -1,0 +1,133 @@
+"""The whole hub in one process, with no servers: memory log, memory journals, the real ``decide`` of every service.
+
+Stories, simulation and replay run here. Nothing is delivered: the services' shells (doors, senders, pages) are absent.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from spine.journal import MemoryJournal, Position
+from spine.log import MemoryLog, Place
+from spine.publisher import publish
+from spine.record import Effect, Fact, Outgoing
+from spine.schema import Catalogue
+from spine.seal import Sealer
+from spine.step import Limits, Processor, SetAside, encode_effects, step
+
+SERVICES = ("ingest", "matching", "status", "alerts")
+_KEY = bytes(range(32))
+
+
+def topics_of(contracts: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The topics of contracts/topics.yaml."""
+    read = YAML(typ="safe").load(contracts / "topics.yaml")
+    topics = read["topics"]
+    assert isinstance(topics, dict)
+    return topics
+
+
+@dataclass(slots=True)
+class _Running:
+    processor: Processor
+    journal: MemoryJournal
+    aside: SetAside
+
+
+@dataclass(slots=True)
+class InProcessHub:
+    """One council's hub. ``submit`` and ``tick`` append to the log; ``settle`` runs the services until all is quiet."""
+
+    contracts: Path
+    schemas: Path
+    services: Sequence[str] = SERVICES
+    partitions: int | None = None
+    catalogue: Catalogue = field(init=False)
+    log: MemoryLog = field(init=False)
+    _running: dict[str, _Running] = field(init=False)
+    _limits: Limits = field(init=False, default_factory=Limits)
+    _sealer: Sealer = field(init=False)
+    _inputs: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        topics = topics_of(self.contracts)
+        counts = {name: self.partitions or int(topic["partitions"]) for name, topic in topics.items()}
+        self.catalogue = Catalogue([self.schemas])
+        self.log = MemoryLog(counts, self.catalogue.frame)
+        # A fixed nonce: the bytes of a run must repeat, and nothing sealed here leaves the process.
+        self._sealer = Sealer(_KEY, nonce=bytes)
+        self._inputs = tuple(name for name, topic in topics.items() if topic.get("input_of") in self.services)
+        self._running = {name: self._start(name) for name in self.services}
+
+    def _start(self, name: str) -> _Running:
+        agent = importlib.import_module(f"services.{name}.agent")
+        processor: Processor = (
+            agent.processor(self.catalogue, self.contracts, self._sealer)
+            if name == "ingest"
+            else agent.processor(self.catalogue, self.contracts)
+        )
+        return _Running(processor, MemoryJournal(), SetAside(self._limits))
+
+    def submit(self, event: Mapping[str, Any], *, party: str, received_at: datetime) -> str:
+        """Put one event before the gate, as the HTTP door does. Returns the submission's id."""
+        from services.ingest.door import submission_from_event
+
+        out: Outgoing = submission_from_event(
+            dict(event),
+            party=party,
+            principal=f"in-process:{party}",
+            door="http",
+            received_at=received_at,
+            sealer=self._sealer,
+            test=False,
+        )
+        self.log.append([out])
+        return out.event_id
+
+    def tick(self, on: date) -> None:
+        """Append the tick of ``on`` to every partition of every input topic."""
+        for topic in self._inputs:
+            for n in range(self.log.partitions(topic)):
+                effect = Effect(topic, "", "tick.v1", {"on": on})
+                (out,) = encode_effects("ticker", f"tick-{topic}-{n}-{on}", [effect], self.catalogue)
+                self.log.append([Outgoing(0, out.event_id, topic, "", out.kind, out.body, (), n)])
+
+    def settle(self, rounds_max: int = 10_000) -> None:
+        """Run every service, in order of flow, until nothing moves. AssertionError if it never gets quiet."""
+        for _ in range(rounds_max):
+            if not any(self._advance(name) for name in self.services):
+                return
+        raise AssertionError("the hub does not get quiet: a service feeds itself")
+
+    def _advance(self, name: str) -> bool:
+        running = self._running[name]
+        topic = running.processor.topic
+        held = running.journal.positions(topic)
+        positions = {(topic, n): held.get((topic, n), Position(0)).next for n in range(self.log.partitions(topic))}
+        records = self.log.read(positions, self._limits.records_max, 0)
+        step(records, running.processor, running.journal, self.catalogue, running.aside)
+        return bool(records) or publish(running.journal, self.log) > 0
+
+    def facts(self, topic: str) -> Iterator[Fact]:
+        """Every fact on a topic, partition by partition."""
+        for n in range(self.log.partitions(topic)):
+            place: Place = (topic, n)
+            for record in self.log.read({place: 0}, self.log.end(place), 0):
+                yield self.catalogue.fact(record)
+
+    def states(self, service: str) -> Mapping[str, bytes]:
+        """State bodies of a service by key."""
+        return {key: body for key, (_, body, _) in self._running[service].journal.store.states.items()}
+
+    def journal(self, service: str) -> MemoryJournal:
+        return self._running[service].journal
+
+    def processor(self, service: str) -> Processor:
+        return self._running[service].processor
