@@ -3,7 +3,7 @@
     SpineError
     ├── Retry     slow down and try the same batch again (database away, lock timeout, disk full)
     ├── Poison    set this one record aside; the partition moves on
-    └── Halt      stop; a person must look (a gap in the log, too many records set aside)
+    └── Halt      stop; an operator must look (a gap in the log, too many records set aside)
 
 A business "no" is never an exception: it is an effect.
 """
@@ -34,4 +34,4 @@ class Poison(SpineError):
 
 
 class Halt(SpineError):
-    """Going on would lose or double something. The process ends and a person must look."""
+    """Going on would lose or double something. The process ends and an operator must look."""
