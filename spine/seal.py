@@ -1,6 +1,6 @@
 """Sealing: AES-256-GCM with associated data, so that a sealed value can't be moved to another record.
 
-One key for the submissions' bodies in this release; keys per source person, wrapped per agency, come behind the same
+One key for the submissions' bodies in this release; keys per source record, wrapped per agency, come behind the same
 two calls. Key-store loss is data loss.
 """
 
