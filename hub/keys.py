@@ -1,0 +1,51 @@
+"""Keys made on the first start: the sealing key, and one API key for each party of the catalogue.
+
+The door's file holds hashes only. The keys in clear are for the demo's own feeding; a real partner's key is shown
+once and kept by the partner.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from hub.layout import Home
+
+KEY_BYTES = 32
+
+
+def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
+    """Make what is missing; returns the API keys by party."""
+    home.folder.mkdir(parents=True, exist_ok=True)
+    if not home.seal_key.exists():
+        _private(home.seal_key, base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
+    if not home.keys.exists():
+        parties = YAML(typ="safe").load(contracts / "catalogue.yaml")["parties"]
+        keys = {party: f"hubtest_{secrets.token_urlsafe(24)}" for party in sorted(parties)}
+        _private(home.api_keys, _hashed(keys))
+        _private(home.keys, json.dumps(keys, indent=1) + "\n")
+    held: dict[str, str] = json.loads(home.keys.read_text())
+    return held
+
+
+def _hashed(keys: Mapping[str, str]) -> str:
+    lines = ["# API keys of this machine's demo: sha256 of the key, never the key.", "keys:"]
+    for party, key in keys.items():
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        lines.append(f"  - {{party: {party}, key_id: {party}-1, sha256: {digest}, mode: live}}")
+    return "\n".join(lines) + "\n"
+
+
+def _private(path: Path, text: str) -> None:
+    """Write for the owner's eyes only, whole or not at all."""
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.replace(path)

@@ -1,0 +1,64 @@
+"""Where the hub of this machine keeps its things: ``HUB_HOME``, default ``.hub`` in the working folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def contracts_folder() -> Path:
+    return Path(os.environ.get("HUB_CONTRACTS", ROOT / "contracts"))
+
+
+def schemas_folder() -> Path:
+    return Path(os.environ.get("HUB_SCHEMAS", ROOT / "schemas" / "avro"))
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder and the names in it."""
+
+    folder: Path
+
+    @classmethod
+    def of_environment(cls) -> Home:
+        return cls(Path(os.environ.get("HUB_HOME", ".hub")).absolute())
+
+    @property
+    def run(self) -> Path:
+        """What runs: processes, ports, addresses. Written by the supervisor, read by every other command."""
+        return self.folder / "run.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def seal_key(self) -> Path:
+        return self.folder / "seal.key"
+
+    @property
+    def api_keys(self) -> Path:
+        """Hashes of the partners' API keys, for the door."""
+        return self.folder / "api_keys.yaml"
+
+    @property
+    def keys(self) -> Path:
+        """The demo's API keys in clear, for the demo's own feeding."""
+        return self.folder / "keys.json"
+
+    @property
+    def mail(self) -> Path:
+        """What the demo's mail sink took, one JSON line a mail."""
+        return self.folder / "mail.jsonl"
+
+    @property
+    def kafka(self) -> Path:
+        return self.folder / "kafka"
+
+    @property
+    def postgres(self) -> Path:
+        return self.folder / "postgres"

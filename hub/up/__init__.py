@@ -1,0 +1,1 @@
+"""``hub up``: the whole hub on one machine, and what watches over it."""
