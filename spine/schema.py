@@ -51,7 +51,9 @@ class Catalogue:
         stem, _, version = kind.rpartition(".")
         for field in source["fields"]:
             if isinstance(field["type"], dict) and field["type"].get("type") == "record":
-                self._parsed[f"{stem}.{field['name']}.{version}"] = fastavro.parse_schema(field["type"], named_schemas={})
+                self._parsed[f"{stem}.{field['name']}.{version}"] = fastavro.parse_schema(
+                    field["type"], named_schemas={}
+                )
 
     def has(self, kind: str) -> bool:
         return kind in self._parsed

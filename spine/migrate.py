@@ -1,0 +1,47 @@
+"""Bring one service's schema up to date. Safe to call again, and by several processes at once.
+
+Revisions: the journal's (``spine/migrations/versions``), then the service's own
+(``services/<name>/migrations/versions``; ``down_revision = "journal_0001"`` for the first). Tables that a service
+makes without naming a schema land in its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from spine.postgres import engine_for
+
+_HERE = Path(__file__).resolve().parent
+#: Alembic's context is one for the process.
+_ONE = threading.Lock()
+
+
+def migrate(url: str, service: str, services: Path = _HERE.parent / "services") -> None:
+    """Create schema ``service`` and run its migrations."""
+    folders = [_HERE / "migrations" / "versions"]
+    own = services / service / "migrations" / "versions"
+    if own.is_dir():
+        folders.append(own)
+    config = Config()
+    config.set_main_option("script_location", str(_HERE / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", os.pathsep.join(map(str, folders)))
+    engine = engine_for(url, service)
+    try:
+        with _ONE, engine.begin() as connection:
+            # One at a time: whoever waited here finds everything done.
+            connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+            lock = zlib.crc32(f"migrate {service}".encode())
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": lock})
+            connection.execute(sa.schema.CreateSchema(service, if_not_exists=True))
+            config.attributes.update({"connection": connection, "schema": service})
+            command.upgrade(config, "heads")
+    finally:
+        engine.dispose()
