@@ -1,0 +1,32 @@
+"""The command ``hub``: the whole hub on one machine, and its operations."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+import typer
+
+from hub.up import commands as up_commands
+
+app = typer.Typer(
+    name="hub",
+    help="EET Hub: events of agencies in, explained alerts out.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command("up")(up_commands.up)
+app.command("down")(up_commands.down)
+app.command("status")(up_commands.status)
+
+for _name in ("story", "contracts", "schemas", "bench"):
+    if importlib.util.find_spec(f"hub.{_name}") is not None:
+        app.add_typer(importlib.import_module(f"hub.{_name}").app, name=_name)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What a command says: a table for people, one JSON document for machines (``--json``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+#: Exit codes that every command shares; 2 is wrong usage, as in any command line.
+DONE, FAILED, USAGE, HALTED = 0, 1, 2, 3
+
+
+def show_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=1, default=str))
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console().print(table)
+
+
+def fail(message: str, *, as_json: bool = False, code: int = FAILED) -> NoReturn:
+    """Say why and leave with ``code``."""
+    if as_json:
+        show_json({"error": message})
+    else:
+        typer.echo(f"hub: {message}", err=True)
+    raise typer.Exit(code)

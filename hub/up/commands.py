@@ -1,0 +1,189 @@
+"""``hub up``, ``hub down``, ``hub status``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from hub.backlog import Backlog, backlogs
+from hub.keys import ensure
+from hub.layout import Home, contracts_folder
+from hub.machine.ports import wait_until
+from hub.machine.process import MachineError, end, spawn, tail
+from hub.output import DONE, HALTED, AsJson, fail, show_json, show_table
+from hub.topics import TopicsDiffer, counts, read_topics
+from hub.up.machine import Machine
+from hub.up.plan import children
+from hub.up.record import ProcessRecord, RunRecord, born, read_run
+from hub.up.supervisor import Supervisor
+
+READY_SECONDS_MAX = 240
+LOOK_SECONDS = 0.2
+
+
+def up(
+    detach: Annotated[bool, typer.Option(help="Go to the background once everything answers.")] = False,
+    demo: Annotated[bool, typer.Option(help="Demo: mail sink, simulated clock, no ticker.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole hub on this machine: servers without an address given, topics, registry, every service.
+
+    HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY point to servers of your own.
+
+    Exit codes: 0 ended as asked (or, detached, everything answers); 1 something did not start; 2 wrong usage.
+    """
+    home = Home.of_environment()
+    held = read_run(home.run)
+    if held is not None and held.supervisor.running():
+        fail("it runs already; see `hub status`", as_json=as_json)
+    if detach:
+        _detach(home, demo=demo, as_json=as_json)
+        return
+    ensure(home, contracts_folder())
+    try:
+        _supervise(home, demo=demo, as_json=as_json)
+    except (MachineError, TopicsDiffer) as error:
+        fail(str(error), as_json=as_json)
+
+
+def _detach(home: Home, *, demo: bool, as_json: bool) -> None:
+    log = home.logs / "supervisor.log"
+    command = [sys.executable, "-m", "hub", "up", *(["--demo"] if demo else [])]
+    process = spawn(command, log)
+
+    def settled() -> bool:
+        run = read_run(home.run)
+        return process.poll() is not None or (run is not None and run.supervisor.pid == process.pid and run.ready)
+
+    if not wait_until(settled, READY_SECONDS_MAX, 0.2) or process.poll() is not None:
+        end(process.pid)
+        fail(f"the hub did not start; {log} ends:\n{tail(log)}", as_json=as_json)
+    run = read_run(home.run)
+    assert run is not None
+    _say_up(run, as_json)
+
+
+def _say_up(run: RunRecord, as_json: bool) -> None:
+    if as_json:
+        show_json({"ready": run.ready, "addresses": dict(run.addresses), "supervisor": run.supervisor.pid})
+    else:
+        show_table("The hub is up", ("what", "address"), run.addresses.items())
+
+
+def _supervise(home: Home, *, demo: bool, as_json: bool) -> None:
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, frame: stopping.append(got))
+    me = ProcessRecord("supervisor", os.getpid(), born(os.getpid()))
+    with Machine(home) as machine:
+        addresses = machine.start()
+        shown = {
+            "console": addresses.url("console"),
+            "door": addresses.url("door"),
+            "registry": addresses.registry,
+            "kafka": addresses.kafka,
+            "postgres": addresses.postgres,
+        }
+        ready = False
+        plan = children(home, addresses, demo=demo)
+        supervisor = Supervisor(plan, home.logs, lambda: write())
+
+        def write() -> None:
+            RunRecord(me, ready, (*machine.processes, *supervisor.records()), shown).write(home.run)
+
+        try:
+            supervisor.start()
+            while not stopping:
+                supervisor.watch()
+                if not ready and answering(supervisor.records()):
+                    ready = True
+                    write()
+                    _say_up(RunRecord(me, ready, supervisor.records(), shown), as_json)
+                time.sleep(LOOK_SECONDS)
+        finally:
+            supervisor.stop()
+    home.run.unlink(missing_ok=True)
+
+
+def answering(records: tuple[ProcessRecord, ...]) -> bool:
+    """Whether every process runs and every port that one serves takes connections."""
+    import socket
+
+    for record in records:
+        if record.state != "up" or not record.running():
+            return False
+        if record.port is None:
+            continue
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            if probe.connect_ex(("127.0.0.1", record.port)) != 0:
+                return False
+    return True
+
+
+def down(as_json: AsJson = False) -> None:
+    """Stop the hub of this machine: services first, then its servers. Data stays.
+
+    Exit codes: 0 stopped, or nothing ran; 1 something had to be killed; 2 wrong usage.
+    """
+    home = Home.of_environment()
+    run = read_run(home.run)
+    if run is None:
+        show_json({"stopped": []}) if as_json else typer.echo("nothing runs")
+        return
+    gently = True
+    if run.supervisor.running():
+        gently = end(run.supervisor.pid, signal.SIGTERM, seconds_max=120)
+    # What a killed supervisor left behind: services before the servers they write to.
+    for record in reversed(run.processes):
+        if record.running():
+            how = signal.SIGINT if record.name == "postgres" else signal.SIGTERM
+            gently = end(record.pid, how, seconds_max=30) and gently
+    home.run.unlink(missing_ok=True)
+    names = [record.name for record in run.processes]
+    show_json({"stopped": names, "killed": not gently}) if as_json else typer.echo(f"stopped: {', '.join(names)}")
+    raise typer.Exit(DONE if gently else 1)
+
+
+def status(as_json: AsJson = False) -> None:
+    """What runs, where it answers, how far each service is behind, and what stands on the topics.
+
+    Exit codes: 0 everything runs; 1 nothing runs or a process is down; 2 wrong usage; 3 a service has halted.
+    """
+    run = read_run(Home.of_environment().run)
+    if run is None or not run.supervisor.running():
+        fail("nothing runs; `hub up` starts it", as_json=as_json)
+    topics = read_topics(contracts_folder())
+    behind = backlogs(run.addresses["kafka"], run.addresses["postgres"], topics)
+    held = counts(run.addresses["kafka"], [topic.name for topic in topics if not topic.name.startswith("partner.")])
+    totals = {name: sum(high - low for low, high in places.values()) for name, places in held.items()}
+    if as_json:
+        processes = [{**asdict(record), "running": record.running()} for record in run.processes]
+        show_json(
+            {
+                "ready": run.ready,
+                "addresses": dict(run.addresses),
+                "processes": processes,
+                "services": [asdict(one) for one in behind],
+                "records": totals,
+            }
+        )
+    else:
+        _show_status(run, behind, totals)
+    if run.halted():
+        raise typer.Exit(HALTED)
+    raise typer.Exit(DONE if all(record.running() for record in run.processes) else 1)
+
+
+def _show_status(run: RunRecord, behind: list[Backlog], totals: dict[str, int]) -> None:
+    rows = [(p.name, p.pid, p.state if p.running() else f"down ({p.state})", p.port, p.restarts) for p in run.processes]
+    show_table("Processes", ("name", "pid", "state", "port", "restarts"), rows)
+    services = [(b.service, b.topic, b.decided, b.behind, b.unsent) for b in behind]
+    show_table("Services", ("service", "reads", "decided", "behind", "unsent"), services)
+    show_table("Records on the topics", ("topic", "records"), totals.items())

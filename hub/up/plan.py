@@ -1,0 +1,69 @@
+"""Which processes the hub is, in order of start, and the settings each is given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hub.layout import Home, contracts_folder, schemas_folder
+from hub.up.supervisor import Child
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything answers. Ports are chosen once per machine and kept in ``ports.json``."""
+
+    kafka: str
+    postgres: str
+    registry: str
+    ports: Mapping[str, int]
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+
+#: Everything that listens; a process named here is given its number.
+PORT_NAMES: tuple[str, ...] = ("registry", "door", "console", "smtp", "metrics-door", "metrics-ingest", "metrics-matching")
+PORT_NAMES += ("metrics-status", "metrics-alerts", "metrics-delivery", "metrics-console")
+
+
+def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
+    """The environment that all services share."""
+    shared = {
+        "HUB_KAFKA": addresses.kafka,
+        "HUB_POSTGRES": addresses.postgres,
+        "HUB_REGISTRY": addresses.registry,
+        "HUB_SEAL_KEY_FILE": str(home.seal_key),
+        "HUB_API_KEYS": str(home.api_keys),
+        "HUB_CONTRACTS": str(contracts_folder()),
+        "HUB_SCHEMAS": str(schemas_folder()),
+        "HUB_CONSOLE_URL": addresses.url("console"),
+    }
+    if demo:
+        shared |= {"HUB_SIMULATED_CLOCK": "1", "HUB_DEMO": "1", "HUB_SMTP": f"127.0.0.1:{addresses.ports['smtp']}"}
+    return shared
+
+
+def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
+    """Every service's process. In the demo the date comes from the sample, so the ticker stays out."""
+    shared, ports = settings(home, addresses, demo=demo), addresses.ports
+
+    def child(name: str, *command: str, port: str = "", **more: str) -> Child:
+        number = ports[port] if port else None
+        metrics = {"HUB_METRICS_PORT": str(ports[f"metrics-{name}"])} if f"metrics-{name}" in ports else {}
+        return Child(name, [sys.executable, "-m", *command], {**shared, **metrics, **more}, number)
+
+    services = [
+        child("ingest", "services.ingest", "run"),
+        child("matching", "services.matching", "run"),
+        child("status", "services.status", "run"),
+        child("alerts", "services.alerts", "run"),
+        child("delivery", "services.alerts", "deliver"),
+        child("door", "services.ingest", "door", port="door", HUB_HTTP_PORT=str(ports["door"])),
+        child("console", "services.console", "run", port="console", HUB_CONSOLE_PORT=str(ports["console"])),
+    ]
+    if demo:
+        sink = child("mailsink", "hub.mailsink", str(ports["smtp"]), str(home.mail), port="smtp")
+        return [sink, *services]
+    return [*services, child("ticker", "spine.ticker", "run")]
