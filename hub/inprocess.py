@@ -14,6 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from hub.sharing import ensure_built
 from spine.journal import MemoryJournal, Position
 from spine.log import MemoryLog, Place
 from spine.publisher import publish
@@ -57,6 +58,7 @@ class InProcessHub:
     _inputs: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        ensure_built(self.contracts)
         topics = topics_of(self.contracts)
         counts = {name: self.partitions or int(topic["partitions"]) for name, topic in topics.items()}
         self.catalogue = Catalogue([self.schemas])
