@@ -7,6 +7,7 @@ import importlib.util
 
 import typer
 
+from hub.sample.command import sample
 from hub.up import commands as up_commands
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.command("up")(up_commands.up)
 app.command("down")(up_commands.down)
 app.command("status")(up_commands.status)
+app.command("sample")(sample)
 
 for _name in ("story", "contracts", "schemas", "bench"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:

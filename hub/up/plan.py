@@ -24,8 +24,8 @@ class Addresses:
 
 
 #: Everything that listens; a process named here is given its number.
-PORT_NAMES: tuple[str, ...] = ("registry", "door", "console", "smtp", "metrics-door", "metrics-ingest", "metrics-matching")
-PORT_NAMES += ("metrics-status", "metrics-alerts", "metrics-delivery", "metrics-console")
+SERVICES = ("door", "ingest", "matching", "status", "alerts", "delivery", "console")
+PORT_NAMES = ("registry", "door", "console", "smtp", *(f"metrics-{name}" for name in SERVICES))
 
 
 def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
