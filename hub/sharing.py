@@ -169,7 +169,7 @@ def _source_files(contracts: Path) -> Iterable[Path]:
 
 
 def build(contracts: Path) -> SharingPolicy:
-    """Compile, write ``compiled/policy-<hash>.json`` (never changed afterwards) and point ``compiled/head.json`` at it."""
+    """Compile, write ``compiled/policy-<hash>.json`` (never changed after), point ``compiled/head.json`` at it."""
     compiled, digest = compile_policy(contracts), sources_digest(contracts)
     folder = contracts / "compiled"
     folder.mkdir(exist_ok=True)

@@ -7,7 +7,6 @@ two calls. Key-store loss is data loss.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import os
 from collections.abc import Callable
@@ -51,4 +50,4 @@ class Sealer:
 
     def fingerprint(self, plain: bytes) -> bytes:
         """Keyed hash of ``plain``: equal for equal bytes, and of no use to one who guesses them without the key."""
-        return hmac.digest(self._print, plain, hashlib.sha256)
+        return hmac.digest(self._print, plain, "sha256")

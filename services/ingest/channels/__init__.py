@@ -1,0 +1,1 @@
+"""Doors: the adapters through which partners speak."""

@@ -1,0 +1,144 @@
+"""What every door does: turn a message into a sealed submission for the log. Nothing is judged here.
+
+The submission's id follows from the door, the party, the message id, the content, the day and the policy in force: a
+retried request is a repetition that the log's readers recognise, while a message refused yesterday, or under a policy
+that has been mended since, is judged anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.ingest.parse import EVENT_TYPE, ID, avro_body, content, from_event
+from spine.clock import local_date
+from spine.record import Outgoing
+from spine.schema import Catalogue
+from spine.seal import Sealer
+
+ROOT = Path(__file__).resolve().parents[2]
+PAYLOAD_BYTES_MAX = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who spoke, through which door, and when. ``policy``: hash of the sharing policy that the door knows, if any."""
+
+    party: str
+    principal: str
+    door: str
+    received_at: datetime
+    test: bool = False
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message as a door hands it on: its bytes, how they read, and what it claims to be."""
+
+    body: bytes
+    form: str
+    kind: str | None
+    message_id: object
+    type: object
+    said: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Seals messages and encodes submissions."""
+
+    sealer: Sealer
+    catalogue: Catalogue
+
+    def event(self, arrival: Arrival, event: Mapping[str, Any]) -> Outgoing:
+        """One CloudEvents object. It need not be right."""
+        body = orjson.dumps(event, default=str)
+        envelope = from_event(dict(event))
+        if envelope is None:
+            return self.unreadable(arrival, body)
+        message = _Message(body, "json", None, envelope.message_id, envelope.type, content(envelope))
+        return self._submission(arrival, message)
+
+    def avro(self, arrival: Arrival, attributes: Mapping[str, str], kind: str, value: bytes) -> Outgoing:
+        """An Avro body under CloudEvents attributes."""
+        body = avro_body(attributes, value)
+        message = _Message(body, "avro", kind, attributes.get("id"), attributes.get("type"), body)
+        return self._submission(arrival, message)
+
+    def unreadable(self, arrival: Arrival, body: bytes) -> Outgoing:
+        """Bytes that are no message: kept sealed, cut at the limit, and refused by the gate."""
+        body = body[:PAYLOAD_BYTES_MAX]
+        return self._submission(arrival, _Message(body, "unreadable", None, None, None, body))
+
+    def _submission(self, arrival: Arrival, message: _Message) -> Outgoing:
+        message_id, event_type = _claims(message, self.sealer)
+        identity = _identity(arrival, message_id, self.sealer.fingerprint(message.said))
+        fields = {
+            "event_id": identity,
+            "party": arrival.party,
+            "principal": arrival.principal,
+            "door": arrival.door,
+            "received_at": arrival.received_at,
+            "message_id": message_id,
+            "type": event_type,
+            "form": message.form,
+            "schema": message.kind,
+            "test": arrival.test,
+            "sealed_body": self.sealer.seal(message.body, identity.encode()),
+        }
+        encoded = self.catalogue.encode("submission.v1", fields)
+        return Outgoing(0, identity, "submissions", f"{arrival.party}|{message_id}", "submission.v1", encoded)
+
+
+def submission_from_event(
+    event: Mapping[str, Any],
+    *,
+    party: str,
+    principal: str,
+    door: str,
+    received_at: datetime,
+    sealer: Sealer,
+    test: bool,
+    policy: str = "",
+) -> Outgoing:
+    """The submission of one CloudEvents object, for callers that keep no Door."""
+    return Door(sealer, _schemas()).event(Arrival(party, principal, door, received_at, test, policy), event)
+
+
+@lru_cache(maxsize=1)
+def _schemas() -> Catalogue:
+    """The one schema that a door writes."""
+    folder = Path(os.environ.get("HUB_SCHEMAS", ROOT / "schemas" / "avro"))
+    catalogue = Catalogue([])
+    catalogue.add("submission.v1", orjson.loads((folder / "submission.v1.avsc").read_bytes()))
+    return catalogue
+
+
+def _claims(message: _Message, sealer: Sealer) -> tuple[str, str]:
+    """(message id, type) as claimed, if they look like one: both stand in clear on the log."""
+    named = isinstance(message.message_id, str) and ID.match(message.message_id)
+    typed = isinstance(message.type, str) and EVENT_TYPE.match(message.type)
+    message_id = str(message.message_id) if named else f"unnamed-{sealer.fingerprint(message.body).hex()[:24]}"
+    return message_id, str(message.type) if typed else ""
+
+
+def _identity(arrival: Arrival, message_id: str, print_: bytes) -> str:
+    parts = (
+        arrival.door,
+        arrival.party,
+        message_id,
+        print_.hex(),
+        local_date(arrival.received_at).isoformat(),
+        arrival.policy,
+        str(arrival.test),
+    )
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
