@@ -108,6 +108,7 @@ def engine_for(url: str, schema: str) -> sa.Engine:
         sa.make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         pool_size=4,
+        hide_parameters=True,
         connect_args={"options": options, "connect_timeout": 10, "application_name": f"hub-{schema}"},
     )
 
