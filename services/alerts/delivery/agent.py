@@ -1,0 +1,88 @@
+"""The processor ``delivery``: the pure life of deliveries, and the rows that the sender takes, in one transaction."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from services.alerts.delivery import decide as core
+from services.alerts.delivery import policy as policies
+from services.alerts.delivery.decide import Delivery, Due
+from services.alerts.delivery.policy import DeliveryPolicy
+from services.alerts.delivery.tables import WAITING
+from spine.canonical import digest
+from spine.keyed import Keyed, KeyedProcessor
+from spine.record import Changes
+from spine.schema import Catalogue
+
+SERVICE = "delivery"
+BUILD = "0.1.0"
+
+
+@runtime_checkable
+class HasConnection(Protocol):
+    """A transaction on PostgreSQL; the memory journal's has none, and nothing is sent there."""
+
+    connection: sa.Connection
+
+
+class DeliveryProcessor(KeyedProcessor[Delivery]):
+    """Keeps the sender's table level with the states it decided."""
+
+    policy: DeliveryPolicy
+
+    def changes(self) -> Changes:
+        states = [held.state for held in self._held.values() if held.changed]
+        if isinstance(self._transaction, HasConnection) and states:
+            _settle(self._transaction.connection, self.policy, states)
+        return KeyedProcessor.changes(self)
+
+
+def _settle(connection: sa.Connection, policy: DeliveryPolicy, states: list[Delivery]) -> None:
+    waits = [(state, core.due(policy, state)) for state in states]
+    done = sorted(state.delivery_id for state, due in waits if due is None)
+    if done:
+        connection.execute(
+            sa.delete(WAITING).where(WAITING.c.delivery_id == sa.any_(sa.literal(done, sa.ARRAY(sa.Text))))
+        )
+    rows = [_row(due) for _, due in waits if due is not None]
+    if rows:
+        statement = insert(WAITING).values(rows)
+        new = statement.excluded
+        # A fact that changed nothing (the same attempt told twice) must not take a lease from a sender.
+        moved = WAITING.c.attempt < new.attempt
+        columns = {"attempt": new.attempt, "body": new.body, "ready_at": new.ready_at, "leased_until": None}
+        connection.execute(statement.on_conflict_do_update(index_elements=["delivery_id"], set_=columns, where=moved))
+
+
+def _row(due: Due) -> dict[str, object]:
+    return {
+        "delivery_id": due.delivery.delivery_id,
+        "recipient": due.recipient,
+        "urgent": due.urgent,
+        "attempt": due.delivery.attempt,
+        "body": core.encode(due.delivery),
+        "ready_at": sa.func.now() + sa.func.make_interval(0, 0, 0, 0, 0, 0, due.wait_s),
+    }
+
+
+def processor(catalogue: Catalogue, contracts: Path) -> DeliveryProcessor:
+    del catalogue
+    policy = policies.load(contracts)
+    keyed = Keyed(
+        key_of=lambda fact: str(fact.fields["delivery_id"]),
+        empty=Delivery,
+        decide=partial(core.decide, policy),
+        encode=core.encode,
+        decode=core.decode,
+        due_on=lambda state: None,
+        gone=lambda state: not state.life,
+    )
+    settings = digest((contracts / "policy" / "delivery.yaml").read_text()).hex()[:16]
+    made = DeliveryProcessor(SERVICE, core.TOPIC, BUILD, settings, keyed)
+    made.policy = policy
+    return made

@@ -1,0 +1,34 @@
+"""Who has which e-mail address: ``contracts/teams.yaml``, parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    workers: Mapping[str, str]
+    teams: Mapping[str, str]
+    desks: Mapping[str, str]
+
+    def address(self, recipient: str) -> str | None:
+        """Address of ``worker:…``, ``team:…`` or ``role:…``; an unknown worker's mail goes nowhere else."""
+        kind, _, name = recipient.partition(":")
+        if kind == "worker":
+            return self.workers.get(name)
+        if kind == "team":
+            return self.teams.get(name)
+        return self.teams.get(self.desks.get(name, ""))
+
+
+def load(contracts: Path) -> Directory:
+    read = YAML(typ="safe", pure=False).load(contracts / "teams.yaml")
+    return Directory(
+        workers={str(name): str(w["email"]) for name, w in read["workers"].items() if w.get("email")},
+        teams={str(name): str(t["email"]) for name, t in read["teams"].items() if t.get("email")},
+        desks={str(role): str(team) for role, team in read.get("desks", {}).items()},
+    )

@@ -1,0 +1,50 @@
+"""Numbers of delivery, parsed once from ``contracts/policy/delivery.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    attempts_max: int
+    first_s: int
+    longest_s: int
+    jitter_percent: int
+    lease_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    sender: str
+    group_window_s: int
+    mails_per_hour_max: int
+    deliveries_per_mail_max: int
+    urgent: frozenset[str]
+    retry: Retry
+    breaker_failures_max: int
+    breaker_open_s: int
+
+
+def parse(read: Mapping[str, Any]) -> DeliveryPolicy:
+    """The policy of a parsed file. KeyError names what is missing."""
+    email, retry, breaker = read["email"], read["retry"], read["breaker"]
+    return DeliveryPolicy(
+        sender=str(email["from"]),
+        group_window_s=int(email["group_window_s"]),
+        mails_per_hour_max=int(email["mails_per_hour_max"]),
+        deliveries_per_mail_max=int(email["deliveries_per_mail_max"]),
+        urgent=frozenset(map(str, email["urgent"])),
+        retry=Retry(**{name: int(retry[name]) for name in Retry.__slots__}),
+        breaker_failures_max=int(breaker["failures_max"]),
+        breaker_open_s=int(breaker["open_s"]),
+    )
+
+
+def load(contracts: Path) -> DeliveryPolicy:
+    return parse(YAML(typ="safe", pure=False).load(contracts / "policy" / "delivery.yaml"))

@@ -1,0 +1,182 @@
+"""The loop that attempts what is due. It decides nothing: each outcome goes back to the log as a fact.
+
+Order of an attempt: lease the rows (committed), send, append the facts, end the lease. A crash between sending and
+appending repeats the mail under the same ids after the lease; a crash anywhere else repeats nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from services.alerts.delivery import decide as core
+from services.alerts.delivery.breaker import Breaker
+from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent
+from services.alerts.delivery.decide import Delivery
+from services.alerts.delivery.directory import Directory
+from services.alerts.delivery.grouping import Waiting, compose, plan
+from services.alerts.delivery.policy import DeliveryPolicy
+from services.alerts.delivery.tables import MAILED, WAITING
+from spine.errors import Retry
+from spine.log import Log
+from spine.record import Outgoing
+from spine.schema import Catalogue
+
+LOG = structlog.get_logger()
+AWAY_S_MAX = 60
+IDLE_S = 1.0
+REPORTED = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leased:
+    recipient: str
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(slots=True)
+class Sender:
+    """One sender; several may run, they skip each other's rows. Call ``once`` or ``run``."""
+
+    engine: sa.Engine
+    log: Log
+    catalogue: Catalogue
+    channel: Channel
+    policy: DeliveryPolicy
+    directory: Directory
+    link: str
+    clock: Callable[[], datetime]
+    stop: threading.Event = field(default_factory=threading.Event)
+    _breaker: Breaker = field(init=False)
+    _away: int = 0
+
+    def __post_init__(self) -> None:
+        self._breaker = Breaker(self.policy.breaker_failures_max, self.policy.breaker_open_s)
+
+    def run(self) -> None:
+        """Until ``stop`` is set. A database or broker that is away only slows it down."""
+        while not self.stop.is_set():
+            try:
+                worked = self.once()
+            except (Retry, sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+                LOG.warning("sender_waits", reason=type(error).__name__)
+                worked = False
+                self._away += 1
+            if not worked:
+                self.stop.wait(min(AWAY_S_MAX, IDLE_S * 2 ** min(self._away, 10)))
+
+    def once(self) -> bool:
+        """One recipient's mail. False if nothing was due, or nobody answered."""
+        leased = self._lease()
+        if leased is None:
+            return False
+        if not leased.deliveries:
+            return True
+        outcome = self._attempt(leased)
+        match outcome:
+            case Away(reason):
+                self._release(leased)
+                self._away += 1
+                LOG.warning("channel_away", channel="email", reason=reason)
+                return False
+            case Sent():
+                self._breaker.succeeded(leased.recipient)
+            case Failed():
+                self._breaker.failed(leased.recipient, self.clock())
+        self._away = 0
+        self._report(leased, outcome)
+        return True
+
+    def _lease(self) -> _Leased | None:
+        """Rows of the recipient that has waited longest, urgent ones first; those beyond the hourly limit wait on."""
+        now = self.clock()
+        free = sa.or_(WAITING.c.leased_until.is_(None), WAITING.c.leased_until < now)
+        with self.engine.begin() as connection:
+            first = connection.scalar(
+                sa.select(WAITING.c.recipient)
+                .where(free, WAITING.c.ready_at <= now, WAITING.c.recipient.not_in(self._breaker.open_for(now)))
+                .order_by(WAITING.c.urgent.desc(), WAITING.c.ready_at)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if first is None:
+                return None
+            mine = sa.and_(WAITING.c.recipient == first, free)
+            # What has never been tried travels along before its window ends; a retry keeps its own time.
+            ripe = sa.or_(WAITING.c.ready_at <= now, WAITING.c.attempt == 0)
+            rows = connection.execute(sa.select(WAITING.c.body).where(mine, ripe).with_for_update(skip_locked=True))
+            found = {d.delivery_id: d for d in (core.decode(body) for (body,) in rows)}
+            hour = sa.and_(MAILED.c.recipient == first, MAILED.c.at > now - timedelta(hours=1))
+            sent, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(MAILED.c.at)).where(hour)).one()
+            chosen = plan(self.policy, [self._waiting(d) for d in found.values()], sent)
+            now_ids = [w.delivery_id for w in chosen.now]
+            if sent >= self.policy.mails_per_hour_max:
+                later = [w.delivery_id for w in chosen.later]
+                _update(connection, later, ready_at=oldest + timedelta(hours=1))
+            _update(connection, now_ids, leased_until=now + timedelta(seconds=self.policy.retry.lease_s))
+        return _Leased(first, tuple(found[i] for i in now_ids))
+
+    def _attempt(self, leased: _Leased) -> Outcome:
+        """No transaction is open here: a slow mail server must not hold a database connection."""
+        address = self.directory.address(leased.recipient)
+        if address is None:
+            return Failed("no_address")
+        return self.channel.send(address, compose([self._waiting(d) for d in leased.deliveries], self.link))
+
+    def _report(self, leased: _Leased, outcome: Outcome) -> None:
+        facts = [self._fact(delivery, outcome) for delivery in leased.deliveries]
+        while True:
+            try:
+                self.log.append(facts)
+                break
+            except Retry:
+                # The mail has left: saying so must not be lost to a broker that is away for a while.
+                self._extend(leased)
+                if self.stop.wait(IDLE_S):
+                    raise
+        ids = [d.delivery_id for d in leased.deliveries]
+        with self.engine.begin() as connection:
+            if isinstance(outcome, Sent):
+                row = {"recipient": leased.recipient, "at": self.clock(), "deliveries": len(ids)}
+                connection.execute(sa.insert(MAILED).values(row))
+            # The facts are on the log: the processor takes the rows away, or sets their next time, when it reads them.
+            _update(connection, ids, leased_until=self.clock() + REPORTED)
+        LOG.info("mail", outcome=type(outcome).__name__.lower(), deliveries=len(ids))
+
+    def _fact(self, delivery: Delivery, outcome: Outcome) -> Outgoing:
+        attempt = delivery.attempt + 1
+        life = "delivered" if isinstance(outcome, Sent) else "failed"
+        reason = outcome.reason if isinstance(outcome, Failed) else ""
+        effect = core.told(delivery, life, attempt=attempt, at_ms=core.milliseconds(self.clock()), reason=reason)
+        identity = hashlib.sha256(f"attempt\x1f{delivery.delivery_id}\x1f{attempt}\x1f{life}".encode()).hexdigest()[:32]
+        body = self.catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
+        return Outgoing(0, identity, effect.topic, effect.key, effect.kind, body)
+
+    def _release(self, leased: _Leased) -> None:
+        with self.engine.begin() as connection:
+            _update(connection, [d.delivery_id for d in leased.deliveries], leased_until=None)
+
+    def _extend(self, leased: _Leased) -> None:
+        until = self.clock() + timedelta(seconds=self.policy.retry.lease_s)
+        with self.engine.begin() as connection:
+            _update(connection, [d.delivery_id for d in leased.deliveries], leased_until=until)
+
+    def _waiting(self, d: Delivery) -> Waiting:
+        day = None if d.due_on is None else date.fromisoformat(d.due_on)
+        urgent = d.severity in self.policy.urgent
+        return Waiting(d.delivery_id, d.alert_id, d.rule, d.act, d.severity, day, urgent, d.attempt)
+
+
+def _among(ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    return WAITING.c.delivery_id == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.Text)))
+
+
+def _update(connection: sa.Connection, ids: Sequence[str], **values: datetime | None) -> None:
+    if ids:
+        connection.execute(sa.update(WAITING).where(_among(ids)).values(values))

@@ -1,0 +1,33 @@
+"""Tables of the sender, in the schema of the service ``delivery`` beside its journal."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+META = sa.MetaData()
+
+#: One row per delivery that is still to be attempted; written in the batch's transaction, leased by a sender.
+WAITING = sa.Table(
+    "waiting",
+    META,
+    sa.Column("delivery_id", sa.Text, primary_key=True),
+    sa.Column("recipient", sa.Text, nullable=False),
+    sa.Column("urgent", sa.Boolean, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("ready_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("leased_until", sa.DateTime(timezone=True)),
+    sa.Index("waiting_recipient", "recipient"),
+    sa.Index("waiting_ready", "urgent", "ready_at"),
+)
+
+#: Mails that left, for the hourly limit. No address and no content.
+MAILED = sa.Table(
+    "mailed",
+    META,
+    sa.Column("number", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("recipient", sa.Text, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("deliveries", sa.Integer, nullable=False),
+    sa.Index("mailed_recipient_at", "recipient", "at"),
+)

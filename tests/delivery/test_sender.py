@@ -1,0 +1,282 @@
+"""The sender on a real PostgreSQL: leases, repetitions, storms, and a mail server that really takes the mail."""
+
+from __future__ import annotations
+
+import email
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from services.alerts.delivery import decide as core
+from services.alerts.delivery import directory, policy
+from services.alerts.delivery.agent import SERVICE, processor
+from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent, Smtp
+from services.alerts.delivery.decide import Delivery
+from services.alerts.delivery.grouping import Mail
+from services.alerts.delivery.sender import Sender
+from services.alerts.delivery.sink import open_sink
+from services.alerts.delivery.tables import WAITING
+from spine.journal import Position
+from spine.log import MemoryLog
+from spine.migrate import migrate
+from spine.postgres import PostgresJournal
+from spine.publisher import publish
+from spine.record import Outgoing
+from spine.schema import Catalogue
+from spine.step import Limits, SetAside, encode_effects, step
+
+pytestmark = pytest.mark.postgres
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = ROOT / "contracts"
+CATALOGUE = Catalogue([ROOT / "schemas" / "avro"])
+AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class Post:
+    """A channel under the test's hand."""
+
+    answers: list[Outcome] = field(default_factory=list)
+    mails: list[tuple[str, Mail]] = field(default_factory=list)
+
+    def send(self, address: str, mail: Mail) -> Outcome:
+        self.mails.append((address, mail))
+        return self.answers.pop(0) if self.answers else Sent()
+
+
+@dataclass
+class Service:
+    """The processor on its journal, and a log to feed it."""
+
+    url: str
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        migrate(self.url, SERVICE, ROOT / "services" / "alerts")
+        self.journal = PostgresJournal(self.url, SERVICE)
+        self.log = MemoryLog({"deliveries": 1, "quarantine": 1}, CATALOGUE.frame)
+        self.processor = processor(CATALOGUE, CONTRACTS)
+
+    def sender(self, channel: Channel) -> Sender:
+        made = policy.load(CONTRACTS)
+        people = directory.load(CONTRACTS)
+        link = "https://hub.example/"
+        return Sender(self.journal.engine, self.log, CATALOGUE, channel, made, people, link, lambda: self.now)
+
+    def create(self, number: int, *, severity: str = "P3", team: str | None = "yjt", role: str = "yjt-manager") -> None:
+        delivery = Delivery(
+            f"d{number}", f"a{number}", role, team, None, "A01", "raised", "2026-11-05", severity, "email"
+        )
+        told = core.told(delivery, "created", attempt=0, at_ms=core.milliseconds(AT))
+        self.log.append(encode_effects("alerts", f"cause-{number}", [told], CATALOGUE))
+
+    def settle(self) -> None:
+        while True:
+            held = self.journal.positions("deliveries").get(("deliveries", 0), Position(0))
+            records = self.log.read({("deliveries", 0): held.next}, 500)
+            step(records, self.processor, self.journal, CATALOGUE, SetAside(Limits()))
+            if not records and not publish(self.journal, self.log):
+                return
+
+    def later(self, **span: int) -> None:
+        self.now += timedelta(**span)
+
+    def facts(self) -> list[tuple[str, str, int]]:
+        records = self.log.read({("deliveries", 0): 0}, 10_000)
+        read = [CATALOGUE.fact(record).fields for record in records]
+        return [(f["delivery_id"], f["state"], f["attempt"]) for f in read]
+
+    def waiting(self) -> int:
+        with self.journal.engine.connect() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(WAITING)) or 0)
+
+
+@pytest.fixture
+def service(fresh_database: str) -> Iterator[Service]:
+    made = Service(fresh_database)
+    yield made
+    made.journal.close()
+
+
+def test_what_comes_within_the_window_travels_in_one_mail_to_the_team(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    for n in range(3):
+        service.create(n)
+    service.settle()
+    assert not sender.once()
+    service.later(seconds=61)
+    assert sender.once()
+    assert not sender.once()
+    ((address, mail),) = post.mails
+    assert (address, mail.subject) == ("yjt@northshire.example", "You have 3 new alerts")
+    service.settle()
+    assert service.waiting() == 0
+    assert service.facts()[3:] == [("d0", "delivered", 1), ("d1", "delivered", 1), ("d2", "delivered", 1)]
+
+
+def test_an_urgent_alert_leaves_at_once(service: Service) -> None:
+    post = Post()
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    assert service.sender(post).once()
+    assert len(post.mails) == 1
+
+
+def test_the_duty_desk_of_the_role_is_told_when_nobody_is_assigned(service: Service) -> None:
+    post = Post()
+    service.create(1, team=None, severity="P1", role="sena-caseworker")
+    service.settle()
+    service.later(seconds=1)
+    service.sender(post).once()
+    assert post.mails[0][0] == "sena-east@northshire.example"
+
+
+def test_a_failure_is_tried_again_and_a_refusal_is_given_up(service: Service) -> None:
+    post = Post([Failed("smtp_451"), Failed("refused_550")])
+    sender = service.sender(post)
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    sender.once()
+    service.settle()
+    assert not sender.once()
+    service.later(minutes=5)
+    assert sender.once()
+    service.settle()
+    assert service.facts()[1:] == [("d1", "failed", 1), ("d1", "failed", 2), ("d1", "given_up", 2)]
+    assert service.waiting() == 0
+
+
+def test_a_mail_server_that_is_away_costs_no_attempt(service: Service) -> None:
+    post = Post([Away("ConnectionRefusedError")])
+    sender = service.sender(post)
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    assert not sender.once()
+    assert sender.once()
+    service.settle()
+    assert service.facts()[1:] == [("d1", "delivered", 1)]
+
+
+def test_two_senders_never_take_the_same_delivery(service: Service) -> None:
+    first, second = Post(), Post()
+    one, two = service.sender(first), service.sender(second)
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    assert one._lease() is not None
+    assert two._lease() is None
+    service.later(seconds=policy.load(CONTRACTS).retry.lease_s + 1)
+    # The first one died: its lease ends and another sends.
+    assert two.once()
+    assert len(second.mails) == 1
+
+
+def test_a_sender_that_died_after_sending_repeats_the_mail_under_the_same_reference(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    leased = sender._lease()
+    assert leased is not None
+    sender._attempt(leased)
+    service.later(seconds=policy.load(CONTRACTS).retry.lease_s + 1)
+    service.sender(post).once()
+    service.settle()
+    assert post.mails[0][1].reference == post.mails[1][1].reference
+    assert service.facts()[1:] == [("d1", "delivered", 1)]
+
+
+def test_a_storm_becomes_one_summary_an_hour_and_loses_nothing(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    limit = policy.load(CONTRACTS).mails_per_hour_max
+    for n in range(limit + 20):
+        service.create(n)
+        service.settle()
+        service.later(seconds=61)
+        while sender.once():
+            pass
+        if n == limit + 10:
+            service.create(1000, severity="P1")
+    service.settle()
+    assert len(post.mails) == limit + 1
+    service.later(hours=1)
+    while sender.once():
+        pass
+    told = {i for _, mail in post.mails for i in mail.delivery_ids}
+    assert len(told) == limit + 21
+    assert len(post.mails) == limit + 2
+
+
+def test_an_unknown_address_is_given_up_and_others_go_on(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    service.create(1, severity="P1", team="nobody-knows")
+    service.create(2, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    while sender.once():
+        pass
+    service.settle()
+    assert ("d1", "given_up", 1) in service.facts()
+    assert ("d2", "delivered", 1) in service.facts()
+
+
+def test_a_broker_that_is_away_after_the_mail_left_does_not_lose_the_fact(service: Service) -> None:
+    from spine.errors import Retry
+
+    class Shaky(MemoryLog):
+        failures = 1
+
+        def append(self, records: object) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise Retry("away")
+            held: list[Outgoing] = list(records)  # type: ignore[call-overload]
+            service.log.append(held)
+
+    post = Post()
+    sender = service.sender(post)
+    sender.log = Shaky({}, CATALOGUE.frame)
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    assert sender.once()
+    assert len(post.mails) == 1
+    assert service.facts()[1:] == [("d1", "delivered", 1)]
+
+
+def test_a_real_mail_server_takes_the_mail(service: Service, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    sink = open_sink(tmp_path, port)
+    try:
+        service.create(1, severity="P1")
+        service.settle()
+        service.later(seconds=1)
+        assert service.sender(Smtp("127.0.0.1", port, "hub@northshire.example")).once()
+    finally:
+        sink.stop()
+    (path,) = tmp_path.glob("*.eml")
+    mail = email.message_from_bytes(path.read_bytes())
+    assert mail["Subject"] == "You have 1 new alert"
+    assert mail["X-Hub-Delivery"] == "d1"
+
+
+def test_nobody_listening_is_away_not_failed() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mail = Mail("s", "t", "r", ("d",))
+    assert isinstance(Smtp("127.0.0.1", port, "hub@northshire.example").send("x@y.example", mail), Away)
