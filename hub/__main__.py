@@ -8,6 +8,8 @@ import importlib.util
 import typer
 
 from hub.sample.command import sample
+from hub.ticks import tick
+from hub.topics import topics
 from hub.up import commands as up_commands
 
 app = typer.Typer(
@@ -20,6 +22,8 @@ app.command("up")(up_commands.up)
 app.command("down")(up_commands.down)
 app.command("status")(up_commands.status)
 app.command("sample")(sample)
+app.command("tick")(tick)
+app.command("topics")(topics)
 
 for _name in ("story", "contracts", "schemas", "bench"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:

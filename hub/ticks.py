@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from contextlib import closing
+from datetime import UTC, date, datetime
+from typing import Annotated
 
-from hub.topics import Topic
+import typer
+
+from hub.layout import Home, contracts_folder, schemas_folder
+from hub.output import AsJson, fail, show_json
+from hub.topics import Topic, read_topics
+from hub.up.record import read_run
+from spine.errors import SpineError
+from spine.kafka import KafkaLog
 from spine.record import Effect, Outgoing
+from spine.registry import use_registry
 from spine.schema import Catalogue
 from spine.step import TICK, encode_effects
 
@@ -20,3 +30,42 @@ def _tick(topic: str, partition: int, on: date, catalogue: Catalogue) -> Outgoin
     effect = Effect(topic, "", TICK, {"on": on})
     (out,) = encode_effects("ticker", f"tick-{topic}-{partition}-{on}", [effect], catalogue)
     return Outgoing(0, out.event_id, topic, "", out.kind, out.body, (), partition)
+
+
+class Ticker:
+    """Writes ticks to a running hub's log."""
+
+    def __init__(self, bootstrap: str, registry: str) -> None:
+        self._catalogue = Catalogue([schemas_folder()])
+        use_registry(self._catalogue, registry)
+        self._topics = read_topics(contracts_folder())
+        self._log = KafkaLog(bootstrap, self._catalogue.frame, source="ticker")
+
+    def write(self, on: date) -> int:
+        """Returns how many partitions were told. Raises Retry."""
+        written = ticks(self._topics, on, self._catalogue)
+        self._log.append(written)
+        return len(written)
+
+    def close(self) -> None:
+        self._log.close()
+
+
+def tick(
+    on: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The date that has begun, London time.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell every service of this machine's hub that a date has begun. Telling it twice changes nothing.
+
+    Exit codes: 0 written; 1 no hub runs here, or its log does not answer; 2 wrong usage.
+    """
+    run = read_run(Home.of_environment().run)
+    if run is None:
+        fail("nothing runs; `hub up` starts it", as_json=as_json)
+    day = on.replace(tzinfo=UTC).date()
+    try:
+        with closing(Ticker(run.addresses["kafka"], run.addresses["registry"])) as ticker:
+            told = ticker.write(day)
+    except SpineError as error:
+        fail(str(error), as_json=as_json)
+    show_json({"on": day, "partitions": told}) if as_json else typer.echo(f"{day}: {told} partitions told")

@@ -17,11 +17,12 @@ from hub.layout import Home, contracts_folder
 from hub.machine.ports import wait_until
 from hub.machine.process import MachineError, end, spawn, tail
 from hub.output import DONE, HALTED, AsJson, fail, show_json, show_table
-from hub.topics import TopicsDiffer, counts, read_topics
+from hub.topics import counts, read_topics
 from hub.up.machine import Machine
 from hub.up.plan import children
 from hub.up.record import ProcessRecord, RunRecord, born, read_run
 from hub.up.supervisor import Supervisor
+from spine.errors import SpineError
 
 READY_SECONDS_MAX = 240
 LOOK_SECONDS = 0.2
@@ -48,7 +49,7 @@ def up(
     ensure(home, contracts_folder())
     try:
         _supervise(home, demo=demo, as_json=as_json)
-    except (MachineError, TopicsDiffer) as error:
+    except (MachineError, SpineError) as error:
         fail(str(error), as_json=as_json)
 
 

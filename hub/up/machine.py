@@ -14,7 +14,7 @@ from hub.layout import Home, contracts_folder
 from hub.machine import kafka, postgres
 from hub.machine.ports import free_ports, is_free
 from hub.machine.process import Server
-from hub.topics import ensure_topics, read_topics
+from hub.topics import create_topics
 from hub.up.plan import PORT_NAMES, Addresses
 from hub.up.record import ProcessRecord, born
 
@@ -33,11 +33,11 @@ class Machine(AbstractContextManager["Machine"]):
         self._ends.close()
 
     def start(self) -> Addresses:
-        """Raises MachineError or TopicsDiffer."""
+        """Raises MachineError, or Halt where topics differ from the contract."""
         ports = chosen_ports(self._home.folder / "ports.json", PORT_NAMES)
         database = os.environ.get("HUB_POSTGRES") or self._postgres()
         bootstrap = os.environ.get("HUB_KAFKA") or self._kafka()
-        ensure_topics(bootstrap, read_topics(contracts_folder()))
+        create_topics(bootstrap, contracts_folder())
         registry = os.environ.get("HUB_REGISTRY") or f"http://127.0.0.1:{ports['registry']}"
         return Addresses(bootstrap, database, registry, ports)
 

@@ -54,7 +54,10 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         metrics = {"HUB_METRICS_PORT": str(ports[f"metrics-{name}"])} if f"metrics-{name}" in ports else {}
         return Child(name, [sys.executable, "-m", *command], {**shared, **metrics, **more}, number)
 
+    registry = child("registry", "spine.registry_service", port="registry", HUB_REGISTRY_PORT=str(ports["registry"]))
+    own_registry = [registry] if addresses.registry == addresses.url("registry") else []
     services = [
+        *own_registry,
         child("ingest", "services.ingest", "run"),
         child("matching", "services.matching", "run"),
         child("status", "services.status", "run"),

@@ -1,14 +1,15 @@
-"""Topics are created from the contract, once, and never bent to fit."""
+"""Topics stand in the contract, and what is on them can be counted."""
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from hub.topics import TopicsDiffer, counts, ensure_topics, read_topics
+from hub.__main__ import app
+from hub.topics import counts, create_topics, read_topics
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 
@@ -20,12 +21,14 @@ def test_every_party_has_a_topic_that_only_it_writes() -> None:
 
 
 @pytest.mark.kafka
-def test_creating_topics_twice_changes_nothing_and_another_shape_is_refused(kafka_bootstrap: str) -> None:
-    run = uuid.uuid4().hex[:8]
-    topics = [replace(topic, name=f"{run}.{topic.name}") for topic in read_topics(CONTRACTS)[:3]]
-    assert ensure_topics(kafka_bootstrap, topics) == [topic.name for topic in topics]
-    assert ensure_topics(kafka_bootstrap, topics) == []
-    held = counts(kafka_bootstrap, [topics[0].name, f"{run}.none"])
-    assert held == {topics[0].name: dict.fromkeys(range(topics[0].partitions), (0, 0))}
-    with pytest.raises(TopicsDiffer, match=topics[0].name):
-        ensure_topics(kafka_bootstrap, [replace(topics[0], partitions=9)])
+def test_topics_of_the_contract_are_created_and_counted(kafka_bootstrap: str) -> None:
+    create_topics(kafka_bootstrap, CONTRACTS)
+    held = counts(kafka_bootstrap, ["refusals", "none-of-ours"])
+    assert held.keys() == {"refusals"}
+    assert held["refusals"].keys() == {0, 1}
+
+
+def test_the_command_lists_the_contract() -> None:
+    result = CliRunner().invoke(app, ["topics", "--json"])
+    assert result.exit_code == 0
+    assert {"submissions", "alerts"} <= {topic["name"] for topic in json.loads(result.output)}
