@@ -7,6 +7,7 @@ import importlib.util
 
 import typer
 
+from hub.demo.command import demo
 from hub.sample.command import sample
 from hub.ticks import tick
 from hub.topics import topics
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command("up")(up_commands.up)
 app.command("down")(up_commands.down)
 app.command("status")(up_commands.status)
+app.command("demo")(demo)
 app.command("sample")(sample)
 app.command("tick")(tick)
 app.command("topics")(topics)

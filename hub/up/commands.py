@@ -16,7 +16,7 @@ from hub.keys import ensure
 from hub.layout import Home, contracts_folder
 from hub.machine.ports import wait_until
 from hub.machine.process import MachineError, end, spawn, tail
-from hub.output import DONE, HALTED, AsJson, fail, show_json, show_table
+from hub.output import DONE, FAILED, HALTED, AsJson, fail, show_json, show_table
 from hub.topics import counts, read_topics
 from hub.up.machine import Machine
 from hub.up.plan import children
@@ -44,7 +44,7 @@ def up(
     if held is not None and held.supervisor.running():
         fail("it runs already; see `hub status`", as_json=as_json)
     if detach:
-        _detach(home, demo=demo, as_json=as_json)
+        _say_up(start_detached(home, demo=demo, as_json=as_json), as_json)
         return
     ensure(home, contracts_folder())
     try:
@@ -53,21 +53,26 @@ def up(
         fail(str(error), as_json=as_json)
 
 
-def _detach(home: Home, *, demo: bool, as_json: bool) -> None:
+def start_detached(home: Home, *, demo: bool, as_json: bool = False) -> RunRecord:
+    """Start the supervisor in the background and wait until everything answers; leave with exit code 1 otherwise."""
     log = home.logs / "supervisor.log"
     command = [sys.executable, "-m", "hub", "up", *(["--demo"] if demo else [])]
     process = spawn(command, log)
 
     def settled() -> bool:
         run = read_run(home.run)
-        return process.poll() is not None or (run is not None and run.supervisor.pid == process.pid and run.ready)
+        mine = run is not None and run.supervisor.pid == process.pid
+        return process.poll() is not None or (mine and run is not None and (run.ready or bool(run.halted())))
 
-    if not wait_until(settled, READY_SECONDS_MAX, 0.2) or process.poll() is not None:
-        end(process.pid)
-        fail(f"the hub did not start; {log} ends:\n{tail(log)}", as_json=as_json)
+    wait_until(settled, READY_SECONDS_MAX, 0.2)
     run = read_run(home.run)
-    assert run is not None
-    _say_up(run, as_json)
+    if process.poll() is not None or run is None or not run.ready:
+        down = [p.name for p in run.processes if p.state != "up" or not p.running()] if run is not None else []
+        for name in down:
+            log = home.logs / f"{name}.log"
+        end(process.pid, seconds_max=60)
+        fail(f"the hub did not start; {log} ends:\n{tail(log)}", as_json=as_json)
+    return run
 
 
 def _say_up(run: RunRecord, as_json: bool) -> None:
@@ -133,11 +138,19 @@ def down(as_json: AsJson = False) -> None:
 
     Exit codes: 0 stopped, or nothing ran; 1 something had to be killed; 2 wrong usage.
     """
-    home = Home.of_environment()
+    gently, names = take_down(Home.of_environment())
+    if as_json:
+        show_json({"stopped": names, "killed": not gently})
+    else:
+        typer.echo(f"stopped: {', '.join(names)}" if names else "nothing runs")
+    raise typer.Exit(DONE if gently else FAILED)
+
+
+def take_down(home: Home) -> tuple[bool, list[str]]:
+    """Stop what runs. Whether nothing had to be killed, and what there was."""
     run = read_run(home.run)
     if run is None:
-        show_json({"stopped": []}) if as_json else typer.echo("nothing runs")
-        return
+        return True, []
     gently = True
     if run.supervisor.running():
         gently = end(run.supervisor.pid, signal.SIGTERM, seconds_max=120)
@@ -147,9 +160,7 @@ def down(as_json: AsJson = False) -> None:
             how = signal.SIGINT if record.name == "postgres" else signal.SIGTERM
             gently = end(record.pid, how, seconds_max=30) and gently
     home.run.unlink(missing_ok=True)
-    names = [record.name for record in run.processes]
-    show_json({"stopped": names, "killed": not gently}) if as_json else typer.echo(f"stopped: {', '.join(names)}")
-    raise typer.Exit(DONE if gently else 1)
+    return gently, [record.name for record in run.processes]
 
 
 def status(as_json: AsJson = False) -> None:

@@ -1,0 +1,1 @@
+"""``hub demo``: a generated county through the whole hub, day by day, and a summary of what came of it."""
