@@ -1,0 +1,168 @@
+"""What the HTTP door does with events once the principal is known: judge, append, answer. No HTTP here.
+
+The answer is the gate's own verdict, given early; ingest decides the same again from the log. An event that is
+refused is appended too, so that the refusal is recorded and its original waits in quarantine where that is allowed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from services.ingest.agent import state_key
+from services.ingest.channels.answers import Problem, explained, taken
+from services.ingest.channels.appender import Appender
+from services.ingest.channels.keys import ApiKey
+from services.ingest.channels.receipts import Receipts, Recent
+from services.ingest.decide import Heard
+from services.ingest.door import PAYLOAD_BYTES_MAX, Arrival, Door
+from services.ingest.faults import fault
+from services.ingest.gate import Gate, No
+from services.ingest.parse import ID, Envelope, content, from_event
+from spine.errors import Retry
+from spine.record import Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One event of a request, judged: what to append, what to answer, what to remember of it."""
+
+    answer: dict[str, Any] | Problem
+    outgoing: Outgoing | None = None
+    key: str = ""
+    heard: Heard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The door behind its HTTP form."""
+
+    door: Door
+    gate: Gate
+    appender: Appender
+    receipts: Receipts
+    recent: Recent
+
+    def take(self, key: ApiKey, events: Sequence[object], received_at: datetime) -> list[dict[str, Any] | Problem]:
+        """An answer for each event, in order. Raises Retry or Busy: then nothing is promised of any."""
+        envelopes = [from_event(event) for event in events]
+        known = self._known(key, envelopes)
+        judged: list[_Judged] = []
+        for event, envelope in zip(events, envelopes, strict=True):
+            one = self._judge(key, event, envelope, received_at, known)
+            if one.heard is not None:
+                # Two of one id in one request: the second is judged after the first.
+                known[one.key] = one.heard
+            judged.append(one)
+        self.appender.append([one.outgoing for one in judged if one.outgoing is not None])
+        for one in judged:
+            if one.heard is not None:
+                self.recent.put(one.key, one.heard)
+        return [one.answer for one in judged]
+
+    def refuse_unreadable(self, key: ApiKey, body: bytes, received_at: datetime) -> Problem:
+        """Bytes that are no JSON: appended, so that the partner's data manager can see that they came."""
+        out = self.door.unreadable(self._arrival(key, received_at), body)
+        self.appender.append([out])
+        return Problem(
+            "unreadable", (fault("", "unreadable", "one CloudEvents object, or a list of them"),), out.event_id
+        )
+
+    def validate(self, key: ApiKey, events: Sequence[object], received_at: datetime) -> list[dict[str, Any]]:
+        """A dry run: the gate's verdict on each event; nothing is kept."""
+        results: list[dict[str, Any]] = []
+        for event in events:
+            envelope = from_event(event)
+            verdict = self.gate.examine(key.party, received_at, envelope)
+            shown = {"id": _shown_id(envelope), "valid": not isinstance(verdict, No)}
+            if isinstance(verdict, No):
+                results.append({**shown, **Problem(verdict.reason, verdict.faults).body()})
+            else:
+                results.append({**shown, "dropped": list(verdict.dropped), "agreement": verdict.agreement})
+        return results
+
+    def receipt(self, key: ApiKey, message_id: str) -> dict[str, Any] | Problem:
+        """What the gate made of one of the party's own messages."""
+        state = state_key(key.party, message_id, key.test)
+        heard = self.receipts.heard([state]).get(state)
+        if heard is None:
+            recent = self.recent.get(state)
+            if recent is None:
+                return Problem("not_found")
+            return {"id": message_id, "state": "received", "receipt": recent.submission_id}
+        out: dict[str, Any] = {
+            "id": message_id,
+            "state": heard.outcome,
+            "receipt": heard.submission_id,
+            "received_at": heard.received_at,
+            "type": heard.type,
+            "agreement": heard.agreement,
+        }
+        if heard.outcome == "refused":
+            out |= {"reason": heard.reason, "errors": explained(heard.codes)}
+        return out
+
+    def _known(self, key: ApiKey, envelopes: Sequence[Envelope | None]) -> dict[str, Heard]:
+        ids = {
+            e.message_id
+            for e in envelopes
+            if e is not None and isinstance(e.message_id, str) and ID.match(e.message_id)
+        }
+        states = [state_key(key.party, message_id, key.test) for message_id in sorted(ids)]
+        known = {state: held for state in states if (held := self.recent.get(state)) is not None}
+        missing = [state for state in states if state not in known]
+        if missing:
+            try:
+                known |= self.receipts.heard(missing)
+            except Retry:
+                # Without the journal the door still takes events; ingest itself recognises what it has heard before.
+                pass
+        return known
+
+    def _judge(
+        self, key: ApiKey, event: object, envelope: Envelope | None, received_at: datetime, known: Mapping[str, Heard]
+    ) -> _Judged:
+        body = orjson.dumps(event) if envelope is not None else b""
+        if len(body) > PAYLOAD_BYTES_MAX:
+            return _Judged(Problem("too_large"))
+        arrival = self._arrival(key, received_at)
+        if envelope is None or not isinstance(event, dict):
+            out = self.door.unreadable(arrival, _small(event))
+            return _Judged(
+                Problem("malformed", (fault("", "not_an_object", "a CloudEvents object"),), out.event_id), out
+            )
+        out = self.door.event(arrival, event)
+        print_ = base64.b64encode(self.door.sealer.fingerprint(content(envelope))).decode()
+        state = state_key(key.party, str(envelope.message_id), key.test)
+        before = known.get(state)
+        if before is not None and before.outcome == "accepted":
+            if before.fingerprint == print_:
+                return _Judged(taken(str(envelope.message_id), before.submission_id))
+            return _Judged(Problem("id_reused", (fault("/id", "id_reused"),), out.event_id), out)
+        verdict = self.gate.examine(key.party, received_at, envelope)
+        if isinstance(verdict, No):
+            return _Judged(Problem(verdict.reason, verdict.faults, out.event_id), out)
+        heard = Heard(outcome="accepted", submission_id=out.event_id, fingerprint=print_)
+        return _Judged(taken(str(envelope.message_id), out.event_id), out, state, heard)
+
+    def _arrival(self, key: ApiKey, received_at: datetime) -> Arrival:
+        return Arrival(key.party, key.principal, "http", received_at, key.test, self.gate.policy_hash)
+
+
+def _shown_id(envelope: Envelope | None) -> str | None:
+    """The message id, where it is one: another text in its place is not given back."""
+    message_id = envelope.message_id if envelope else None
+    return message_id if isinstance(message_id, str) and ID.match(message_id) else None
+
+
+def _small(event: object) -> bytes:
+    """Bytes of something that is no event, as far as they can be had: orjson itself stops at deep nesting."""
+    try:
+        return orjson.dumps(event)[:PAYLOAD_BYTES_MAX]
+    except (TypeError, RecursionError):
+        return b""

@@ -1,0 +1,151 @@
+"""A gate under the committed agreements, and the HTTP door on a memory log."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from hub.sharing import compile_policy
+from services.ingest.agent import processor
+from services.ingest.channels.appender import Appender
+from services.ingest.channels.desk import Desk
+from services.ingest.channels.http import Api, create_app
+from services.ingest.channels.keys import SCOPES, ApiKey, KeyRing
+from services.ingest.channels.rate import Rate
+from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.door import Door
+from services.ingest.fields import type_specs
+from services.ingest.gate import Gate
+from services.ingest.policy import parse_policy
+from spine.journal import MemoryJournal, Position
+from spine.log import MemoryLog
+from spine.publisher import publish
+from spine.record import Fact
+from spine.schema import Catalogue
+from spine.seal import Sealer
+from spine.step import Limits, SetAside, step
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = ROOT / "contracts"
+RECEIVED = datetime(2025, 11, 24, 8, 5, tzinfo=UTC)
+TOPICS = {"submissions": 2, "observations": 1, "refusals": 1, "quarantine": 1}
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return Catalogue([ROOT / "schemas" / "avro"])
+
+
+@pytest.fixture(scope="session")
+def compiled() -> Any:
+    return compile_policy(CONTRACTS)
+
+
+@pytest.fixture(scope="session")
+def gate(catalogue: Catalogue, compiled: Any) -> Gate:
+    return Gate(parse_policy(compiled.content, compiled.policy_hash), type_specs(catalogue.sources))
+
+
+@pytest.fixture
+def withdrawal() -> dict[str, Any]:
+    """A college says that a student has left."""
+    return copy.deepcopy(
+        {
+            "specversion": "1.0",
+            "id": "nvc-000184",
+            "source": "northvale-college",
+            "type": "education.enrolment.withdrawn",
+            "data": {
+                "effective_on": "2025-11-21",
+                "subject": {
+                    "source_ref": "P100881",
+                    "given_name": "Aaliyah",
+                    "family_name": "Khan-Reid",
+                    "date_of_birth": "2009-03-14",
+                    "postcode": "NS3 4QT",
+                    "uln": "7000000014",
+                },
+                "data": {"reason": "changed_mind", "destination": "unknown", "destination_confirmed": False},
+            },
+        }
+    )
+
+
+KEYS = {
+    "college": ("northvale-college", "college-key", False, None, SCOPES),
+    "minimising": ("southmere-college", "southmere-key", False, None, SCOPES),
+    "test": ("northvale-college", "college-test-key", True, None, SCOPES),
+    "expired": ("northvale-college", "college-old-key", False, date(2025, 11, 1), SCOPES),
+    "reader": ("northvale-college", "college-read-key", False, None, frozenset({"receipts:read"})),
+    "stranger": ("nobody-knows-them", "stranger-key", False, None, SCOPES),
+    "jobcentre": ("jobcentre-plus", "jcp-key", False, None, SCOPES),
+}
+
+
+@dataclass(slots=True)
+class DoorOnMemory:
+    """The HTTP door, the log behind it, and ingest that reads it."""
+
+    client: TestClient
+    log: MemoryLog
+    journal: MemoryJournal
+    catalogue: Catalogue
+    run: Callable[[], None]
+    appended: list[str] = field(default_factory=list)
+
+    def post(self, event: Any, who: str = "college", path: str = "/v1/events", **headers: str) -> Any:
+        return self.client.post(path, json=event, headers={**self.auth(who), **headers})
+
+    def auth(self, who: str = "college") -> dict[str, str]:
+        return {"Authorization": f"Bearer {KEYS[who][1]}"}
+
+    def facts(self, topic: str) -> list[Fact]:
+        records = [
+            record
+            for n in range(self.log.partitions(topic))
+            for record in self.log.read({(topic, n): 0}, self.log.end((topic, n)))
+        ]
+        return [self.catalogue.fact(record) for record in records]
+
+
+@pytest.fixture
+def http(catalogue: Catalogue, gate: Gate, tmp_path: Path, compiled: Any) -> Iterator[DoorOnMemory]:
+    sealer = Sealer(bytes(range(32)))
+    contracts = tmp_path / "contracts"
+    _write_head(contracts, compiled)
+    log, journal = MemoryLog(TOPICS, catalogue.frame), MemoryJournal()
+    ingest, aside = processor(catalogue, contracts, sealer), SetAside(Limits())
+
+    def run() -> None:
+        held = journal.positions("submissions")
+        positions = {("submissions", n): held.get(("submissions", n), Position(0)).next for n in range(2)}
+        step(log.read(positions, 10_000), ingest, journal, catalogue, aside)
+        publish(journal, log)
+
+    appender = Appender(log)
+    keys = KeyRing(
+        ApiKey(party, f"{name}-1", hashlib.sha256(key.encode()).digest(), test, expires, frozenset(scopes))
+        for name, (party, key, test, expires, scopes) in KEYS.items()
+    )
+    desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
+    api = Api(desk, keys, Rate(1_000, 2_000, lambda: 0.0), lambda: RECEIVED, simulated=True)
+    with TestClient(create_app(api)) as client:
+        yield DoorOnMemory(client, log, journal, catalogue, run)
+    appender.close()
+
+
+def _write_head(contracts: Path, compiled: Any) -> None:
+    import json
+
+    folder = contracts / "compiled"
+    folder.mkdir(parents=True)
+    (folder / "policy.json").write_bytes(compiled.body)
+    (folder / "head.json").write_text(json.dumps({"policy": compiled.policy_hash, "file": "policy.json"}))
