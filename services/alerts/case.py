@@ -1,0 +1,207 @@
+"""One person on one day, as the rules ask about them. Built once per step; answers are remembered while it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from services.alerts.belief import AWAITING, EET_GROUPS, NEET_GROUPS, Belief, Episode, Wait
+from services.alerts.calendar import age_on
+from services.alerts.policy import Policy
+from services.alerts.state import Alert, Seen, Skip, State
+
+JOB_CODES = frozenset({"320", "330", "340", "350", "360", "380", "381"})
+_EMPTY = Belief()
+
+
+@dataclass(slots=True)
+class Case:
+    """What is known of a person, today. Alerts change while a step goes on; nothing else does."""
+
+    state: State
+    today: date
+    policy: Policy
+    alerts: list[Alert] = field(init=False)
+    skips: list[Skip] = field(init=False)
+    belief: Belief = field(init=False)
+    _by_type: dict[str, list[Seen]] = field(init=False)
+    _flags: dict[str, bool] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.alerts, self.skips = list(self.state.alerts), list(self.state.skipped)
+        self.belief = self.state.belief or _EMPTY
+        self._by_type = {}
+        taken_back = {
+            (fact.source, fact.text("retracts_id")) for fact in self.state.facts if fact.type == "event.retracted"
+        }
+        for fact in self.state.facts:
+            if not taken_back or (fact.source, fact.message_id) not in taken_back:
+                self._by_type.setdefault(fact.type, []).append(fact)
+
+    # Facts
+
+    def facts(self, *types: str) -> list[Seen]:
+        """Live facts of these types in the policy's order: the last is the latest."""
+        if len(types) == 1:
+            return self._by_type.get(types[0], [])
+        found = [fact for name in types for fact in self._by_type.get(name, ())]
+        return sorted(found, key=lambda fact: fact.order)
+
+    def latest(self, *types: str) -> Seen | None:
+        """The latest fact of these types, today's or older."""
+        for fact in reversed(self.facts(*types)):
+            if fact.effective_on <= self.today:
+                return fact
+        return None
+
+    def fact(self, event_id: str) -> Seen | None:
+        for facts in self._by_type.values():
+            for fact in facts:
+                if fact.event_id == event_id:
+                    return fact
+        return None
+
+    def since(self, day: date, *types: str) -> Iterator[Seen]:
+        """Live facts of these types whose day is on or after ``day``."""
+        return (fact for fact in self.facts(*types) if fact.effective_on >= day)
+
+    def late(self, fact: Seen) -> bool:
+        """Loaded history: received long after its day (POLICY P2)."""
+        return (fact.received_on - fact.effective_on).days > self.policy.late_event_days
+
+    # Status
+
+    @property
+    def group(self) -> str:
+        return self.belief.group(self.today)
+
+    @property
+    def in_eet(self) -> bool:
+        return self.group in EET_GROUPS
+
+    @property
+    def in_neet(self) -> bool:
+        return self.group in NEET_GROUPS
+
+    @property
+    def not_known(self) -> bool:
+        return self.group == "NOT_KNOWN"
+
+    @property
+    def awaiting(self) -> bool:
+        return self.group == AWAITING
+
+    def marked(self, name: str, day: date | None = None) -> bool:
+        if day is not None:
+            return self.belief.marked(name, day) is not None
+        known = self._flags.get(name)
+        if known is None:
+            known = self._flags[name] = self.belief.marked(name, self.today) is not None
+        return known
+
+    def custody_on(self, day: date) -> bool:
+        return self.belief.group(day) == "CUSTODY" or self.marked("custody", day)
+
+    @property
+    def in_custody(self) -> bool:
+        return self.group == "CUSTODY" or self.marked("custody")
+
+    @property
+    def quiet(self) -> bool:
+        return self.marked("quiet")
+
+    def waits(self) -> Iterator[Wait]:
+        """Agreed starts on file today: not cancelled, not yet run out."""
+        for wait in self.belief.waits:
+            if wait.agreed_on <= self.today <= wait.ends_on and wait.ended_by not in ("cancelled", "superseded"):
+                yield wait
+
+    @property
+    def starts_soon(self) -> bool:
+        """An agreed start at most so many days ahead (POLICY P9)."""
+        limit = self.today + timedelta(days=self.policy.soon_start_days)
+        return any(self.today <= wait.starts_on <= limit for wait in self.waits())
+
+    @property
+    def episode(self) -> Episode | None:
+        return self.belief.episode(self.today)
+
+    # Who they are
+
+    @property
+    def born(self) -> date | None:
+        return self.belief.date_of_birth
+
+    @property
+    def age(self) -> int | None:
+        return None if self.born is None else age_on(self.born, self.today)
+
+    def aged(self, years: int) -> bool:
+        """Known to be at least ``years`` old."""
+        return self.age is not None and self.age >= years
+
+    @property
+    def under_18(self) -> bool:
+        return self.age is not None and self.age < 18
+
+    @property
+    def looked_after(self) -> bool:
+        return self.marked("looked_after")
+
+    @property
+    def care_leaver(self) -> bool:
+        return self.marked("care_leaver")
+
+    @property
+    def care_experienced(self) -> bool:
+        return self.looked_after or self.care_leaver
+
+    @property
+    def ehcp(self) -> bool:
+        return self.marked("ehcp")
+
+    @property
+    def yj_open(self) -> bool:
+        return self.marked("yj_open")
+
+    def groups(self) -> tuple[str, ...]:
+        """Priority groups of today, in the policy's order."""
+        return tuple(name for name in self.policy.priority_groups if self.marked(name))
+
+    @property
+    def priority(self) -> bool:
+        return any(self.marked(name) for name in self.policy.priority_groups)
+
+    # Alerts
+
+    def open(self, *rules: str) -> bool:
+        return any(alert.open and alert.rule in rules for alert in self.alerts)
+
+    def open_alert(self, rule: str) -> Alert | None:
+        return next((alert for alert in self.alerts if alert.open and alert.rule == rule), None)
+
+    def of_rule(self, *rules: str) -> list[Alert]:
+        return [alert for alert in self.alerts if alert.rule in rules]
+
+    def had(self, rule: str, matter: str) -> bool:
+        """Whether this matter was ever raised, other than in error."""
+        return any((a.matter == matter or matter in a.folded) and counts(a) for a in self.of_rule(rule))
+
+    def had_in_episode(self, episode: Episode, rules: Iterable[str], tag: str = "") -> bool:
+        """Whether one of ``rules`` was raised for this episode, open or closed, however its first day moved since."""
+        return any(
+            same_episode(alert, episode) and counts(alert) and (not tag or alert.tag == tag)
+            for alert in self.of_rule(*rules)
+        )
+
+
+def same_episode(alert: Alert, episode: Episode) -> bool:
+    """An alert belongs to the episode that touches the days it spoke of: its anchor up to its raise day."""
+    anchor = alert.anchor or alert.raised_on
+    return episode.start <= alert.raised_on and (episode.end is None or episode.end >= anchor)
+
+
+def counts(alert: Alert) -> bool:
+    """Raised in error does not count as raised, unless a worker said that it is about somebody else."""
+    return alert.outcome != "retracted" or alert.barred

@@ -1,0 +1,329 @@
+"""One step of POLICY 5.1: close what has lost its ground, raise in the policy's order, close what is replaced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import assert_never
+
+from services.alerts import due, escalation
+from services.alerts.acts import Acts, alert_id
+from services.alerts.calendar import birthday
+from services.alerts.case import Case
+from services.alerts.disclosure import seen_now
+from services.alerts.policy import Policy
+from services.alerts.reading import Acted, News, Ticked, Told, millis
+from services.alerts.routing import covered, owner_roles, permitted, resolve, roles_of
+from services.alerts.rules import HELD_ORDER, ORDER, RULES
+from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
+from services.alerts.sharing import Sharing
+from services.alerts.state import Alert, Recipient, Skip, State, with_fact, without_fact
+from spine.clock import LONDON, local_date
+from spine.record import Effect
+
+TICK_AT = time(0, 30)
+ROUNDS_MAX = 8
+
+_OUTCOMES = {"done": RESOLVED, "declined": RESOLVED, "not_needed": STOOD_DOWN, "wrong_person": RETRACTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a decision depends on besides its state and its fact."""
+
+    policy: Policy
+    sharing: Sharing
+
+
+def decide(settings: Settings, state: State, news: News) -> tuple[State, list[Effect]]:
+    """New state, and the acts and deliveries that follow from one fact."""
+    today, at = moment(state, news)
+    before = state
+    state = replace(learn(state, news), last_day=today)
+    case = Case(state, today, settings.policy)
+    step = Step(case, Acts(settings.sharing, state.person_id, news.event_id, at), before, news, at)
+    step.run()
+    return replace(step.case.state, alerts=tuple(case.alerts), skipped=tuple(case.skips)), step.acts.effects
+
+
+def due_on(settings: Settings, state: State) -> date | None:
+    """First day after the last one decided on which a tick could change something."""
+    return due.due_on(Case(state, state.last_day, settings.policy)) if state.last_day is not None else None
+
+
+def moment(state: State, news: News) -> tuple[date, datetime]:
+    """(today, moment of the cause)."""
+    if isinstance(news, Ticked):
+        at = datetime.combine(news.on, TICK_AT, LONDON).astimezone(UTC)
+        day = news.on
+    else:
+        at, day = news.at, local_date(news.at)
+    return (day if state.last_day is None else max(state.last_day, day)), at
+
+
+def learn(state: State, news: News) -> State:
+    """The state with what the news brings, before anything is concluded."""
+    match news:
+        case Ticked() | Acted():
+            return state
+        case Told():
+            return _told(state, news)
+        case _:
+            assert_never(news)
+
+
+def _told(state: State, news: Told) -> State:
+    if news.belief is not None:
+        state = replace(state, belief=news.belief)
+    reviews = dict(state.reviews)
+    if news.cause == "review_opened" and news.review_id:
+        reviews[news.review_id] = news.safeguarding
+    if news.cause == "review_closed" and news.review_id:
+        reviews.pop(news.review_id, None)
+    state = replace(state, reviews=reviews)
+    if news.cause == "withdrawn":
+        return replace(without_fact(state, news.observation_id), moved_to=news.other_person or "")
+    if news.cause in ("observed", "held", "released") and news.seen is not None:
+        return with_fact(state, news.seen, news.subject)
+    return state
+
+
+@dataclass(slots=True)
+class Step:
+    """The phases of one step over one case."""
+
+    case: Case
+    acts: Acts
+    before: State
+    news: News
+    at: datetime
+    touched: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        self.move_away()
+        self.apply_outcome()
+        if scope_ended(self.case):
+            for alert in [a for a in self.case.alerts if a.open and a.rule != "MR"]:
+                self.close(alert, Closing(STOOD_DOWN, "out of scope"))
+            return
+        self.close_lost()
+        if self.may_raise():
+            for rule in ORDER if self.case.state.belief is not None else HELD_ORDER:
+                self.raise_rule(rule)
+        self.close_replaced()
+        for alert in escalation.due(self.case):
+            self.put(replace(alert, escalated=True))
+            self.acts.escalate(self.case, alert, self.case.policy.manager_of[alert.owner])
+        self.refresh()
+
+    # Closing
+
+    def close_lost(self) -> None:
+        for alert in [a for a in self.case.alerts if a.open]:
+            rule = RULES[alert.rule]
+            closing = rule.closing(self.case, alert)
+            if closing is None and rule.custody_stands_down and self.case.in_custody:
+                closing = Closing(STOOD_DOWN, "custody")
+            if closing is not None:
+                self.close(alert, closing)
+
+    def close_replaced(self) -> None:
+        for alert in [a for a in self.case.alerts if a.open]:
+            closing = RULES[alert.rule].replaced(self.case, alert)
+            if closing is not None:
+                self.close(alert, closing)
+
+    def close(self, alert: Alert, closing: Closing, *, barred: bool = False) -> None:
+        closed = replace(
+            alert,
+            outcome=closing.outcome,
+            because=closing.because,
+            closed_on=self.case.today,
+            closed_ms=millis(self.at),
+            barred=barred,
+        )
+        self.put(closed)
+        self.acts.add(self.case, closed, closing.outcome)
+
+    def move_away(self) -> None:
+        """An observation went to another person, and the safeguarding alert on it went with it."""
+        if not isinstance(self.news, Told) or self.news.cause != "withdrawn":
+            return
+        for alert in [a for a in self.case.alerts if a.open and a.rule == "A36"]:
+            if self.news.observation_id in (alert.matter, *alert.folded):
+                moved = replace(alert, outcome="moved", closed_on=self.case.today, closed_ms=millis(self.at))
+                self.put(moved)
+                self.acts.add(self.case, moved, "moved")
+
+    # Raising
+
+    def may_raise(self) -> bool:
+        """Timers fire on working days only; an event may raise on any day."""
+        return not isinstance(self.news, Ticked) or self.case.policy.calendar.is_working(self.case.today)
+
+    def raise_rule(self, rule: Rule) -> None:
+        case = self.case
+        if rule.silent_in_custody and case.in_custody:
+            return
+        for _ in range(ROUNDS_MAX):
+            ground = rule.ground(case)
+            if ground is None or not self.is_news(rule, ground):
+                return
+            open_alert = case.open_alert(rule.id) if rule.id != "MR" else None
+            if ground.skip:
+                self._skip(rule, ground)
+            elif open_alert is None:
+                if cooling(case, rule) or not self._raise(rule, ground):
+                    return
+            elif ground.matter in (open_alert.matter, *open_alert.folded):
+                return
+            else:
+                self._fold(open_alert, ground)
+
+    def is_news(self, rule: Rule, ground: Ground) -> bool:
+        """On a free day only what this event brought about; what a timer brought about waits for a working day."""
+        case = self.case
+        if case.policy.calendar.is_working(case.today):
+            return True
+        earlier = Case(replace(self.before, last_day=case.today), case.today, case.policy)
+        then = rule.ground(earlier)
+        return then is None or then.matter != ground.matter
+
+    def _skip(self, rule: Rule, ground: Ground) -> None:
+        self.case.skips.append(Skip(rule.id, ground.tag, ground.anchor or self.case.today, self.case.today))
+
+    def _fold(self, alert: Alert, ground: Ground) -> None:
+        evidence = tuple(dict.fromkeys((*alert.evidence, *ground.evidence)))
+        folded = replace(alert, times=alert.times + 1, folded=(*alert.folded, ground.matter), evidence=evidence)
+        self.put(folded)
+        self.acts.add(self.case, folded, "updated")
+
+    def _raise(self, rule: Rule, ground: Ground) -> bool:
+        alert = new_alert(self.case, rule, ground, self.acts.sharing, self.at)
+        if not alert.recipients:
+            return False
+        self.case.alerts.append(alert)
+        self.touched.add(alert.alert_id)
+        told = [r for r in alert.recipients if r.role not in ground.told]
+        self.acts.add(self.case, alert, "raised", told)
+        closing = rule.closing(self.case, alert)
+        if closing is not None:
+            # Only a record that was linked after its matter was settled gets here: its alert ends as it arrives.
+            self.close(alert, closing)
+        return True
+
+    # Workers
+
+    def apply_outcome(self) -> None:
+        """Acknowledge, outcome, wrong person, assign; or an outcome that a partner recorded."""
+        news = self.news
+        seen = news.seen if isinstance(news, Told) and news.cause == "observed" else None
+        if seen is not None and seen.type == "alert.outcome_recorded":
+            alert = self.case.open_alert(seen.text("rule"))
+            if alert is not None:
+                self._outcome(alert, seen.text("outcome"))
+        if not isinstance(news, Acted):
+            return
+        alert = next((a for a in self.case.alerts if a.alert_id == news.alert_id and a.open), None)
+        if alert is None:
+            return
+        if news.verb == "acknowledge" and not alert.acknowledged:
+            self.put(replace(alert, acknowledged=True))
+            self.acts.add(self.case, replace(alert, acknowledged=True), "acknowledged")
+        elif news.verb == "outcome":
+            self._outcome(alert, news.value)
+        elif news.verb == "wrong_person":
+            self._outcome(alert, "wrong_person")
+
+    def _outcome(self, alert: Alert, word: str) -> None:
+        outcome = _OUTCOMES.get(word)
+        if outcome is None:
+            return
+        wrong = word == "wrong_person"
+        if wrong:
+            reviews = {**self.case.state.reviews, f"wrong-person:{alert.alert_id}": False}
+            self.case.state = replace(self.case.state, reviews=reviews)
+        elif alert.rule == "MR":
+            reviews = {k: v for k, v in self.case.state.reviews.items() if k != alert.matter}
+            self.case.state = replace(self.case.state, reviews=reviews)
+        self.close(alert, Closing(outcome, f"outcome {word}"), barred=wrong)
+
+    # Keeping
+
+    def put(self, alert: Alert) -> None:
+        self.touched.add(alert.alert_id)
+        for index, held in enumerate(self.case.alerts):
+            if held.alert_id == alert.alert_id:
+                self.case.alerts[index] = alert
+
+    def refresh(self) -> None:
+        """Recipients of a standing alert get new views when what they may see has changed."""
+        for alert in [a for a in self.case.alerts if a.open]:
+            same = self.case.state.belief == self.before.belief and self.case.state.subjects == self.before.subjects
+            if same and alert.shown:
+                continue
+            now = seen_now(self.case, alert, self.acts.sharing)
+            if now == alert.shown:
+                continue
+            known = bool(alert.shown) and alert.alert_id not in self.touched
+            self.put(replace(alert, shown=now))
+            if known:
+                self.acts.add(self.case, replace(alert, shown=now), "updated")
+
+
+def cooling(case: Case, rule: Rule) -> bool:
+    """Some rules are not raised again soon after closing."""
+    if rule.id not in case.policy.cool_down_rules:
+        return False
+    limit = case.today - timedelta(days=case.policy.cool_down_days)
+    return any(a.closed_on is not None and a.closed_on >= limit for a in case.of_rule(rule.id))
+
+
+def scope_ended(case: Case) -> bool:
+    """Died, moved abroad for good, or too old (POLICY 5.2)."""
+    died = case.latest("circumstance.died")
+    gone = case.latest("circumstance.moved_abroad")
+    if (died is not None and died.flag("confirmed")) or (gone is not None and not gone.flag("returning")):
+        return True
+    if case.born is None:
+        return False
+    end = birthday(case.born, 25)
+    if case.ehcp:
+        end = date(end.year + 1 if end.month >= 9 else end.year, 9, 1)
+    return case.today >= end
+
+
+def new_alert(case: Case, rule: Rule, ground: Ground, sharing: Sharing, at: datetime) -> Alert:
+    """The alert that a ground makes: who, by when, under which identity."""
+    numbers = case.policy.rules[rule.id]
+    raised_on = ground.raised_on or case.today
+    sla = numbers.sla if ground.sla is None else ground.sla
+    roles = [role for role in roles_of(case, rule.id, ground) if permitted(case, role)]
+    recipients: tuple[Recipient, ...] = tuple(
+        resolve(case, role, ground) for role in roles if covered(case, rule.id, ground, role, sharing)
+    )
+    if rule.id in ("A36", "MR"):
+        # Both the unlinked record and the person must name it alike, so neither the person nor the day is in it.
+        identity = alert_id(rule.id, ground.matter)
+    else:
+        identity = alert_id(rule.id, case.state.person_id, ground.matter, raised_on.isoformat())
+    facts = [case.fact(event_id) for event_id in ground.evidence]
+    owners = [role for role in owner_roles(case) if role in case.policy.manager_of]
+    return Alert(
+        alert_id=identity,
+        rule=rule.id,
+        matter=ground.matter,
+        raised_on=raised_on,
+        due_on=case.policy.calendar.after(raised_on, sla),
+        severity=ground.severity or numbers.severity,
+        opened_ms=millis(at),
+        recipients=recipients,
+        evidence=ground.evidence,
+        because=ground.because,
+        anchor=ground.anchor,
+        until=ground.until,
+        tag=ground.tag,
+        source=ground.source,
+        owner=owners[0] if owners else "",
+        test=any(fact is not None and fact.test for fact in facts),
+    )

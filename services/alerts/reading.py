@@ -1,0 +1,137 @@
+"""From facts on the log to what ``decide`` takes: the door of this service. Pure: decoding is a function of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from services.alerts.belief import Belief
+from services.alerts.belief import parse as parse_belief
+from services.alerts.state import Seen, Subject, Value
+from spine.clock import local_date
+from spine.record import Fact
+from spine.schema import Catalogue
+
+#: The identity fields that may ever be shown. Identifiers serve matching and leave to nobody.
+SUBJECT_FIELDS = ("given_name", "family_name", "date_of_birth", "postcode", "address_line", "phone", "email")
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """A day has begun."""
+
+    event_id: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something was observed, moved or reviewed, and this is what is believed now."""
+
+    event_id: str
+    cause: str
+    at: datetime
+    seen: Seen | None
+    subject: Subject | None
+    belief: Belief | None
+    other_person: str | None
+    review_id: str | None
+    safeguarding: bool
+    observation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """A worker did something with an alert."""
+
+    event_id: str
+    at: datetime
+    alert_id: str
+    verb: str
+    value: str
+
+
+News = Ticked | Told | Acted
+
+
+def read(fact: Fact, catalogue: Catalogue) -> News:
+    """News of a fact. Raises KeyError for a kind that does not belong on this topic."""
+    fields = fact.fields
+    if fact.kind == "tick.v1":
+        return Ticked(fact.event_id, fields["on"])
+    if fact.kind == "action.v1":
+        return Acted(fact.event_id, fields["at"], fields["alert_id"], fields["verb"], fields["value"])
+    if fact.kind != "status.v1":
+        raise KeyError(fact.kind)
+    observation, belief = fields["observation"], fields["belief"]
+    seen = subject = None
+    if observation is not None:
+        seen = seen_of(observation, fields["known_at"], fields["cause"], fields["other_person"], catalogue)
+        subject = subject_of(observation, seen, catalogue)
+    return Told(
+        event_id=fact.event_id,
+        cause=fields["cause"],
+        at=fields["known_at"],
+        seen=seen,
+        subject=subject,
+        belief=None if belief is None else parse_belief(belief),
+        other_person=fields["other_person"],
+        review_id=fields["review_id"],
+        safeguarding=fields["safeguarding"],
+        observation_id=fields["observation_id"],
+    )
+
+
+def seen_of(
+    observation: Mapping[str, Any], known_at: datetime, cause: str, other: str | None, catalogue: Catalogue
+) -> Seen:
+    """The compact form of an observation."""
+    kind, received = observation["type"], observation["received_at"]
+    data = catalogue.decode(f"{kind}.data.v1", observation["data"])
+    return Seen(
+        event_id=observation["event_id"],
+        source=observation["source"],
+        source_kind=observation["source_kind"],
+        message_id=observation["message_id"],
+        type=kind,
+        effective_on=observation["effective_on"],
+        received_on=local_date(received),
+        received_ms=millis(received),
+        known_ms=millis(known_at),
+        agreement=observation["agreement"],
+        sequence=-1 if observation["sequence"] is None else observation["sequence"],
+        from_person=other or "" if cause == "released" else "",
+        dropped=list(observation["dropped"]),
+        test=observation["test"],
+        data={name: value for name, raw in data.items() if (value := plain(raw)) is not None},
+    )
+
+
+def subject_of(observation: Mapping[str, Any], seen: Seen, catalogue: Catalogue) -> Subject | None:
+    """How the source names the person; None where it names nobody."""
+    read = catalogue.decode("subject.v1", observation["subject"])
+    fields = {name: str(plain(read[name])) for name in SUBJECT_FIELDS if read.get(name)}
+    if not fields:
+        return None
+    return Subject(
+        seen.source, seen.source_kind, seen.type, seen.effective_on, seen.received_ms, seen.agreement, fields
+    )
+
+
+def plain(raw: Any) -> Value:
+    """A decoded Avro value in its JSON form; None where there is nothing or the value was unknown to the schema."""
+    if raw is None or raw == "unknown" or isinstance(raw, bool | int | float | str):
+        return raw  # type: ignore[no-any-return]
+    if isinstance(raw, datetime | date):
+        return raw.isoformat()
+    if isinstance(raw, list):
+        return [str(item) for item in raw]
+    return str(raw)
+
+
+def millis(moment: datetime) -> int:
+    """Whole milliseconds since 1970, without a float."""
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1000 + moment.microsecond // 1000

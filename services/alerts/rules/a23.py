@@ -1,0 +1,43 @@
+"""A23 no health service at 640 or 670. Lancashire 3.2.2; Leicestershire 2017-20."""
+
+from __future__ import annotations
+
+from services.alerts import consent
+from services.alerts.case import Case
+from services.alerts.rules.shape import RESOLVED, Closing, Ground, Rule
+from services.alerts.state import Alert
+
+_CODES = ("640", "670")
+_BANDS = ("high", "very_high")
+
+
+def involved(case: Case) -> bool:
+    """A health service is open to the person."""
+    said: dict[str, str] = {}
+    for fact in case.facts("health.involvement.opened", "health.involvement.closed"):
+        closed = fact.type.endswith("closed")
+        if fact.effective_on < case.today if closed else fact.effective_on <= case.today:
+            said[fact.text("service")] = fact.type
+    return any(kind == "health.involvement.opened" for kind in said.values())
+
+
+def ground(case: Case) -> Ground | None:
+    if not case.care_experienced or involved(case) or consent.latest_word(case, consent.HEALTH) == "refused":
+        return None
+    span = case.belief.span(case.today)
+    if span is not None and span.code in _CODES:
+        matter = f"code:{span.start}"
+        if not case.had("A23", matter):
+            return Ground(matter, "no_health_service", anchor=span.start)
+    sdq = case.latest("health.sdq_recorded")
+    if sdq is not None and sdq.text("band") in _BANDS and not case.had("A23", sdq.event_id):
+        return Ground(sdq.event_id, "no_health_service", (sdq.event_id,), anchor=sdq.effective_on)
+    return None
+
+
+def closing(case: Case, alert: Alert) -> Closing | None:
+    del alert
+    return Closing(RESOLVED, "a health service is open") if involved(case) else None
+
+
+RULE = Rule("A23", ground, closing)

@@ -1,0 +1,34 @@
+"""The edge: reads the policy, the catalogue and the compiled agreements, once, into frozen values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from services.alerts.decide import Settings
+from services.alerts.policy import parse
+from services.alerts.sharing import Closed, Compiled, Sharing
+
+
+def load(contracts: Path, sharing: Sharing | None = None) -> Settings:
+    """Settings from the contracts folder; ``sharing`` replaces the compiled agreements."""
+    yaml = YAML(typ="safe", pure=False)
+    text = (contracts / "policy" / "policy.yaml").read_bytes()
+    catalogue = yaml.load(contracts / "catalogue.yaml")
+    digest = hashlib.sha256(text).hexdigest()
+    return Settings(parse(yaml.load(text), catalogue, digest), sharing or head(contracts))
+
+
+def head(contracts: Path) -> Sharing:
+    """The sharing policy that the head names. Without a head nothing is disclosed."""
+    pointer = contracts / "compiled" / "head.json"
+    if not pointer.exists():
+        return Closed()
+    named = json.loads(pointer.read_bytes())
+    body = (contracts / "compiled" / named["file"]).read_bytes()
+    if hashlib.sha256(body).hexdigest() != named["policy"]:
+        raise ValueError("the compiled sharing policy is not the one its head names; build it again")
+    return Compiled.parse(json.loads(body), named["policy"])

@@ -1,0 +1,127 @@
+"""What the agreements in force let a role read of a fact. Default deny; without a policy head nobody reads anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+
+class Shared(Protocol):
+    """A fact, as far as sharing is concerned."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def agreement(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Categories and fields of one fact that one role may read, and the agreement that says so."""
+
+    agreement: str = ""
+    categories: frozenset[str] = frozenset()
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Readable()
+
+
+class Sharing(Protocol):
+    """The compiled agreements, or a stand-in for tests."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def readable(
+        self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]
+    ) -> Readable: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    shows: frozenset[str]
+    rules: frozenset[str] | None
+    consent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    name: str
+    active: bool
+    starts: str
+    ends: str
+    rows: Mapping[str, tuple[_Row, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The sharing policy as ``hub contracts build`` writes it (docs/contracts.md)."""
+
+    digest: str
+    agreements: Mapping[str, _Agreement]
+    items: Mapping[tuple[str, str, str], Mapping[str, str]]
+    only_roles: Mapping[tuple[str, str, str], Mapping[str, frozenset[str]]]
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any], digest: str) -> Compiled:
+        agreements = {}
+        for name, row in sorted(body["agreements"].items()):
+            held = _Agreement(
+                name, row["status"] == "active", row["effective_from"], row["effective_to"], _rows(row["recipients"])
+            )
+            # An observation names the version under which it came; what is in force now is the version compiled now.
+            agreements[name] = agreements[name.partition("@")[0]] = held
+        items = {(g["provider"], g["type"], g["agreement"].partition("@")[0]): g["items"] for g in body["grants"]}
+        only = {
+            (g["provider"], g["type"], g["agreement"].partition("@")[0]): {
+                path: frozenset(roles) for path, roles in g["only_roles"].items()
+            }
+            for g in body["grants"]
+        }
+        return cls(digest, agreements, items, only)
+
+    def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
+        """Raises nothing: what no agreement covers is simply not readable."""
+        stem = fact.agreement.partition("@")[0]
+        held = self.agreements.get(fact.agreement) or self.agreements.get(stem)
+        if held is None or not held.active or not held.starts <= today.isoformat() <= held.ends:
+            return NOTHING
+        shows: set[str] = set()
+        for row in held.rows.get(role, ()):
+            if (row.rules is None or rule in row.rules) and (row.consent is None or consented(row.consent)):
+                shows |= row.shows
+        if not shows:
+            return NOTHING
+        key = (fact.source, fact.type, stem)
+        only = self.only_roles.get(key, {})
+        fields = {
+            path: category
+            for path, category in self.items.get(key, {}).items()
+            if category in shows and (path not in only or role in only[path])
+        }
+        return Readable(held.name, frozenset(shows), fields)
+
+
+def _rows(recipients: list[Mapping[str, Any]]) -> Mapping[str, tuple[_Row, ...]]:
+    rows: dict[str, tuple[_Row, ...]] = {}
+    for row in recipients:
+        rules = None if row["rules"] is None else frozenset(row["rules"])
+        one = _Row(frozenset(row["shows"]), rules, row["consent"])
+        rows[row["role"]] = (*rows.get(row["role"], ()), one)
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """No policy head: fails closed."""
+
+    digest: str = "none"
+
+    def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
+        del fact, role, rule, today, consented
+        return NOTHING

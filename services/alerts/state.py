@@ -1,0 +1,207 @@
+"""What alerts keeps of one person: facts seen, the latest belief, and every alert's life. Deterministic bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, cast
+
+import orjson
+
+from services.alerts.belief import Belief, day_of
+from services.alerts.belief import parse as parse_belief
+
+Value = str | int | float | bool | None | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One accepted observation, as the rules need it. Times are whole milliseconds; dates in data are ISO text."""
+
+    event_id: str
+    source: str
+    source_kind: str
+    message_id: str
+    type: str
+    effective_on: date
+    received_on: date
+    received_ms: int
+    known_ms: int
+    agreement: str = ""
+    sequence: int = -1
+    from_person: str = ""
+    dropped: list[str] = field(default_factory=list)
+    test: bool = False
+    data: Mapping[str, Value] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        value = self.data.get(name)
+        return value if isinstance(value, str) else ""
+
+    def words(self, name: str) -> tuple[str, ...]:
+        value = self.data.get(name)
+        return tuple(value) if isinstance(value, list) else ()
+
+    def day(self, name: str) -> date | None:
+        value = self.data.get(name)
+        return date.fromisoformat(value) if isinstance(value, str) and value else None
+
+    def flag(self, name: str) -> bool:
+        return self.data.get(name) is True
+
+    def number(self, name: str) -> float | None:
+        value = self.data.get(name)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
+    def order(self) -> tuple[date, int, int, str]:
+        """The policy's "latest": effective day, then sequence, then receipt."""
+        return (self.effective_on, self.sequence, self.received_ms, self.event_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """How one source names the person now."""
+
+    source: str
+    source_kind: str
+    type: str
+    effective_on: date
+    received_ms: int
+    agreement: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is told: a role, resolved to a team and worker where a case is assigned."""
+
+    role: str
+    team: str | None = None
+    worker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert's life. ``anchor`` and ``until`` are days of its ground (an episode's start, a wait's end)."""
+
+    alert_id: str
+    rule: str
+    matter: str
+    raised_on: date
+    due_on: date
+    severity: str
+    opened_ms: int
+    recipients: tuple[Recipient, ...]
+    evidence: tuple[str, ...] = ()
+    because: str = ""
+    anchor: date | None = None
+    until: date | None = None
+    tag: str = ""
+    source: str = ""
+    owner: str = ""
+    times: int = 1
+    folded: tuple[str, ...] = ()
+    closed_on: date | None = None
+    closed_ms: int | None = None
+    outcome: str = "open"
+    acknowledged: bool = False
+    escalated: bool = False
+    barred: bool = False
+    test: bool = False
+    shown: str = ""
+
+    @property
+    def open(self) -> bool:
+        return self.outcome == "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A mark that fell where its rule is silent: skipped, not deferred."""
+
+    rule: str
+    tag: str
+    anchor: date
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything kept under one person id (or stub)."""
+
+    person_id: str
+    facts: tuple[Seen, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+    belief: Belief | None = None
+    alerts: tuple[Alert, ...] = ()
+    skipped: tuple[Skip, ...] = ()
+    reviews: Mapping[str, bool] = field(default_factory=dict)
+    moved_to: str = ""
+    last_day: date | None = None
+
+
+def with_fact(state: State, seen: Seen, subject: Subject | None) -> State:
+    """State that also knows ``seen``; facts stay in the policy's order."""
+    facts = tuple(sorted((*(f for f in state.facts if f.event_id != seen.event_id), seen), key=lambda f: f.order))
+    subjects = state.subjects
+    if subject is not None:
+        held = next((s for s in subjects if s.source == subject.source), None)
+        if held is None or (held.effective_on, held.received_ms) <= (subject.effective_on, subject.received_ms):
+            subjects = tuple(
+                sorted((*(s for s in subjects if s.source != subject.source), subject), key=lambda s: s.source)
+            )
+    return replace(state, facts=facts, subjects=subjects)
+
+
+def without_fact(state: State, event_id: str | None) -> State:
+    """State that no longer holds an observation that moved to somebody else."""
+    gone = [f.source for f in state.facts if f.event_id == event_id]
+    facts = tuple(f for f in state.facts if f.event_id != event_id)
+    left = {f.source for f in facts}
+    subjects = tuple(s for s in state.subjects if s.source in left or s.source not in gone)
+    return replace(state, facts=facts, subjects=subjects)
+
+
+def encode(state: State) -> bytes:
+    """Deterministic bytes."""
+    return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+
+
+def decode(body: bytes) -> State:
+    """The state that ``encode`` wrote."""
+    read = orjson.loads(body)
+    return State(
+        person_id=read["person_id"],
+        facts=tuple(_seen(f) for f in read["facts"]),
+        subjects=tuple(_subject(s) for s in read["subjects"]),
+        belief=None if read["belief"] is None else parse_belief(read["belief"]),
+        alerts=tuple(_alert(a) for a in read["alerts"]),
+        skipped=tuple(Skip(s["rule"], s["tag"], _day(s["anchor"]), _day(s["on"])) for s in read["skipped"]),
+        reviews=read["reviews"],
+        moved_to=read["moved_to"],
+        last_day=day_of(read["last_day"]),
+    )
+
+
+def _day(value: Any) -> date:
+    return date.fromisoformat(cast(str, value))
+
+
+def _seen(read: dict[str, Any]) -> Seen:
+    read["effective_on"], read["received_on"] = _day(read["effective_on"]), _day(read["received_on"])
+    return Seen(**read)
+
+
+def _subject(read: dict[str, Any]) -> Subject:
+    read["effective_on"] = _day(read["effective_on"])
+    return Subject(**read)
+
+
+def _alert(read: dict[str, Any]) -> Alert:
+    for name in ("raised_on", "due_on", "anchor", "until", "closed_on"):
+        read[name] = day_of(read[name])
+    read["recipients"] = tuple(Recipient(**r) for r in read["recipients"])
+    read["evidence"], read["folded"] = tuple(read["evidence"]), tuple(read["folded"])
+    return Alert(**read)
