@@ -1,0 +1,1 @@
+"""Identity resolution: observations become attributions, and what nobody can decide becomes a review."""

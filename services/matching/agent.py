@@ -1,0 +1,157 @@
+"""The shell of matching: an index in memory per partition, kept warm; rows in the journal are its truth.
+
+Another worker may have owned the partition in between. A version row, written with every change, shows it: if the
+version on file is not the one in memory, the index is built anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from services.matching.aliases import read_aliases
+from services.matching.compare import NameComparer
+from services.matching.decide import decide
+from services.matching.index import Index
+from services.matching.model import read_model
+from services.matching.reading import Reader, codec_of
+from services.matching.rows import Codec, Ledger, population_of
+from services.matching.search import Matcher
+from spine.journal import Transaction
+from spine.log import Place
+from spine.record import Changes, Decided, Fact
+from spine.schema import Catalogue
+from spine.step import Processor
+
+MODEL = Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json"
+ALIASES = Path(__file__).resolve().parent / "aliases.txt"
+OBSERVATION = "observation.v1"
+
+
+@dataclass(slots=True)
+class _Partition:
+    """What is known of one place: its populations and the version of the rows that they were built from."""
+
+    version: int
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
+    written_version: int | None = None
+
+    def ledger(self, population: str, codec: Codec) -> Ledger:
+        if population not in self.ledgers:
+            self.ledgers[population] = Ledger(Index(population), codec)
+        return self.ledgers[population]
+
+
+@dataclass(slots=True)
+class MatchingProcessor:
+    """A ``spine.step.Processor``. Not for several threads."""
+
+    build: str
+    settings: str
+    matcher: Matcher
+    codec: Codec
+    reader: Reader
+    service: str = "matching"
+    topic: str = "observations"
+    _partitions: dict[Place, _Partition] = field(default_factory=dict)
+    _open: list[Place] = field(default_factory=list)
+    _transaction: Transaction | None = None
+
+    def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
+        del facts
+        if transaction is not self._transaction:
+            # A new step: what the one before wrote was committed, or ``discard`` would have been called.
+            self._forget()
+            self._transaction = transaction
+        self._open.append(place)
+        on_file = int(transaction.load([_version_key(place)]).get(_version_key(place), b"0"))
+        held = self._partitions.get(place)
+        if held is None or held.version != on_file:
+            self._partitions[place] = self._build(place, on_file, transaction)
+
+    def apply(self, fact: Fact) -> Decided:
+        if fact.kind != OBSERVATION:
+            return Decided(note="nothing_to_match")
+        matter = self.reader.matter(fact.fields)
+        if matter is None:
+            return Decided(note="about_nobody")
+        ledger = self._partitions[self._open[-1]].ledger(self.reader.population(fact.fields), self.codec)
+        effects = decide(self.matcher, ledger, self._stored, matter)
+        before, after = ledger.settle()
+        return Decided(tuple(effects), before, after, "" if effects else "nothing_to_do")
+
+    def changes(self) -> Changes:
+        changes = Changes()
+        place = self._open[-1]
+        partition = self._partitions.get(place)
+        if partition is None:
+            return changes
+        for ledger in partition.ledgers.values():
+            for key, body in ledger.latest.items():
+                if body is not None:
+                    changes.states[key] = (body, None)
+                elif ledger.before[key] is not None:
+                    changes.deleted.add(key)
+            for key, stored in ledger.stored.items():
+                changes.states[key] = (stored, None)
+        if changes.states or changes.deleted:
+            partition.written_version = partition.version + 1
+            changes.states[_version_key(place)] = (str(partition.written_version).encode(), None)
+        return changes
+
+    def discard(self) -> None:
+        for place in self._open:
+            partition = self._partitions.get(place)
+            if partition is not None:
+                partition.written_version = None
+                for ledger in partition.ledgers.values():
+                    ledger.undo()
+
+    def _forget(self) -> None:
+        for place in self._open:
+            partition = self._partitions.get(place)
+            if partition is None:
+                continue
+            if partition.written_version is not None:
+                partition.version, partition.written_version = partition.written_version, None
+            for ledger in partition.ledgers.values():
+                ledger.forget()
+        self._open = []
+
+    def _build(self, place: Place, version: int, transaction: Transaction) -> _Partition:
+        partition = _Partition(version)
+        for key, body in transaction.load_partition(place):
+            if key[0] in "prlx":
+                partition.ledger(population_of(key), self.codec).load(key, body)
+        return partition
+
+    def _stored(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        assert self._transaction is not None
+        return self._transaction.load(keys)
+
+
+def _version_key(place: Place) -> str:
+    return f"v:{place[0]}:{place[1]}"
+
+
+def matcher_of(contracts: Path, model: Path = MODEL) -> tuple[Matcher, str]:
+    """The matcher, and the hash of all that it was set with."""
+    aliases, weights = ALIASES.read_text("utf-8"), model.read_text("utf-8")
+    policy = contracts / "policy" / "policy.yaml"
+    identity = YAML(typ="safe", pure=False).load(policy)["identity"]
+    urgent = frozenset(identity["safeguarding_types"])
+    matcher = Matcher(NameComparer(read_aliases(aliases.splitlines())), read_model(weights), urgent)
+    return matcher, hashlib.sha256("\0".join([aliases, weights, *sorted(urgent)]).encode()).hexdigest()[:16]
+
+
+def processor(catalogue: Catalogue, contracts: Path) -> Processor:
+    """Matching as the spine runs it."""
+    matcher, settings = matcher_of(contracts)
+    codec = codec_of(catalogue)
+    build = os.environ.get("HUB_BUILD", "dev")
+    return MatchingProcessor(build, settings, matcher, codec, Reader.of(catalogue, codec))

@@ -1,0 +1,142 @@
+"""A person as the hub knows one: source records, and the sets of values that they have shown.
+
+A record keeps the identity blocks ("faces") that it has shown, in order of receipt. A comparison is with the record:
+any name and birth date that it has shown, and the numbers that it shows now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from services.matching.facts import RecordKey
+from services.matching.identity import NO_NUMBERS, Identity, Numbers
+from services.matching.normalise import Name
+
+#: A source that changes its mind more often than this loses its middle versions; the first and the latest stay.
+FACES_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """An identity block as sent and as read, with the moment it was received (milliseconds)."""
+
+    subject: bytes
+    at_ms: int
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An observation that waits on a stub."""
+
+    message_id: str
+    type: str
+    effective_on: date
+    received_at: datetime
+    data: bytes
+    body: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class SourceRecord:
+    """One source's record of somebody. ``uid`` names its stored observations, ``stored`` counts them."""
+
+    key: RecordKey
+    uid: str
+    faces: list[Face] = field(default_factory=list)
+    stored: int = 0
+    held: list[Held] = field(default_factory=list)
+
+    def shows(self, subject: bytes) -> bool:
+        return any(face.subject == subject for face in self.faces)
+
+    def show(self, face: Face) -> None:
+        self.faces.append(face)
+        self.faces.sort(key=lambda f: (f.at_ms, f.subject))
+        if len(self.faces) > FACES_MAX:
+            del self.faces[1]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A record as a comparison sees it."""
+
+    names: tuple[Name, ...]
+    born: tuple[date, ...]
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that a person's records show, ready for comparison. Derived; rebuilt when a face is added."""
+
+    views: tuple[View, ...]
+    postcodes: frozenset[str]
+    addresses: frozenset[str]
+    phones: frozenset[str]
+    emails: frozenset[str]
+    keys: frozenset[RecordKey]
+    refs: frozenset[RecordKey]
+
+
+@dataclass(slots=True)
+class Person:
+    """A person, or a stub while ``review_id`` is set and records are held.
+
+    ``adopted_on``: nothing new is ever linked to the person as known before that day.
+    """
+
+    person_id: str
+    records: list[SourceRecord] = field(default_factory=list)
+    review_id: str | None = None
+    adopted_on: date | None = None
+    enrolled: set[str] = field(default_factory=set)
+    known: Known | None = None
+
+    @property
+    def stub(self) -> bool:
+        return self.review_id is not None
+
+    def records_of(self, key: RecordKey) -> Iterator[SourceRecord]:
+        return (record for record in self.records if record.key == key)
+
+    def faces(self) -> Iterator[Face]:
+        return (face for record in self.records for face in record.faces)
+
+    def best_subject(self) -> bytes:
+        """The fullest identity block, for a reviewer to read."""
+        return max(self.faces(), key=lambda f: (_fullness(f.identity), f.at_ms, f.subject)).subject
+
+
+def _fullness(identity: Identity) -> int:
+    present = (identity.born, identity.postcode, identity.phone, identity.email, identity.address, *identity.numbers)
+    return sum(value is not None for value in present) + len(identity.names)
+
+
+def known_of(records: Iterable[SourceRecord]) -> Known:
+    rows = list(records)
+    faces = [face.identity for record in rows for face in record.faces]
+    return Known(
+        views=tuple(dict.fromkeys(_view(record) for record in rows)),
+        postcodes=frozenset(f.postcode for f in faces if f.postcode),
+        addresses=frozenset(f.address for f in faces if f.address),
+        phones=frozenset(f.phone for f in faces if f.phone),
+        emails=frozenset(f.email for f in faces if f.email),
+        keys=frozenset(record.key for record in rows),
+        refs=frozenset(ref for f in faces for ref in f.refs),
+    )
+
+
+def _view(record: SourceRecord) -> View:
+    if len(record.faces) == 1:
+        only = record.faces[0].identity
+        return View(only.names, (only.born,) if only.born else (), only.numbers)
+    names = dict.fromkeys(name for face in record.faces for name in face.identity.names)
+    born = dict.fromkeys(face.identity.born for face in record.faces if face.identity.born)
+    numbers: list[str | None] = list(NO_NUMBERS)
+    for face in record.faces:
+        numbers = [new or old for new, old in zip(face.identity.numbers, numbers, strict=True)]
+    return View(tuple(names), tuple(born), (numbers[0], numbers[1], numbers[2], numbers[3]))

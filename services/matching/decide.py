@@ -1,0 +1,237 @@
+"""Who is it? One observation or human decision in, attributions and reviews out (POLICY section 4).
+
+``decide`` changes the index and nothing else: no clock, no random, no I/O. The index of one population is the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from services.matching import acts
+from services.matching.cluster import Face, Person, SourceRecord
+from services.matching.facts import Linked, Matter, Observation, Separated, Suggested
+from services.matching.index import Review, record_in
+from services.matching.rows import Ledger, held_of, person_key, review_key
+from services.matching.rules import Result
+from services.matching.search import Assessed, Matcher, assess_all, is_misfiled
+from services.matching.steward import Store, link, release_stub, separate, store, suggest
+from spine.record import Effect
+
+#: A review shows at most this many candidates.
+CANDIDATES_MAX = 10
+
+
+def decide(matcher: Matcher, ledger: Ledger, stored: Store, fact: Matter) -> list[Effect]:
+    """Effects of one fact. ``stored`` reads observations that were linked earlier; only a separation needs them."""
+    match fact:
+        case Observation():
+            return observe(matcher, ledger, fact)
+        case Linked():
+            return link(ledger, stored, fact)
+        case Separated():
+            return separate(ledger, stored, fact)
+        case Suggested():
+            return suggest(matcher, ledger, fact)
+        case _:
+            assert_never(fact)
+
+
+def observe(matcher: Matcher, ledger: Ledger, seen: Observation) -> list[Effect]:
+    index = ledger.index
+    holders = [p for p in index.holders(seen.key) if not _adopted_away(p, seen)]
+    own = [p for p in holders if not p.stub]
+    for person in own:
+        if any(record.shows(seen.subject) for record in person.records_of(seen.key)):
+            return _keep(ledger, person, seen, "exact", None)
+    mine = [p for p in own if not is_misfiled(matcher, seen, p)]
+    candidates = assess_all(matcher, index, seen)
+    autos = [a for a in candidates if a.result is Result.AUTO]
+    stubs = [p for p in holders if p.stub and not is_misfiled(matcher, seen, p)]
+    if stubs:
+        return _beside_stub(matcher, ledger, seen, stubs[0], mine, autos, candidates)
+    if mine:
+        others = [a for a in autos if a.person is not mine[0]]
+        if others:
+            return _hold(matcher, ledger, seen, "two_persons", [_own(mine[0], "I1"), *others])
+        return _keep(ledger, mine[0], seen, "exact", None)
+    if own:
+        return _hold(matcher, ledger, seen, "misfiled", [_own(own[0], "misfiled"), *candidates])
+    return _stranger(matcher, ledger, seen, candidates, autos)
+
+
+def _beside_stub(
+    matcher: Matcher,
+    ledger: Ledger,
+    seen: Observation,
+    stub: Person,
+    mine: Sequence[Person],
+    autos: Sequence[Assessed],
+    candidates: Sequence[Assessed],
+) -> list[Effect]:
+    """The source's record waits on a stub. A re-send that decides settles it; anything else joins it."""
+    certain = {a.person.person_id: a.person for a in autos} | {p.person_id: p for p in mine}
+    if len(certain) == 1 and stub in _resent(ledger, seen):
+        (person,) = certain.values()
+        return _resend(ledger, seen, stub, person)
+    return _join_stub(matcher, ledger, seen, stub, candidates)
+
+
+def _stranger(
+    matcher: Matcher, ledger: Ledger, seen: Observation, candidates: Sequence[Assessed], autos: Sequence[Assessed]
+) -> list[Effect]:
+    """A record that is not known by its reference."""
+    promised = ledger.index.links.get(seen.key)
+    if promised is not None:
+        people = [p for p in ledger.index.holders(promised) if not p.stub]
+        if people:
+            return _keep(ledger, people[0], seen, "human", None)
+    if len(autos) == 1:
+        best = autos[0]
+        waiting = [s for s in _resent(ledger, seen) if _may_be(ledger, s, best.person)]
+        if len(waiting) == 1:
+            return _resend(ledger, seen, waiting[0], best.person)
+        return _keep(ledger, best.person, seen, "exact", best.weight)
+    if len(autos) > 1:
+        return _hold(matcher, ledger, seen, "two_persons", candidates)
+    reviews = [a for a in candidates if a.result is Result.REVIEW]
+    if not reviews:
+        return _begin(ledger, seen)
+    certain = weighed(matcher, reviews)
+    if certain is not None:
+        return _keep(ledger, certain.person, seen, "weighed", certain.weight)
+    return _hold(matcher, ledger, seen, reviews[0].verdict.reason, reviews)
+
+
+def weighed(matcher: Matcher, reviews: Sequence[Assessed]) -> Assessed | None:
+    """The one candidate whom the weights decide where the rules would ask: I6 only, far ahead of everybody else."""
+    first, *rest = sorted(reviews, key=lambda a: (-a.weight, a.person.person_id))
+    clear = not rest or first.weight - rest[0].weight >= matcher.model.gap_millibits
+    fits = first.verdict.rule == "I6" and first.verdict.reason == "no_support" and not first.clash
+    return first if fits and clear and first.weight >= matcher.model.auto_millibits else None
+
+
+def _own(person: Person, rule: str) -> tuple[str, int, tuple[str, ...]]:
+    return (person.person_id, 0, (rule, "same_reference"))
+
+
+def _adopted_away(person: Person, seen: Observation) -> bool:
+    """After an adoption the old file stays as it was: another name under the old reference is not put to it."""
+    if person.adopted_on is None or seen.effective_on <= person.adopted_on:
+        return False
+    names = {name for face in person.faces() for name in face.identity.names}
+    return not names.issuperset(seen.identity.names)
+
+
+def _resent(ledger: Ledger, seen: Observation) -> list[Person]:
+    return ledger.index.with_content(seen.source, seen.type, seen.effective_on.toordinal(), seen.data)
+
+
+def _may_be(ledger: Ledger, stub: Person, person: Person) -> bool:
+    """Whether the stub's review asks about this person: many learners share one day and one set of facts."""
+    assert stub.review_id is not None
+    return any(c[0] == person.person_id for c in ledger.index.reviews[stub.review_id].candidates)
+
+
+def _face(seen: Observation) -> Face:
+    return Face(seen.subject, round(seen.received_at.timestamp() * 1000), seen.identity)
+
+
+def _begin(ledger: Ledger, seen: Observation) -> list[Effect]:
+    """Nobody known: a new person."""
+    person = Person(acts.person_id(seen.event_id))
+    ledger.touch(person_key(ledger.index, person.person_id))
+    ledger.index.add(person)
+    return _keep(ledger, person, seen, "new", None)
+
+
+def _keep(ledger: Ledger, person: Person, seen: Observation, how: str, weight: int | None) -> list[Effect]:
+    """Give the observation to the person and remember what it showed."""
+    index = ledger.index
+    ledger.touch(person_key(index, person.person_id))
+    record = record_in(person, seen.key)
+    enrols = seen.enrols and seen.source not in person.enrolled
+    if record is None or not record.shows(seen.subject) or enrols:
+        index.remove(person)
+        if record is None:
+            record = SourceRecord(seen.key, seen.event_id)
+            person.records.append(record)
+        if not record.shows(seen.subject):
+            record.show(_face(seen))
+        if enrols:
+            person.enrolled.add(seen.source)
+        index.add(person)
+    if seen.adopted and (person.adopted_on is None or seen.effective_on < person.adopted_on):
+        person.adopted_on = seen.effective_on
+    store(ledger, record, seen.body)
+    return [acts.linked(person, seen, how, weight)]
+
+
+def _hold(
+    matcher: Matcher,
+    ledger: Ledger,
+    seen: Observation,
+    reason: str,
+    candidates: Sequence[Assessed | tuple[str, int, tuple[str, ...]]],
+) -> list[Effect]:
+    """Put the observation on a stub of its own and ask."""
+    index = ledger.index
+    stub = Person(acts.person_id(seen.event_id), review_id=acts.review_id(seen.event_id))
+    rows: dict[str, tuple[str, int, tuple[str, ...]]] = {}
+    for entry in candidates:
+        row = (entry.person.person_id, entry.weight, entry.reasons) if isinstance(entry, Assessed) else entry
+        rows.setdefault(row[0], row)
+    review = Review(
+        review_id=acts.review_id(seen.event_id),
+        person_id=stub.person_id,
+        record=seen.key,
+        opened_at=seen.received_at,
+        reason=reason,
+        safeguarding=seen.type in matcher.safeguarding_types,
+        candidates=list(rows.values())[:CANDIDATES_MAX],
+    )
+    ledger.touch(person_key(index, stub.person_id))
+    ledger.touch(review_key(index, review.review_id))
+    index.reviews[review.review_id] = review
+    record = SourceRecord(seen.key, seen.event_id, [_face(seen)], 0, [held_of(seen.body)])
+    stub.records.append(record)
+    index.add(stub)
+    return [acts.held(stub, seen, review), *acts.review_opened(index, review, seen.subject)]
+
+
+def _join_stub(
+    matcher: Matcher, ledger: Ledger, seen: Observation, stub: Person, candidates: Sequence[Assessed]
+) -> list[Effect]:
+    """One more event of a record that waits: same stub, same review."""
+    index = ledger.index
+    assert stub.review_id is not None
+    review = index.reviews[stub.review_id]
+    ledger.touch(person_key(index, stub.person_id))
+    ledger.touch(review_key(index, review.review_id))
+    index.remove(stub)
+    record = record_in(stub, seen.key)
+    assert record is not None
+    if not record.shows(seen.subject):
+        record.show(_face(seen))
+    record.held.append(held_of(seen.body))
+    index.add(stub)
+    urgent = seen.type in matcher.safeguarding_types and not review.safeguarding
+    fresh = _more_candidates(review, candidates)
+    review.safeguarding = review.safeguarding or urgent
+    effects = [acts.held(stub, seen, review)]
+    if urgent or fresh:
+        effects.append(acts.review_stands(index, review, stub.best_subject()))
+    return effects
+
+
+def _more_candidates(review: Review, candidates: Sequence[Assessed]) -> bool:
+    have = {candidate for candidate, _, _ in review.candidates}
+    fresh = [a for a in candidates if a.person.person_id not in have][: CANDIDATES_MAX - len(have)]
+    review.candidates += [(a.person.person_id, a.weight, a.reasons) for a in fresh]
+    return bool(fresh)
+
+
+def _resend(ledger: Ledger, seen: Observation, stub: Person, person: Person) -> list[Effect]:
+    """The same statement again, now with an identity that decides: the held one was its duplicate."""
+    effects = _keep(ledger, person, seen, "resend", None)
+    return effects + release_stub(ledger, stub, person, seen.received_at, "resend")

@@ -1,0 +1,58 @@
+"""An identity block after normalising: what one agency says about who this is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from services.matching import identifiers, normalise
+from services.matching.normalise import Name
+
+#: The order of ``Identity.numbers``.
+STRONG = ("nhs_number", "upn", "uln", "nino")
+Numbers = tuple[str | None, str | None, str | None, str | None]
+NO_NUMBERS: Numbers = (None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One identity block. ``names``: the main name first, then other names. None means missing or a placeholder."""
+
+    names: tuple[Name, ...]
+    born: date | None
+    numbers: Numbers
+    postcode: str | None
+    address: str | None
+    phone: str | None
+    email: str | None
+    refs: tuple[tuple[str, str], ...]
+
+
+def identity_of(subject: Mapping[str, Any]) -> Identity:
+    """Parse a subject block (fields of subject.v1, or of a row of a file). Absent keys are missing values."""
+    read = subject.get
+    names = [Name(normalise.given(read("given_name")), normalise.family(read("family_name")))]
+    for text in read("other_names") or ():
+        names.append(_completed(normalise.other_name(text), names[0]))
+    return Identity(
+        names=tuple(dict.fromkeys(names)),
+        born=normalise.birth_date(read("date_of_birth")),
+        numbers=(
+            identifiers.nhs_number(read("nhs_number")) if read("nhs_number") else None,
+            identifiers.upn(read("upn")) if read("upn") else None,
+            identifiers.uln(read("uln")) if read("uln") else None,
+            identifiers.nino(read("nino")) if read("nino") else None,
+        ),
+        postcode=normalise.postcode(read("postcode")),
+        address=normalise.address(read("address_line")),
+        phone=normalise.phone(read("phone")),
+        email=normalise.email(read("email")),
+        refs=tuple(sorted((read("other_refs") or {}).items())),
+    )
+
+
+def _completed(other: Name, main: Name) -> Name:
+    """An alias of one word is a given name; the family name is then the main one."""
+    return other if other.family is not None else Name(other.given, main.family)

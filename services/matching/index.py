@@ -1,0 +1,190 @@
+"""Everything known about one population: people by reference and by blocking key, frequencies, human decisions.
+
+The index is the state on which ``decide`` works, in memory. Its truth is rows, one per person, review and decision:
+``touch`` notes a row's bytes before its first change, so that a batch that was not committed can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from services.matching import blocking
+from services.matching.cluster import Known, Person, SourceRecord, known_of
+from services.matching.facts import RecordKey
+from services.matching.weigh import Frequencies
+
+K = TypeVar("K")
+
+
+@dataclass(slots=True)
+class Review:
+    """A match that a person must decide. Events wait on ``person_id`` if it is a stub."""
+
+    review_id: str
+    person_id: str
+    record: RecordKey
+    opened_at: datetime
+    reason: str
+    safeguarding: bool
+    candidates: list[tuple[str, int, tuple[str, ...]]]
+
+
+@dataclass(slots=True)
+class Index:
+    """One population: an authority, real or test. People never meet across populations."""
+
+    population: str
+    people: dict[str, Person] = field(default_factory=dict)
+    reviews: dict[str, Review] = field(default_factory=dict)
+    links: dict[RecordKey, RecordKey] = field(default_factory=dict)
+    apart: dict[RecordKey, set[RecordKey]] = field(default_factory=dict)
+    frequencies: Frequencies = field(default_factory=Frequencies)
+    _by_key: dict[str, Person | list[Person]] = field(default_factory=dict)
+    _by_record: dict[RecordKey, list[Person]] = field(default_factory=dict)
+    _waiting: dict[tuple[str, str], Person] = field(default_factory=dict)
+    _same_content: dict[tuple[str, str, int, bytes], list[Person]] = field(default_factory=dict)
+
+    # People
+
+    def add(self, person: Person) -> None:
+        """Put a person into the index. Stubs are found by record, by waiting message and by content only."""
+        self.people[person.person_id] = person
+        for record_key in {record.key for record in person.records}:
+            self._by_record.setdefault(record_key, []).append(person)
+        if person.stub:
+            for record in person.records:
+                for held in record.held:
+                    self._waiting[record.key[0], held.message_id] = person
+                    content = (record.key[0], held.type, held.effective_on.toordinal(), held.data)
+                    found = self._same_content.setdefault(content, [])
+                    if person not in found:
+                        found.append(person)
+            return
+        person.known = known_of(person.records)
+        self._count(person.known, 1)
+        for key in _blocking_keys(person):
+            self._post(key, person)
+
+    def remove(self, person: Person) -> None:
+        """The exact reverse of ``add``; call it before a person changes, ``add`` after."""
+        del self.people[person.person_id]
+        for record_key in {record.key for record in person.records}:
+            _drop(self._by_record, record_key, person)
+        if person.stub:
+            for record in person.records:
+                for held in record.held:
+                    self._waiting.pop((record.key[0], held.message_id), None)
+                    content = (record.key[0], held.type, held.effective_on.toordinal(), held.data)
+                    _drop(self._same_content, content, person)
+            return
+        assert person.known is not None
+        self._count(person.known, -1)
+        for key in _blocking_keys(person):
+            self._unpost(key, person)
+        person.known = None
+
+    def holders(self, key: RecordKey) -> list[Person]:
+        """Who has a record with this reference: people before stubs, then by id."""
+        found = self._by_record.get(key, [])
+        return found if len(found) < 2 else sorted(found, key=lambda p: (p.stub, p.person_id))
+
+    def waiting(self, source: str, message_id: str) -> Person | None:
+        """The stub on which a message waits."""
+        return self._waiting.get((source, message_id))
+
+    def with_content(self, source: str, kind: str, day: int, data: bytes) -> list[Person]:
+        """Stubs on which the same statement of the same source waits."""
+        return sorted(self._same_content.get((source, kind, day, data), []), key=lambda p: p.person_id)
+
+    def candidates(self, keys: Iterable[str]) -> Iterator[Person]:
+        """People under any of the keys, each once, in the order of the keys. Lists over their cap are skipped."""
+        seen: set[str] = set()
+        for key in keys:
+            found = self._by_key.get(key)
+            if found is None:
+                continue
+            if isinstance(found, Person):
+                found = [found]
+            cap = blocking.CAPS[key[0]]
+            if cap and len(found) > cap:
+                continue
+            for person in found:
+                if person.person_id not in seen:
+                    seen.add(person.person_id)
+                    yield person
+
+    # Human decisions
+
+    def parted(self, key: RecordKey, person: Person) -> bool:
+        """Whether somebody decided that this record and one of the person's are two people."""
+        barred = self.apart.get(key)
+        return barred is not None and any(record.key in barred for record in person.records)
+
+    def part(self, one: RecordKey, other: RecordKey) -> None:
+        self.apart.setdefault(one, set()).add(other)
+        self.apart.setdefault(other, set()).add(one)
+
+    def unpart(self, one: RecordKey, other: RecordKey) -> None:
+        for a, b in ((one, other), (other, one)):
+            if a in self.apart:
+                self.apart[a].discard(b)
+                if not self.apart[a]:
+                    del self.apart[a]
+
+    # Inside
+
+    def _post(self, key: str, person: Person) -> None:
+        found = self._by_key.get(key)
+        if found is None:
+            self._by_key[key] = person
+        elif isinstance(found, list):
+            found.append(person)
+        else:
+            self._by_key[key] = [found, person]
+
+    def _unpost(self, key: str, person: Person) -> None:
+        found = self._by_key[key]
+        if found is person:
+            del self._by_key[key]
+            return
+        assert isinstance(found, list)
+        left = [p for p in found if p is not person]
+        self._by_key[key] = left[0] if len(left) == 1 else left
+
+    def _count(self, known: Known, by: int) -> None:
+        frequencies = self.frequencies
+        frequencies.people += by
+        names = {name for view in known.views for name in view.names}
+        for first in {name.given.first for name in names if name.given}:
+            frequencies.add("given", first, by)
+        for joined in {name.family.joined for name in names if name.family}:
+            frequencies.add("family", joined, by)
+        for born in {born for view in known.views for born in view.born}:
+            frequencies.add("born", born, by)
+        for kind, values in (("postcode", known.postcodes), ("phone", known.phones), ("email", known.emails)):
+            for value in values:
+                frequencies.add(kind, value, by)
+
+
+def _blocking_keys(person: Person) -> list[str]:
+    keys: dict[str, None] = {}
+    for face in {face.identity: None for face in person.faces()}:
+        keys.update(dict.fromkeys(blocking.keys_of(face)))
+        for provider in sorted(person.enrolled):
+            keys.update(dict.fromkeys(blocking.enrolled_keys(face, provider)))
+    return list(keys)
+
+
+def _drop(table: dict[K, list[Person]], key: K, person: Person) -> None:
+    left = [p for p in table[key] if p is not person]
+    if left:
+        table[key] = left
+    else:
+        del table[key]
+
+
+def record_in(person: Person, key: RecordKey) -> SourceRecord | None:
+    return next(person.records_of(key), None)

@@ -1,0 +1,158 @@
+"""What agencies type, brought to one form for comparison. Nothing is corrected: what means nothing is folded."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
+_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss", "ı": "i", "ə": "a", "ħ": "h"}
+)
+_APOSTROPHES = str.maketrans("", "", "'’‘`´ʼʻʾʿ\"")
+_TITLES = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "master", "sir", "jr", "jnr", "junior"})
+_PARTICLES = frozenset(
+    {"al", "el", "ul", "bin", "ibn", "bint", "binti", "abu", "umm", "de", "da", "di", "do", "dos", "del", "della", "la"}
+    | {"le", "van", "von", "der", "den", "ter", "ten", "mac", "san", "st", "the"}
+)
+_NO_NAME = frozenset(
+    {"unknown", "na", "none", "nil", "null", "notknown", "tbc", "tba", "test", "baby", "infant", "xxx"}
+)
+_NO_DATE = frozenset(
+    {date(1900, 1, 1), date(1901, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1970, 1, 1), date(9999, 12, 31)}
+)
+_POSTCODE = re.compile(r"[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}\Z")
+_NO_ADDRESS = re.compile(r"\b(c/?o|care of|nfa|no fixed|unknown|civic centre|town hall|council offices?|none)\b")
+_NO_MAIL = frozenset({"none", "noemail", "no", "na", "test", "unknown", "noreply", "email"})
+_HALF_LETTERS_MIN = 3
+
+
+class Given(NamedTuple):
+    """``first`` word; ``joined``: all words as one; ``parts`` of a hyphenated first word; ``others``: later words."""
+
+    first: str
+    joined: str
+    parts: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+class Family(NamedTuple):
+    """``joined`` without hyphen, apostrophe and space; ``halves`` of a double name."""
+
+    joined: str
+    halves: tuple[str, ...]
+
+
+class Name(NamedTuple):
+    given: Given | None
+    family: Family | None
+
+
+def fold(text: str) -> str:
+    """Lower case without accents and apostrophes."""
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text.lower().translate(_LETTERS)) if c.isprintable())
+        text = "".join(c for c in text if not unicodedata.combining(c))
+    return text.lower().translate(_APOSTROPHES)
+
+
+def _words(text: str) -> list[str]:
+    words = [w for w in re.sub(r"[.,_/]", " ", fold(text)).split() if w.strip("-")]
+    kept = [w for w in words if w not in _TITLES]
+    return kept or words
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text if c.isalpha())
+
+
+@lru_cache(maxsize=1 << 16)
+def given(text: str | None) -> Given | None:
+    """Forms of a given name, or None if it is missing or a placeholder."""
+    words = [w for w in _words(text or "") if _letters(w)]
+    if not words or _letters(words[0]) in _NO_NAME:
+        return None
+    first = _letters(words[0])
+    parts = tuple(_letters(p) for p in words[0].split("-") if _letters(p)) if "-" in words[0] else ()
+    others = tuple(_letters(w) for w in words[1:])
+    return Given(first, first + "".join(others), parts, others)
+
+
+@lru_cache(maxsize=1 << 16)
+def family(text: str | None) -> Family | None:
+    """Forms of a family name, or None if it is missing or a placeholder."""
+    words = [_letters(w) for w in re.split(r"[\s-]+", " ".join(_words(text or ""))) if _letters(w)]
+    joined = "".join(words)
+    if not joined or joined in _NO_NAME:
+        return None
+    halves = tuple(w for w in words if len(w) >= _HALF_LETTERS_MIN and w not in _PARTICLES) if len(words) > 1 else ()
+    return Family(joined, halves)
+
+
+@lru_cache(maxsize=1 << 14)
+def other_name(text: str) -> Name:
+    """An alias as agencies write it, 'Given Family'; one word alone is a given name."""
+    words = text.split()
+    if len(words) < 2:
+        return Name(given(text), None)
+    return Name(given(" ".join(words[:-1])), family(words[-1]))
+
+
+def birth_date(value: date | None) -> date | None:
+    """None for the dates that systems write when they have none."""
+    return None if value is None or value in _NO_DATE else value
+
+
+@lru_cache(maxsize=1 << 16)
+def postcode(text: str | None) -> str | None:
+    """Upper case without space; None for what is no postcode, for ZZ99 (no fixed abode) and its kin."""
+    value = "".join(c for c in (text or "").upper() if c.isalnum())
+    return value if _POSTCODE.match(value) and not value.startswith("ZZ") else None
+
+
+@lru_cache(maxsize=1 << 16)
+def address(text: str | None) -> str | None:
+    """Letters and digits of the first line; None where it names an office or says that there is no home."""
+    value = " ".join(re.sub(r"[^a-z0-9/]+", " ", fold(text or "")).split())
+    return value if value and not _NO_ADDRESS.search(value) else None
+
+
+@lru_cache(maxsize=1 << 16)
+def phone(text: str | None) -> str | None:
+    """National digits with a leading 0; None for what is no number."""
+    digits = "".join(c for c in text or "" if c in "0123456789")
+    if digits.startswith("0044"):
+        digits = digits[4:]
+    elif digits.startswith("44") and len(digits) in (12, 13):
+        digits = digits[2:]
+    digits = "0" + digits.lstrip("0")
+    return digits if len(digits) in (10, 11) and len(set(digits[2:])) > 2 else None
+
+
+@lru_cache(maxsize=1 << 16)
+def email(text: str | None) -> str | None:
+    """Lower case; None without an @ or for a placeholder."""
+    value = "".join((text or "").split()).lower()
+    name, at, host = value.partition("@")
+    return value if at and "." in host and name not in _NO_MAIL else None
+
+
+_CODES = {c: d for d, letters in enumerate(("aeiouy", "bfpv", "cgjkqsxz", "dt", "l", "mn", "r")) for c in letters}
+
+
+@lru_cache(maxsize=1 << 16)
+def soundex(word: str) -> str:
+    """American Soundex of a folded word; empty for a word that does not begin with a to z."""
+    if not word or not "a" <= word[0] <= "z":
+        return ""
+    out, last = word[0], _CODES.get(word[0], 0)
+    for c in word[1:]:
+        if c in "hw":
+            continue
+        code = _CODES.get(c, 0)
+        if code and code != last:
+            out += str(code)
+        last = code
+    return (out + "000")[:4]
