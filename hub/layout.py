@@ -52,8 +52,8 @@ class Home:
 
     @property
     def mail(self) -> Path:
-        """What the demo's mail sink took, one JSON line a mail."""
-        return self.folder / "mail.jsonl"
+        """What the demo's mail sink took, one file a mail."""
+        return self.folder / "mail"
 
     @property
     def kafka(self) -> Path:

@@ -81,9 +81,8 @@ def _empty(home: Home, *, as_json: bool) -> None:
     if (home.kafka.exists() or home.postgres.exists()) and not (home.folder / MARK).exists():
         fail(f"{home.folder} holds a hub that is no demo; set HUB_HOME to another folder", as_json=as_json)
     postgres.remove(home.postgres)
-    for folder in (home.kafka, home.logs):
+    for folder in (home.kafka, home.logs, home.mail):
         shutil.rmtree(folder, ignore_errors=True)
-    home.mail.unlink(missing_ok=True)
     home.folder.mkdir(parents=True, exist_ok=True)
     (home.folder / MARK).touch()
 

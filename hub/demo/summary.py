@@ -56,9 +56,7 @@ def summarise(bootstrap: str, catalogue: Catalogue, today: date, mail: Path) -> 
         _gate(made, log, catalogue)
         _people(made, log, catalogue, today)
         _alerts(made, log, catalogue)
-    if mail.exists():
-        with mail.open() as lines:
-            made.mails = sum(1 for _ in lines)
+    made.mails = len(list(mail.glob("*.eml")))
     return made
 
 
