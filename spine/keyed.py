@@ -41,7 +41,10 @@ class Keyed(Generic[S]):
 
 @dataclass(slots=True)
 class _Held(Generic[S]):
+    """One state of the batch, decoded, with the body that it encodes to now."""
+
     state: S
+    body: bytes
     digest: bytes
     changed: bool = False
 
@@ -77,7 +80,7 @@ class KeyedProcessor(Generic[S]):
             if self.keyed.gone(held.state):
                 changes.deleted.add(key)
             else:
-                changes.states[key] = (self.keyed.encode(held.state), self.keyed.due_on(held.state))
+                changes.states[key] = (held.body, self.keyed.due_on(held.state))
         return changes
 
     def discard(self) -> None:
@@ -88,15 +91,18 @@ class KeyedProcessor(Generic[S]):
         bodies = transaction.load(missing)
         for key in missing:
             body = bodies.get(key)
-            state = self.keyed.empty(key) if body is None else self.keyed.decode(body)
-            self._held[key] = _Held(state, b"" if body is None else hashlib.sha256(body).digest())
+            if body is None:
+                self._held[key] = _Held(self.keyed.empty(key), b"", b"")
+            else:
+                self._held[key] = _Held(self.keyed.decode(body), body, hashlib.sha256(body).digest())
 
     def _decide(self, key: str, fact: Fact) -> Decided:
         held = self._held[key]
         before = held.digest
         held.state, effects = self.keyed.decide(held.state, fact)
+        held.body = self.keyed.encode(held.state)
         held.changed = True
-        held.digest = hashlib.sha256(self.keyed.encode(held.state)).digest()
+        held.digest = hashlib.sha256(held.body).digest()
         return Decided(tuple(effects), before, held.digest)
 
     def _tick(self, fact: Fact) -> Decided:

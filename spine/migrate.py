@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from spine.postgres import engine_for
+from spine.postgres import engine_for, retrying
 
 _HERE = Path(__file__).resolve().parent
 #: Alembic's context is one for the process.
@@ -24,7 +24,7 @@ _ONE = threading.Lock()
 
 
 def migrate(url: str, service: str, services: Path = _HERE.parent / "services") -> None:
-    """Create schema ``service`` and run its migrations."""
+    """Create schema ``service`` and run its migrations. Raises Retry while the database does not answer."""
     folders = [_HERE / "migrations" / "versions"]
     own = services / service / "migrations" / "versions"
     if own.is_dir():
@@ -35,7 +35,7 @@ def migrate(url: str, service: str, services: Path = _HERE.parent / "services") 
     config.set_main_option("version_locations", os.pathsep.join(map(str, folders)))
     engine = engine_for(url, service)
     try:
-        with _ONE, engine.begin() as connection:
+        with retrying(), _ONE, engine.begin() as connection:
             # One at a time: whoever waited here finds everything done.
             connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
             lock = zlib.crc32(f"migrate {service}".encode())

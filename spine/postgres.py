@@ -127,7 +127,7 @@ def passes(error: BaseException) -> bool:
 
 
 @contextmanager
-def _retrying() -> Iterator[None]:
+def retrying() -> Iterator[None]:
     """Database errors that can pass leave as Retry, with their class and SQLSTATE and without their text."""
     try:
         yield
@@ -147,12 +147,12 @@ class PostgresJournal:
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresTransaction]:
-        with _retrying(), self.engine.begin() as connection:
+        with retrying(), self.engine.begin() as connection:
             yield PostgresTransaction(connection)
 
     def positions(self, topic: str) -> Mapping[Place, Position]:
         query = "SELECT partition, next, link, tick FROM source_offset WHERE topic = %s AND next IS NOT NULL"
-        with _retrying(), self._cursor() as cursor:
+        with retrying(), self._cursor() as cursor:
             cursor.execute(query, (topic,))
             return {(topic, n): Position(following, link, tick) for n, following, link, tick in cursor}
 
@@ -160,7 +160,7 @@ class PostgresJournal:
         query = (
             "SELECT number, event_id, topic, key, kind, body, headers, partition FROM outbox ORDER BY number LIMIT %s"
         )
-        with _retrying(), self._cursor() as cursor:
+        with retrying(), self._cursor() as cursor:
             cursor.execute(query, (limit,), binary=True)
             return [
                 Outgoing(number, event_id, topic, key, kind, body, _headers(headers), partition)
@@ -168,7 +168,7 @@ class PostgresJournal:
             ]
 
     def mark_sent(self, numbers: Iterable[int]) -> None:
-        with _retrying(), self._cursor() as cursor:
+        with retrying(), self._cursor() as cursor:
             cursor.execute("DELETE FROM outbox WHERE number = ANY(%s)", (list(numbers),))
 
     @contextmanager
@@ -178,7 +178,7 @@ class PostgresJournal:
         A publisher whose connection dies unnoticed can only repeat ids that its successor sends too.
         """
         number = zlib.crc32(f"publish {self.schema}".encode())
-        with _retrying(), self.engine.connect() as connection:
+        with retrying(), self.engine.connect() as connection:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             mine = bool(connection.scalar(sa.text("SELECT pg_try_advisory_lock(:n)"), {"n": number}))
             try:
@@ -195,7 +195,7 @@ class PostgresJournal:
             " settings, tick, note, link"
         )
         query = f"SELECT {names} FROM decision WHERE %(topic)s::text IS NULL OR topic = %(topic)s ORDER BY 1, 2, 3"
-        with _retrying(), self._cursor() as cursor:
+        with retrying(), self._cursor() as cursor:
             cursor.execute(query.encode(), {"topic": topic})
             for row in cursor:
                 effects = tuple((identity, bytes.fromhex(digest)) for identity, digest in row[8])
@@ -203,14 +203,14 @@ class PostgresJournal:
                 yield DecisionRow(*whole)
 
     def outbox_size(self) -> int:
-        with _retrying(), self._cursor() as cursor:
+        with retrying(), self._cursor() as cursor:
             cursor.execute("SELECT count(*) FROM outbox")
             row = cursor.fetchone()
             return int(row[0]) if row else 0
 
     def prune_inbox(self, before: date) -> int:
         """Forget ids first seen before ``before``; safe once no topic can repeat them (its retention has passed)."""
-        with _retrying(), self._cursor() as cursor:
+        with retrying(), self._cursor() as cursor:
             cursor.execute("DELETE FROM inbox WHERE seen_on < %s", (before,))
             return cursor.rowcount
 

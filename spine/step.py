@@ -15,7 +15,7 @@ from typing import Protocol
 
 from spine import faults
 from spine.canonical import canonical
-from spine.errors import Halt, Poison, Retry
+from spine.errors import Halt, Poison, SpineError
 from spine.journal import DecisionRow, Journal, Position, Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Effect, Fact, Outgoing, Record, effect_id
@@ -71,12 +71,28 @@ class Outcome:
 
 @dataclass(slots=True)
 class SetAside:
-    """Counts records set aside, so that a bad deploy halts instead of binning everything."""
+    """What one owner knows of its own run: records set aside, and where its last steps ended.
+
+    Counting keeps a bad deploy from binning everything: it halts.
+    """
 
     limits: Limits
     in_a_row: int = 0
     seen: int = 0
     poisoned: int = 0
+    left_at: dict[Place, int] = field(default_factory=dict)
+
+    def copy(self) -> SetAside:
+        return replace(self, left_at=dict(self.left_at))
+
+    def take(self, trial: SetAside) -> None:
+        """Count what ``trial`` counted, now that its transaction has committed."""
+        self.in_a_row, self.seen, self.poisoned = trial.in_a_row, trial.seen, trial.poisoned
+        self.left_at = trial.left_at
+
+    def elsewhere(self, place: Place, offset: int) -> bool:
+        """Whether the journal stands elsewhere than this owner's last step left it."""
+        return place in self.left_at and self.left_at[place] != offset
 
     def good(self) -> None:
         self.in_a_row = 0
@@ -109,14 +125,34 @@ def step(
 ) -> Outcome:
     """Decide ``records`` in one transaction. Raises Retry (nothing written) or Halt.
 
-    With ``isolate`` (one record at a time, after a batch failed for an unknown reason) an exception of ``decide``
-    sets the record aside as ``exception:<class>`` instead of failing the step.
+    With ``isolate`` (one record at a time, after a batch failed for an unknown reason) an exception rolls back and sets
+    the record aside as ``exception:<class>`` in a transaction of its own. A record set aside is not remembered in the
+    inbox, so that it can be sent again after a fix.
     """
-    outcome = Outcome()
     if not records:
-        return outcome
+        return Outcome()
     assert not isolate or len(records) == 1
     faults.reach("read")
+    try:
+        return _transact(records, processor, journal, catalogue, aside, "")
+    except SpineError:
+        raise
+    except Exception as error:
+        if not isolate:
+            raise
+        return _transact(records, processor, journal, catalogue, aside, f"exception:{type(error).__name__}")
+
+
+def _transact(
+    records: Sequence[Record],
+    processor: Processor,
+    journal: Journal,
+    catalogue: Catalogue,
+    aside: SetAside,
+    refuse: str,
+) -> Outcome:
+    """With ``refuse`` the processor is not asked: every record is set aside for that reason."""
+    outcome, trial = Outcome(), aside.copy()
     by_place: dict[Place, list[Record]] = {}
     for record in records:
         by_place.setdefault(record.place, []).append(record)
@@ -125,18 +161,31 @@ def step(
             held = transaction.offsets(sorted(by_place))
             for place in sorted(by_place):
                 position = held.get(place, Position(next=0))
+                if trial.elsewhere(place, position.next):
+                    forget(processor, place)
                 fresh = _contiguous(by_place[place], position.next, place, outcome)
                 if fresh:
-                    batch = _Batch(place, processor, transaction, catalogue, aside, outcome, isolate)
+                    batch = _Batch(place, processor, transaction, catalogue, trial, outcome, refuse)
                     position = batch.decide(fresh, position)
                     transaction.set_offsets({place: position})
-                outcome.positions[place] = position.next
+                outcome.positions[place] = trial.left_at[place] = position.next
             faults.reach("decided")
     except BaseException:
         processor.discard()
         raise
+    aside.take(trial)
     faults.reach("recorded")
     return outcome
+
+
+def forget(processor: Processor, place: Place) -> None:
+    """Another owner worked at ``place``: what a processor keeps in memory about it is stale.
+
+    Processors that keep an index between batches have a method ``forget(place)``.
+    """
+    method = getattr(processor, "forget", None)
+    if method is not None:
+        method(place)
 
 
 def _contiguous(records: Sequence[Record], start: int, place: Place, outcome: Outcome) -> list[Record]:
@@ -165,7 +214,8 @@ class _Batch:
     catalogue: Catalogue
     aside: SetAside
     outcome: Outcome
-    isolate: bool
+    refuse: str
+    settled: set[str] = field(default_factory=set)
 
     def decide(self, records: Sequence[Record], position: Position) -> Position:
         facts = [self._decode(record) for record in records]
@@ -175,7 +225,8 @@ class _Batch:
         for fact in good:
             if fact.event_id not in seen:
                 news.setdefault(fact.event_id, fact)
-        self.processor.begin(self.place, list(news.values()), self.transaction)
+        if not self.refuse:
+            self.processor.begin(self.place, list(news.values()), self.transaction)
         waiting = set(news)
         rows: list[DecisionRow] = []
         outgoing: list[Outgoing] = []
@@ -188,8 +239,9 @@ class _Batch:
             rows.append(_row(record, event_id, kind, decided, sent, self.processor, tick, link))
             link = rows[-1].link
             outgoing += sent
-        self.transaction.save(self.place, self.processor.changes())
-        self.transaction.remember(sorted(news))
+        if not self.refuse:
+            self.transaction.save(self.place, self.processor.changes())
+        self.transaction.remember(sorted(self.settled))
         self.transaction.enqueue(outgoing)
         self.transaction.record(rows)
         self.outcome.effects += len(outgoing)
@@ -208,17 +260,13 @@ class _Batch:
             self.outcome.repeated += 1
             return fact.event_id, fact.kind, Decided(note="repeated")
         waiting.discard(fact.event_id)
+        if self.refuse:
+            return self._set_aside(record, fact.kind, self.refuse)
         try:
             decided = self.processor.apply(fact)
         except Poison as poison:
             return self._set_aside(record, fact.kind, poison.reason)
-        except (Retry, Halt):
-            raise
-        except Exception as error:
-            if not self.isolate:
-                raise
-            self.processor.discard()
-            return self._set_aside(record, fact.kind, f"exception:{type(error).__name__}")
+        self.settled.add(fact.event_id)
         self.aside.good()
         self.outcome.decided += 1
         return fact.event_id, fact.kind, decided
