@@ -8,6 +8,7 @@ import importlib.util
 import typer
 
 from hub.demo.command import demo
+from hub.resolve import resolve
 from hub.sample.command import sample
 from hub.ticks import tick
 from hub.topics import topics
@@ -24,6 +25,7 @@ app.command("down")(up_commands.down)
 app.command("status")(up_commands.status)
 app.command("demo")(demo)
 app.command("sample")(sample)
+app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("topics")(topics)
 

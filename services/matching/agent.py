@@ -20,7 +20,7 @@ from services.matching.decide import decide
 from services.matching.index import Index
 from services.matching.model import read_model
 from services.matching.reading import Reader, codec_of
-from services.matching.rows import Codec, Ledger, population_of
+from services.matching.rows import STORED, Codec, Ledger, population_of
 from services.matching.search import Matcher
 from spine.journal import Transaction
 from spine.log import Place
@@ -126,7 +126,9 @@ class MatchingProcessor:
     def _build(self, place: Place, version: int, transaction: Transaction) -> _Partition:
         partition = _Partition(version)
         for key, body in transaction.load_partition(place):
-            if key[0] in "prlx":
+            if key[0] == STORED:
+                break
+            if key[0] in "lprx":
                 partition.ledger(population_of(key), self.codec).load(key, body)
         return partition
 

@@ -29,6 +29,11 @@ class Codec:
     write_observation: Callable[[Mapping[str, Any]], bytes]
 
 
+#: First letter of the rows that hold linked observations. They are the last of a partition in order of keys, so that
+#: loading an index ends before them: they are read only when a link is taken apart.
+STORED = "z"
+
+
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
 
@@ -50,7 +55,7 @@ def apart_key(index: Index, one: RecordKey, other: RecordKey) -> str:
 
 
 def stored_key(record: SourceRecord, number: int) -> str:
-    return f"o:{record.uid}:{number}"
+    return f"{STORED}:{record.uid}:{number}"
 
 
 def population_of(key: str) -> str:
@@ -134,18 +139,20 @@ def decode_review(body: bytes) -> Review:
 class Ledger:
     """Row bytes before and after, so that a batch can be written, digested, or taken back.
 
-    ``touch`` must come before the first change of a row. ``stored`` holds new observation rows.
+    ``touch`` must come before the first change of a row. ``stored`` holds new observation rows. A ledger that keeps
+    nothing is for bulk matching, whose only result is its answers.
     """
 
     index: Index
     codec: Codec
+    keeps: bool = True
     before: dict[str, bytes | None] = field(default_factory=dict)
     latest: dict[str, bytes | None] = field(default_factory=dict)
     marked: dict[str, bytes | None] = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
 
     def touch(self, key: str) -> None:
-        if key in self.marked:
+        if key in self.marked or not self.keeps:
             return
         if key not in self.latest:
             self.before[key] = self.latest[key] = self.body(key)

@@ -23,7 +23,8 @@ Store = Callable[[Sequence[str]], Mapping[str, bytes]]
 
 def store(ledger: Ledger, record: SourceRecord, body: Mapping[str, Any]) -> None:
     """Keep an observation with its record, so that a wrong link can be taken apart later."""
-    ledger.stored[stored_key(record, record.stored)] = ledger.codec.write_observation(body)
+    if ledger.keeps:
+        ledger.stored[stored_key(record, record.stored)] = ledger.codec.write_observation(body)
     record.stored += 1
 
 

@@ -1,0 +1,219 @@
+"""``hub resolve``: bulk matching of a file of identity rows, by the same core that decides in the hub."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from services.matching.agent import MODEL, matcher_of
+from services.matching.bulk import COLUMNS, Bulk, Resolved, RowRefused
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ("event_id", "person_id", "decision", "weight", "candidate")
+#: Refused rows that are named one by one; the rest are only counted.
+REFUSED_SHOWN_MAX = 20
+LINE_BYTES_MAX = 1 << 20
+
+app = typer.Typer(help="Bulk matching of a CSV or JSONL file of identity rows.", no_args_is_help=True)
+
+Row = Mapping[str, str | None]
+Advance = Callable[[int], None]
+
+
+class Unusable(Exception):
+    """The file as a whole cannot be read. The message says what to mend."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did. ``refused``: line number and reason, never a value."""
+
+    rows: int = 0
+    decisions: Counter[str] = field(default_factory=Counter)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    refused_rows: int = 0
+    seconds: float = 0.0
+
+    def refuse(self, line: int, reason: str) -> None:
+        self.refused_rows += 1
+        if len(self.refused) < REFUSED_SHOWN_MAX:
+            self.refused.append((line, reason))
+
+    def as_json(self, people: int) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "people": people,
+            **{name: self.decisions[name] for name in ("link", "new", "review")},
+            "refused": self.refused_rows,
+            "refusals": [{"line": line, "reason": reason} for line, reason in self.refused],
+            "seconds": round(self.seconds, 3),
+            "rows_per_second": round(self.rows / self.seconds) if self.seconds else 0,
+        }
+
+
+def rows_of(source: IO[str], jsonl: bool, advance: Advance) -> Iterator[tuple[int, Row | RowRefused]]:
+    """Rows with their line number, one at a time. Raises Unusable for a file without the columns."""
+    return _jsonl(source, advance) if jsonl else _csv(source, advance)
+
+
+def _counted(source: IO[str], advance: Advance) -> Iterator[str]:
+    for line in source:
+        advance(len(line.encode()))
+        if len(line) > LINE_BYTES_MAX:
+            raise Unusable(f"a line is longer than {LINE_BYTES_MAX} characters")
+        yield line
+
+
+def _csv(source: IO[str], advance: Advance) -> Iterator[tuple[int, Row | RowRefused]]:
+    reader = csv.DictReader(_counted(source, advance), strict=True)
+    missing = {"event_id", "source"} - set(reader.fieldnames or ())
+    if missing:
+        raise Unusable(f"the first line must name the columns; missing: {', '.join(sorted(missing))}")
+    try:
+        for row in reader:
+            if None in row:
+                yield reader.line_num, RowRefused("more values than columns")
+            else:
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise Unusable(f"line {reader.line_num}: not CSV ({error})") from error
+
+
+def _jsonl(source: IO[str], advance: Advance) -> Iterator[tuple[int, Row | RowRefused]]:
+    for number, line in enumerate(_counted(source, advance), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            yield number, RowRefused("not JSON")
+            continue
+        if not isinstance(row, dict):
+            yield number, RowRefused("not a JSON object")
+        else:
+            yield number, {name: None if row.get(name) is None else str(row[name]) for name in COLUMNS}
+
+
+def resolve_file(
+    source: IO[str], jsonl: bool, bulk: Bulk, write: Callable[[Resolved], None], advance: Advance
+) -> Summary:
+    """Resolve every row in order of the file and hand each answer to ``write``."""
+    summary, seen, begun = Summary(), set[str](), time.perf_counter()
+    for line, row in rows_of(source, jsonl, advance):
+        summary.rows += 1
+        try:
+            if isinstance(row, RowRefused):
+                raise row
+            event_id = (row.get("event_id") or "").strip()
+            if event_id in seen:
+                raise RowRefused("event_id was there before")
+            resolved = bulk.resolve(row)
+        except RowRefused as refused:
+            summary.refuse(line, str(refused))
+            continue
+        seen.add(event_id)
+        summary.decisions[resolved.decision] += 1
+        write(resolved)
+    summary.seconds = time.perf_counter() - begun
+    return summary
+
+
+@contextmanager
+def _writer(out: Path) -> Iterator[Callable[[Resolved], None]]:
+    """Writes beside ``out`` and puts the whole in place at the end: half a result is never mistaken for one."""
+    part = out.with_name(out.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as handle:
+            if _is_jsonl(out):
+                yield lambda r: _ignore(
+                    handle.write(json.dumps(dict(zip(OUTPUT, _answer(r), strict=True)), ensure_ascii=False) + "\n")
+                )
+            else:
+                rows = csv.writer(handle, lineterminator="\n")
+                rows.writerow(OUTPUT)
+                yield lambda r: _ignore(rows.writerow(_answer(r)))
+        os.replace(part, out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _ignore(_: object) -> None:
+    return None
+
+
+def _answer(resolved: Resolved) -> tuple[str, str, str, float | None, str | None]:
+    event_id, person_id, decision, millibits, candidate = astuple(resolved)
+    return (event_id, person_id, decision, None if millibits is None else millibits / 1000, candidate)
+
+
+def _is_jsonl(path: Path) -> bool:
+    return path.suffix.lower() in (".jsonl", ".ndjson")
+
+
+@contextmanager
+def _progress(size: int, shown: bool) -> Iterator[Advance]:
+    columns = (TextColumn("matching"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    progress: AbstractContextManager[Progress] = Progress(
+        *columns, console=Console(stderr=True), disable=not shown, transient=True
+    )
+    with progress as bar:
+        task = bar.add_task("rows", total=size)
+        yield lambda count: bar.advance(task, count)
+
+
+@app.command("resolve")
+def resolve(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV or JSONL, one identity row a line.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write (CSV, or JSONL by its suffix).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    contracts: Annotated[Path, typer.Option(help="Folder of contracts.")] = ROOT / "contracts",
+    model: Annotated[Path, typer.Option(help="Model file with the weights.")] = MODEL,
+) -> None:
+    """Give every row a person. Exit 0; 1 if rows were refused (the others are written); 2 if the input is unusable."""
+    try:
+        matcher, _ = matcher_of(contracts, model)
+        bulk = Bulk(matcher)
+        with source.open(encoding="utf-8-sig", newline="") as handle, _writer(out) as write:
+            with _progress(source.stat().st_size, not as_json) as advance:
+                summary = resolve_file(handle, _is_jsonl(source), bulk, write, advance)
+            if summary.rows == 0:
+                raise Unusable("there is no row in it")
+    except (Unusable, OSError, UnicodeDecodeError, KeyError, ValueError) as error:
+        reason = f"the model lacks {error}" if isinstance(error, KeyError) else str(error)
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8"
+        if isinstance(error, OSError):
+            reason = error.strerror or type(error).__name__
+        typer.echo(f"hub resolve: {source.name}: {reason}", err=True)
+        raise typer.Exit(2) from error
+    _report(summary, len(bulk.ledger.index.people), as_json)
+    raise typer.Exit(1 if summary.refused_rows else 0)
+
+
+def _report(summary: Summary, people: int, as_json: bool) -> None:
+    told = summary.as_json(people)
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
+        return
+    for line, reason in summary.refused:
+        typer.echo(f"line {line} refused: {reason}", err=True)
+    typer.echo(
+        f"{told['rows']} rows: {told['link']} linked, {told['new']} new, {told['review']} to review, "
+        f"{told['refused']} refused; {people} people and stubs; {told['rows_per_second']} rows/s"
+    )
+
+
+if __name__ == "__main__":
+    app()
