@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -57,13 +58,27 @@ class Feed:
         headers = {"Authorization": f"Bearer {self._keys.get(party, 'no-such-key')}"}
         if self._simulate:
             headers["Hub-Simulated-Time"] = batch[-1].received_at.isoformat().replace("+00:00", "Z")
-        try:
-            answer = self._client.post("/v1/events", json=[line.event for line in batch], headers=headers)
-        except httpx2.HTTPError as error:
-            raise FeedError(f"the door does not answer: {type(error).__name__}") from error
+        body = json.dumps([line.event for line in batch]).encode()
+        answer = self._patiently(body, headers | {"Content-Type": "application/json"})
+        self.answers.update(outcomes(answer.status_code, answer.json(), len(batch)))
+
+    def _patiently(self, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        """Again after the time that the door names, while it says "not now"."""
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        while True:
+            try:
+                answer = self._client.post("/v1/events", content=body, headers=headers)
+            except httpx2.HTTPError as error:
+                raise FeedError(f"the door does not answer: {type(error).__name__}") from error
+            if answer.status_code not in (429, 503):
+                break
+            if time.monotonic() > deadline:
+                raise FeedError(f"the door still answers {answer.status_code} after {WAIT_SECONDS_MAX} s")
+            self.answers["asked to wait"] += 1
+            time.sleep(min(float(answer.headers.get("Retry-After", 1)), WAIT_SECONDS_MAX))
         if answer.status_code >= 500:
             raise FeedError(f"the door answered {answer.status_code}")
-        self.answers.update(outcomes(answer.status_code, answer.json(), len(batch)))
+        return answer
 
 
 def batches(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
@@ -78,8 +93,9 @@ def batches(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
 def outcomes(status: int, answer: Any, size: int) -> Counter[str]:
     """What became of each event of a batch: one word each."""
     if status >= 400:
-        return Counter({f"turned away: {status}": size})
-    items = answer.get("items") if isinstance(answer, dict) else None
-    if not isinstance(items, list):
-        return Counter({"taken": size})
-    return Counter("taken" if item.get("status", 202) < 400 else f"turned away: {item['status']}" for item in items)
+        return Counter({_turned_away(answer, status): size})
+    return Counter("taken" if item["status"] < 400 else _turned_away(item, item["status"]) for item in answer["items"])
+
+
+def _turned_away(problem: Mapping[str, Any], status: int) -> str:
+    return f"turned away: {problem.get('reason', status)}"

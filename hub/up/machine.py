@@ -14,6 +14,7 @@ from hub.layout import Home, contracts_folder
 from hub.machine import kafka, postgres
 from hub.machine.ports import free_ports, is_free
 from hub.machine.process import Server
+from hub.sharing import ensure_built
 from hub.topics import create_topics
 from hub.up.plan import PORT_NAMES, Addresses
 from hub.up.record import ProcessRecord, born
@@ -34,6 +35,8 @@ class Machine(AbstractContextManager["Machine"]):
 
     def start(self) -> Addresses:
         """Raises MachineError, or Halt where topics differ from the contract."""
+        # The sharing policy is compiled from the agreements; without it the gate lets nothing in.
+        ensure_built(contracts_folder())
         ports = chosen_ports(self._home.folder / "ports.json", PORT_NAMES)
         database = os.environ.get("HUB_POSTGRES") or self._postgres()
         bootstrap = os.environ.get("HUB_KAFKA") or self._kafka()

@@ -137,8 +137,9 @@ def test_batches_keep_a_partys_order_and_never_exceed_the_doors_limit(lines: lis
 
 
 def test_a_batch_turned_away_counts_for_each_of_its_events() -> None:
-    assert outcomes(401, {}, 3) == {"turned away: 401": 3}
-    assert outcomes(202, {}, 3) == {"taken": 3}
+    assert outcomes(401, {"reason": "unauthorised"}, 3) == {"turned away: unauthorised": 3}
+    mixed = {"items": [{"status": 202}, {"status": 422, "reason": "invalid"}, {"status": 202}]}
+    assert outcomes(207, mixed, 3) == {"taken": 2, "turned away: invalid": 1}
 
 
 def test_sizes_out_of_range_are_wrong_usage() -> None:
