@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from services.alerts.agent import processor
+from services.alerts.agent import SERVICE, processor
 from spine.service import serve
 
-
-def main() -> int:
+if __name__ == "__main__":
     if sys.argv[1:] != ["run"]:
         sys.stderr.write("usage: python -m services.alerts run\n")
-        return 2
-    return serve(processor)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        raise SystemExit(2)
+    serve(SERVICE, processor)

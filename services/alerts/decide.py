@@ -258,7 +258,7 @@ class Step:
 
     def refresh(self) -> None:
         """Recipients of a standing alert get new views when what they may see has changed."""
-        for alert in [a for a in self.case.alerts if a.open]:
+        for alert in [a for a in self.case.alerts if a.open and a.rule != "MR"]:
             same = self.case.state.belief == self.before.belief and self.case.state.subjects == self.before.subjects
             if same and alert.shown:
                 continue

@@ -195,9 +195,10 @@ def _status(eyes: _Eyes, status: bool) -> Iterator[Line]:
         if span is not None and label != words.NOT_SHOWN:
             yield Line("Since", words.day(span.start), "status")
     groups = case.groups()
-    named = [words.GROUP_NAMES[g] for g in groups if masks.GROUP_TELLS[g] in eyes.mask]
-    if named:
-        yield Line("Priority", words.sentence_case(words.listed(named)), "status")
+    seen = [g for g in groups if masks.GROUP_TELLS[g] in eyes.mask]
+    if seen:
+        named = words.listed([words.GROUP_NAMES[g] for g in seen])
+        yield Line("Priority", words.sentence_case(named), masks.GROUP_TELLS[seen[0]])
     elif groups and "status" in eyes.mask:
         yield Line("Priority", "Priority group", "status")
 
@@ -257,7 +258,7 @@ def _others(eyes: _Eyes) -> Iterator[Line]:
         if recipient.role != eyes.recipient.role
         and ((tells := masks.tells(policy, recipient.role)) is None or tells in eyes.mask)
     ]
-    if others:
+    if others and "identity" in eyes.mask:
         yield Line("Also told", words.sentence_case(words.listed(others)), "identity")
 
 

@@ -174,9 +174,12 @@ def test_first_eet_day_resolves_and_an_episode_that_never_was_is_retracted() -> 
     world = learner(*LAC)
     neet(world)
     over = belief(
-        span("2025-09-08", "2025-11-21", "230"), span("2025-11-22", "2026-01-11", "619"), span("2026-01-12", None, "530"),
-        marks=LAC, episodes=[episode("2025-11-22", "2026-01-11")],
-    )  # fmt: skip
+        span("2025-09-08", "2025-11-21", "230"),
+        span("2025-11-22", "2026-01-11", "619"),
+        span("2026-01-12", None, "530"),
+        marks=LAC,
+        episodes=[episode("2025-11-22", "2026-01-11")],
+    )
     world.tell("provision.started", "2026-01-12", belief=over)
     assert ("A01", "2025-11-26", "2026-01-12", "resolved") in world.lives()
     other = learner(*LAC)
@@ -189,9 +192,12 @@ def test_custody_stands_down_and_keeps_silent() -> None:
     world = learner(*LAC)
     neet(world)
     inside = belief(
-        span("2025-09-08", "2025-11-21", "230"), span("2025-11-22", "2025-12-09", "619"), span("2025-12-10", None, "290"),
-        marks=(*LAC, mark("custody", "2025-12-10")), episodes=[episode("2025-11-22", "2025-12-09")],
-    )  # fmt: skip
+        span("2025-09-08", "2025-11-21", "230"),
+        span("2025-11-22", "2025-12-09", "619"),
+        span("2025-12-10", None, "290"),
+        marks=(*LAC, mark("custody", "2025-12-10")),
+        episodes=[episode("2025-11-22", "2025-12-09")],
+    )
     world.tell("yj.custody.entered", "2025-12-10", source="yjt", kind="sentence", belief=inside)
     assert world.lives("A01") == [("A01", "2025-11-26", "2025-12-10", "stood_down")]
     assert world.to("A32") == {"csc-front-door", "virtual-school", "yjt-manager"}

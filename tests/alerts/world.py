@@ -37,9 +37,9 @@ GROUPS |= {
 }
 KINDS = {"college": "college", "care": "social-care", "send": "send", "jcp": "jobcentre-plus", "yjt": "youth-justice"}
 CATEGORIES = frozenset(
-    "identity contact education attendance status neet_reason employment benefit care youth_justice health pregnancy "
-    "send housing plan".split()
+    {"identity", "contact", "education", "attendance", "status", "neet_reason", "employment", "benefit"}
 )
+CATEGORIES |= {"care", "youth_justice", "health", "pregnancy", "send", "housing", "plan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class World:
         received: str | None = None,
         source: str = "college",
         belief: Belief | None = None,
-        cause: str = "observed",
+        how: str = "observed",
         event_id: str | None = None,
         subject: dict[str, str] | None = None,
         from_person: str = "",
@@ -153,7 +153,7 @@ class World:
             else subject
         )
         who = Subject(source, kind, type, d(effective), millis(at), f"isa-{source}@1", named)
-        return self.feed(Told(event_id, cause, known_at, seen, who, belief, from_person or None, None, False, event_id))
+        return self.feed(Told(event_id, how, known_at, seen, who, belief, from_person or None, None, False, event_id))
 
     def review(self, cause: str, on: str, review_id: str = "r1", safeguarding: bool = False) -> list[Effect]:
         self.number += 1

@@ -1,0 +1,73 @@
+"""``python -m services.alerts.delivery run``: the processor, and the sender where HUB_SMTP names a server.
+
+``python -m services.alerts.delivery sink FOLDER PORT``: a mail server on loopback that keeps what it takes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.alerts.delivery import directory, policy
+from services.alerts.delivery.agent import SERVICE, processor
+from services.alerts.delivery.channel import Smtp
+from services.alerts.delivery.sender import Sender
+from services.alerts.delivery.sink import open_sink
+from spine.clock import now
+from spine.host import Running
+from spine.postgres import PostgresJournal
+from spine.service import serve
+from spine.settings import Settings
+
+USAGE = "usage: python -m services.alerts.delivery run | sink FOLDER PORT"
+
+
+@dataclass(slots=True)
+class Sending:
+    """The sender's thread; ``close`` lets it finish the mail in its hands."""
+
+    sender: Sender
+    thread: threading.Thread
+
+    def close(self) -> None:
+        self.sender.stop.set()
+        self.thread.join(timeout=30)
+
+
+def begin_sending(running: Running) -> Sending | None:
+    """Without a mail server deliveries by e-mail wait in the table; everything else goes on."""
+    if not os.environ.get("HUB_SMTP"):
+        return None
+    contracts = Settings().contracts
+    made = policy.load(contracts)
+    assert isinstance(running.journal, PostgresJournal)
+    link = os.environ.get("HUB_CONSOLE_URL", "http://127.0.0.1:8080")
+    channel = Smtp.of_environment(made.sender)
+    engine, people = running.journal.engine, directory.load(contracts)
+    sender = Sender(engine, running.log, running.catalogue, channel, made, people, link, now, running.stop)
+    thread = threading.Thread(target=sender.run, name="sender")
+    thread.start()
+    return Sending(sender, thread)
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["run"]:
+            serve(SERVICE, processor, before=begin_sending)
+        case ["sink", folder, port]:
+            ended = threading.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: ended.set())
+            sink = open_sink(Path(folder), int(port))
+            ended.wait()
+            sink.stop()
+        case _:
+            sys.exit(USAGE)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
