@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Annotated
@@ -11,25 +10,12 @@ import typer
 
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.output import AsJson, fail, show_json
-from hub.topics import Topic, read_topics
 from hub.up.record import read_run
 from spine.errors import SpineError
 from spine.kafka import KafkaLog
-from spine.record import Effect, Outgoing
 from spine.registry import use_registry
 from spine.schema import Catalogue
-from spine.step import TICK, encode_effects
-
-
-def ticks(topics: Iterable[Topic], on: date, catalogue: Catalogue) -> list[Outgoing]:
-    """The tick of ``on`` for every partition of every input topic; the same ids each time it is asked for."""
-    return [_tick(topic.name, n, on, catalogue) for topic in topics if topic.input_of for n in range(topic.partitions)]
-
-
-def _tick(topic: str, partition: int, on: date, catalogue: Catalogue) -> Outgoing:
-    effect = Effect(topic, "", TICK, {"on": on})
-    (out,) = encode_effects("ticker", f"tick-{topic}-{partition}-{on}", [effect], catalogue)
-    return Outgoing(0, out.event_id, topic, "", out.kind, out.body, (), partition)
+from spine.ticker import write_tick
 
 
 class Ticker:
@@ -38,14 +24,11 @@ class Ticker:
     def __init__(self, bootstrap: str, registry: str) -> None:
         self._catalogue = Catalogue([schemas_folder()])
         use_registry(self._catalogue, registry)
-        self._topics = read_topics(contracts_folder())
         self._log = KafkaLog(bootstrap, self._catalogue.frame, source="ticker")
 
-    def write(self, on: date) -> int:
-        """Returns how many partitions were told. Raises Retry."""
-        written = ticks(self._topics, on, self._catalogue)
-        self._log.append(written)
-        return len(written)
+    def write(self, on: date) -> None:
+        """Tell every partition of every input topic. Raises Retry."""
+        write_tick(self._log, contracts_folder() / "topics.yaml", on, self._catalogue)
 
     def close(self) -> None:
         self._log.close()
@@ -65,7 +48,7 @@ def tick(
     day = on.replace(tzinfo=UTC).date()
     try:
         with closing(Ticker(run.addresses["kafka"], run.addresses["registry"])) as ticker:
-            told = ticker.write(day)
+            ticker.write(day)
     except SpineError as error:
         fail(str(error), as_json=as_json)
-    show_json({"on": day, "partitions": told}) if as_json else typer.echo(f"{day}: {told} partitions told")
+    show_json({"on": day}) if as_json else typer.echo(f"{day}: told")

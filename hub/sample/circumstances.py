@@ -8,6 +8,24 @@ from hub.sample.people import FIRST_DAY
 from hub.sample.statement import Life
 
 CARE, SEND, YJT = "northshire-social-care", "northshire-send", "northshire-youth-justice"
+#: Team and worker of contracts/teams.yaml, by role; tests check that they are there.
+WORKERS = {
+    "social-worker": (("csc-north", "w-1101"), ("csc-north", "w-1104"), ("csc-south", "w-1102")),
+    "personal-adviser": (
+        ("leaving-care-east", "w-2041"),
+        ("leaving-care-east", "w-2055"),
+        ("leaving-care-west", "w-2061"),
+    ),
+    "sena-caseworker": (("sena-west", "w-6010"), ("sena-east", "w-6022")),
+    "yjt-case-manager": (("yjt", "w-5010"),),
+    "early-help": (("early-help", "w-7001"),),
+    "virtual-school": (("virtual-school", "w-2501"),),
+}
+
+
+def _case(life: Life, service: str, role: str) -> dict[str, str]:
+    team, worker = life.draw.choice(WORKERS[role])
+    return {"service": service, "role": role, "team": team, "worker_ref": worker}
 
 
 def circumstances(life: Life, days: int) -> None:
@@ -40,10 +58,8 @@ def looked_after(life: Life, days: int) -> None:
     basis = life.draw.choice(("care_order", "section_20"))
     care = {"legal_basis": basis, "planned": True, "education_changes": False}
     life.say(CARE, "care.episode.started", started, placement | care)
-    worker = f"w-{1100 + life.draw.randrange(40)}"
-    assigned = {"service": "social_care", "role": "social-worker", "team": "csc-north", "worker_ref": worker}
-    life.say(CARE, "case.assigned", _before(life, 10, 400), assigned)
-    school = {"service": "virtual_school", "role": "virtual-school", "team": "virtual-school"}
+    life.say(CARE, "case.assigned", _before(life, 10, 400), _case(life, "social_care", "social-worker"))
+    school = _case(life, "virtual_school", "virtual-school")
     life.say("northshire-virtual-school", "case.assigned", started + timedelta(days=3), school)
     pep = {"social_worker_attended": True, "quality": life.draw.choice(("good", "requires_work"))}
     life.say("northshire-virtual-school", "pep.completed", life.day(20, days - 1), pep)
@@ -58,10 +74,8 @@ def looked_after(life: Life, days: int) -> None:
 def care_leaver(life: Life, days: int) -> None:
     eighteenth = _birthday(life.person.born, 18)
     life.say(CARE, "care.leaver_status.changed", eighteenth, {"status": "former_relevant"})
-    worker = f"w-{2000 + life.draw.randrange(40)}"
-    team = life.draw.choice(("leaving-care-east", "leaving-care-west"))
-    data = {"service": "leaving_care", "role": "personal-adviser", "team": team, "worker_ref": worker}
-    life.say(CARE, "case.assigned", min(eighteenth + timedelta(days=5), FIRST_DAY), data)
+    assigned = _case(life, "leaving_care", "personal-adviser")
+    life.say(CARE, "case.assigned", min(eighteenth + timedelta(days=5), FIRST_DAY), assigned)
     if life.chance(70):
         reviewed = life.day(5, days - 1)
         plan_data = {"eet_section_complete": life.chance(80), "next_review_on": reviewed + timedelta(days=182)}
@@ -95,9 +109,7 @@ def plan(life: Life, days: int) -> None:
         "last_review_on": _before(life, 30, 360),
     }
     life.say(SEND, "ehcp.issued", _before(life, 400, 1500), issued)
-    worker = f"w-{3000 + life.draw.randrange(15)}"
-    case = {"service": "send", "role": "sena-caseworker", "team": "sena", "worker_ref": worker}
-    life.say(SEND, "case.assigned", _before(life, 20, 300), case)
+    life.say(SEND, "case.assigned", _before(life, 20, 300), _case(life, "send", "sena-caseworker"))
     what = life.draw.random()
     if what < 0.45:
         held = life.day(10, days - 1)
@@ -127,8 +139,7 @@ def cease(life: Life, days: int) -> None:
 
 def youth_justice(life: Life, days: int) -> None:
     started = life.day(-120, 40)
-    case = {"service": "youth_justice", "role": "yjt-case-manager", "team": "yjt", "worker_ref": "w-4001"}
-    life.say(YJT, "case.assigned", started, case)
+    life.say(YJT, "case.assigned", started, _case(life, "youth_justice", "yjt-case-manager"))
     ends = started + timedelta(days=life.draw.choice((90, 180, 365)))
     kind = life.draw.choice(("referral_order", "youth_rehabilitation_order", "youth_conditional_caution"))
     offered = life.draw.choice((0, 12, 25))
@@ -162,8 +173,7 @@ def pregnant(life: Life, days: int) -> None:
     told, helpers = life.day(3, days - 1), "northshire-early-help"
     due = told + timedelta(days=life.draw.randint(60, 200))
     life.say(helpers, "circumstance.pregnant", told, {"due_on": due})
-    case = {"service": "early_help", "role": "early-help", "team": "early-help-north", "worker_ref": "w-5001"}
-    life.say(helpers, "case.assigned", told, case)
+    life.say(helpers, "case.assigned", told, _case(life, "early_help", "early-help"))
     roles = ["tbag-coordinator", "early-help"]
     if life.chance(60):
         consent = {"purpose": "teenage_parent_support", "recipients": roles, "given_by": "young_person"}

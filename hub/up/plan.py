@@ -24,7 +24,7 @@ class Addresses:
 
 
 #: Everything that listens; a process named here is given its number.
-SERVICES = ("door", "ingest", "matching", "status", "alerts", "delivery", "console")
+SERVICES = ("door", "kafka-door", "ingest", "matching", "status", "alerts", "delivery", "console")
 PORT_NAMES = ("registry", "door", "console", "smtp", *(f"metrics-{name}" for name in SERVICES))
 
 
@@ -62,11 +62,12 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         child("matching", "services.matching", "run"),
         child("status", "services.status", "run"),
         child("alerts", "services.alerts", "run"),
-        child("delivery", "services.alerts", "deliver"),
-        child("door", "services.ingest", "door", port="door", HUB_HTTP_PORT=str(ports["door"])),
+        child("delivery", "services.alerts.delivery", "run"),
+        child("door", "services.ingest", "http", port="door", HUB_HTTP_PORT=str(ports["door"])),
+        child("kafka-door", "services.ingest", "kafka"),
         child("console", "services.console", "run", port="console", HUB_CONSOLE_PORT=str(ports["console"])),
     ]
     if demo:
-        sink = child("mailsink", "hub.mailsink", str(ports["smtp"]), str(home.mail), port="smtp")
+        sink = child("mailsink", "services.alerts.delivery", "sink", str(home.mail), str(ports["smtp"]), port="smtp")
         return [sink, *services]
-    return [*services, child("ticker", "spine.ticker", "run")]
+    return [*services, child("ticker", "spine.ticker")]

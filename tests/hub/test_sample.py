@@ -102,6 +102,15 @@ def test_no_agency_holds_what_its_agreement_forbids() -> None:
         assert set(HOLDS.get(party, ())) <= common, party
 
 
+def test_cases_go_to_teams_and_workers_that_the_demo_has(lines: list[Line]) -> None:
+    teams = YAML(typ="safe").load(CONTRACTS / "teams.yaml")
+    for line in lines:
+        if line.event["type"] == "case.assigned" and line.mistake == "":
+            facts = line.event["data"]["data"]
+            assert facts["role"] in teams["teams"][facts["team"]]["roles"]
+            assert facts.get("worker_ref") is None or teams["workers"][facts["worker_ref"]]["team"] == facts["team"]
+
+
 def test_identifiers_carry_right_check_digits() -> None:
     assert identifiers.nhs_number(0) == "9990000018"
     assert identifiers.upn(11, 2013) == "L201900113011"
