@@ -41,8 +41,8 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
-    """A message as a door hands it on: its bytes, how they read, and what it claims to be."""
+class Message:
+    """A message as a door hands it on: its bytes, how they read, what it claims to be, and what makes two the same."""
 
     body: bytes
     form: str
@@ -52,6 +52,27 @@ class _Message:
     said: bytes
 
 
+def event_message(event: Mapping[str, Any]) -> Message:
+    """One CloudEvents object. It need not be right."""
+    body = orjson.dumps(event, default=str)
+    envelope = from_event(dict(event))
+    if envelope is None:
+        return unreadable_message(body)
+    return Message(body, "json", None, envelope.message_id, envelope.type, content(envelope))
+
+
+def avro_message(attributes: Mapping[str, str], kind: str, value: bytes) -> Message:
+    """An Avro body under CloudEvents attributes."""
+    body = avro_body(attributes, value)
+    return Message(body, "avro", kind, attributes.get("id"), attributes.get("type"), body)
+
+
+def unreadable_message(body: bytes) -> Message:
+    """Bytes that are no message: kept sealed, cut at the limit, and refused by the gate."""
+    body = body[:PAYLOAD_BYTES_MAX]
+    return Message(body, "unreadable", None, None, None, body)
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """Seals messages and encodes submissions."""
@@ -59,31 +80,18 @@ class Door:
     sealer: Sealer
     catalogue: Catalogue
 
-    def event(self, arrival: Arrival, event: Mapping[str, Any]) -> Outgoing:
-        """One CloudEvents object. It need not be right."""
-        body = orjson.dumps(event, default=str)
-        envelope = from_event(dict(event))
-        if envelope is None:
-            return self.unreadable(arrival, body)
-        message = _Message(body, "json", None, envelope.message_id, envelope.type, content(envelope))
-        return self._submission(arrival, message)
-
-    def avro(self, arrival: Arrival, attributes: Mapping[str, str], kind: str, value: bytes) -> Outgoing:
-        """An Avro body under CloudEvents attributes."""
-        body = avro_body(attributes, value)
-        message = _Message(body, "avro", kind, attributes.get("id"), attributes.get("type"), body)
-        return self._submission(arrival, message)
-
-    def unreadable(self, arrival: Arrival, body: bytes) -> Outgoing:
-        """Bytes that are no message: kept sealed, cut at the limit, and refused by the gate."""
-        body = body[:PAYLOAD_BYTES_MAX]
-        return self._submission(arrival, _Message(body, "unreadable", None, None, None, body))
-
-    def _submission(self, arrival: Arrival, message: _Message) -> Outgoing:
-        message_id, event_type = _claims(message, self.sealer)
+    def submission(self, arrival: Arrival, message: Message) -> Outgoing:
+        """The submission under the id that follows from the message."""
+        message_id, _ = _claims(message, self.sealer)
         identity = _identity(arrival, message_id, self.sealer.fingerprint(message.said))
+        key, fields = self.sealed(arrival, message, identity)
+        encoded = self.catalogue.encode("submission.v1", {**fields, "event_id": identity})
+        return Outgoing(0, identity, "submissions", key, "submission.v1", encoded)
+
+    def sealed(self, arrival: Arrival, message: Message, identity: str) -> tuple[str, dict[str, Any]]:
+        """Key and fields of the submission ``identity``, whose body is sealed about that id."""
+        message_id, event_type = _claims(message, self.sealer)
         fields = {
-            "event_id": identity,
             "party": arrival.party,
             "principal": arrival.principal,
             "door": arrival.door,
@@ -95,8 +103,7 @@ class Door:
             "test": arrival.test,
             "sealed_body": self.sealer.seal(message.body, identity.encode()),
         }
-        encoded = self.catalogue.encode("submission.v1", fields)
-        return Outgoing(0, identity, "submissions", f"{arrival.party}|{message_id}", "submission.v1", encoded)
+        return f"{arrival.party}|{message_id}", fields
 
 
 def submission_from_event(
@@ -111,7 +118,8 @@ def submission_from_event(
     policy: str = "",
 ) -> Outgoing:
     """The submission of one CloudEvents object, for callers that keep no Door."""
-    return Door(sealer, _schemas()).event(Arrival(party, principal, door, received_at, test, policy), event)
+    arrival = Arrival(party, principal, door, received_at, test, policy)
+    return Door(sealer, _schemas()).submission(arrival, event_message(event))
 
 
 @lru_cache(maxsize=1)
@@ -123,7 +131,7 @@ def _schemas() -> Catalogue:
     return catalogue
 
 
-def _claims(message: _Message, sealer: Sealer) -> tuple[str, str]:
+def _claims(message: Message, sealer: Sealer) -> tuple[str, str]:
     """(message id, type) as claimed, if they look like one: both stand in clear on the log."""
     named = isinstance(message.message_id, str) and ID.match(message.message_id)
     typed = isinstance(message.type, str) and EVENT_TYPE.match(message.type)

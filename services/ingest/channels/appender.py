@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from spine.errors import Retry
@@ -13,6 +13,7 @@ from spine.record import Outgoing
 
 RECORDS_WAITING_MAX = 20_000
 REQUESTS_TOGETHER_MAX = 200
+BEAT_SECONDS = 5.0
 
 _Waiting = tuple[Sequence[Outgoing], "Future[None]"]
 
@@ -24,8 +25,9 @@ class Busy(Exception):
 class Appender:
     """Thread-safe. ``append`` returns when the records are durable; raises Retry if they may not be, or Busy."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, beat: Callable[[], None] = lambda: None) -> None:
         self._log = log
+        self._beat = beat
         self._queue: queue.Queue[_Waiting | None] = queue.Queue()
         self._records = 0
         self._lock = threading.Lock()
@@ -49,7 +51,15 @@ class Appender:
         self._thread.join(timeout=40)
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
+        while True:
+            # Health follows this thread: if it hangs in the broker, the process is not alive.
+            self._beat()
+            try:
+                first = self._queue.get(timeout=BEAT_SECONDS)
+            except queue.Empty:
+                continue
+            if first is None:
+                return
             batch, last = [first], False
             while len(batch) < REQUESTS_TOGETHER_MAX:
                 try:

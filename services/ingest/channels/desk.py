@@ -20,7 +20,7 @@ from services.ingest.channels.appender import Appender
 from services.ingest.channels.keys import ApiKey
 from services.ingest.channels.receipts import Receipts, Recent
 from services.ingest.decide import Heard
-from services.ingest.door import PAYLOAD_BYTES_MAX, Arrival, Door
+from services.ingest.door import PAYLOAD_BYTES_MAX, Arrival, Door, event_message, unreadable_message
 from services.ingest.faults import fault
 from services.ingest.gate import Gate, No
 from services.ingest.parse import ID, Envelope, content, from_event
@@ -67,7 +67,7 @@ class Desk:
 
     def refuse_unreadable(self, key: ApiKey, body: bytes, received_at: datetime) -> Problem:
         """Bytes that are no JSON: appended, so that the partner's data manager can see that they came."""
-        out = self.door.unreadable(self._arrival(key, received_at), body)
+        out = self.door.submission(self._arrival(key, received_at), unreadable_message(body))
         self.appender.append([out])
         return Problem(
             "unreadable", (fault("", "unreadable", "one CloudEvents object, or a list of them"),), out.event_id
@@ -132,11 +132,11 @@ class Desk:
             return _Judged(Problem("too_large"))
         arrival = self._arrival(key, received_at)
         if envelope is None or not isinstance(event, dict):
-            out = self.door.unreadable(arrival, _small(event))
+            out = self.door.submission(arrival, unreadable_message(_small(event)))
             return _Judged(
                 Problem("malformed", (fault("", "not_an_object", "a CloudEvents object"),), out.event_id), out
             )
-        out = self.door.event(arrival, event)
+        out = self.door.submission(arrival, event_message(event))
         print_ = base64.b64encode(self.door.sealer.fingerprint(content(envelope))).decode()
         state = state_key(key.party, str(envelope.message_id), key.test)
         before = known.get(state)

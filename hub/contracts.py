@@ -1,0 +1,156 @@
+"""``hub contracts``: check, build and show the agreements; write the partner schemas from the event catalogue."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hub import sharing
+from hub.agreement_checks import check as check_agreements
+from hub.agreement_checks import uncovered
+from hub.event_schemas import partner_schemas
+from hub.layout import contracts_folder, schemas_folder
+from hub.output import FAILED, AsJson, fail, show_json, show_table
+from hub.schema_lint import faults_of
+from spine.clock import local_date, now
+
+app = typer.Typer(help="Agreements and event schemas.", no_args_is_help=True)
+
+Contracts = Annotated[Path | None, typer.Option(help="Folder of contracts; default HUB_CONTRACTS or the repository's.")]
+
+
+@app.command()
+def check(
+    contracts: Contracts = None,
+    on: Annotated[str, typer.Option(help="Day to judge dates by, YYYY-MM-DD; default today.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Check every agreement against the schema, the event types, the parties and the policy. Exit 1 on an error."""
+    folder = contracts or contracts_folder()
+    day = date.fromisoformat(on) if on else local_date(now())
+    sources = sharing.read_sources(folder)
+    found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), day)
+    gaps = sorted(uncovered(sources))
+    errors = [finding for finding in found if finding.level == "error"]
+    if as_json:
+        show_json({"agreements": len(sources.agreements), "findings": [asdict(f) for f in found], "uncovered": gaps})
+    else:
+        if found:
+            rows = [(f.level, f.file, f.where, f.what) for f in found]
+            show_table("Findings", ["level", "file", "where", "what"], rows)
+        typer.echo(f"{len(sources.agreements)} agreements, {len(errors)} errors, {len(found) - len(errors)} warnings.")
+        for party, event in gaps:
+            typer.echo(f"not covered by any agreement: {party} {event}")
+    raise typer.Exit(FAILED if errors else 0)
+
+
+@app.command()
+def build(contracts: Contracts = None, as_json: AsJson = False) -> None:
+    """Compile the agreements into contracts/compiled and point the head at the result."""
+    folder = contracts or contracts_folder()
+    sources = sharing.read_sources(folder)
+    found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), local_date(now()))
+    errors = [finding for finding in found if finding.level == "error"]
+    if errors:
+        fail(f"{len(errors)} errors; see hub contracts check", as_json=as_json)
+    built = sharing.build(folder)
+    out = {"policy": built.policy_hash, "bytes": len(built.body), "agreements": len(sources.agreements)}
+    if as_json:
+        show_json(out)
+    else:
+        typer.echo(f"policy {built.policy_hash} ({len(built.body)} bytes) from {len(sources.agreements)} agreements")
+
+
+@app.command()
+def show(
+    contracts: Contracts = None,
+    party: Annotated[str, typer.Option(help="Only this provider.")] = "",
+    event: Annotated[str, typer.Option(help="Who may tell this event type, and who may read which fields.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """The sharing policy in force, as compiled."""
+    folder = contracts or contracts_folder()
+    content = sharing.compile_policy(folder).content
+    if event:
+        rows = _readers(content, event, party)
+        columns = ["provider", "agreement", "role", "rules", "consent", "fields"]
+    else:
+        rows, columns = (
+            _agreements(content, party),
+            ["agreement", "provider", "status", "over-sharing", "from", "to", "events"],
+        )
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table("Sharing policy", columns, rows)
+
+
+def _agreements(content: dict[str, Any], party: str) -> list[tuple[Any, ...]]:
+    counts: dict[str, int] = {}
+    for grant in content["grants"]:
+        counts[grant["agreement"]] = counts.get(grant["agreement"], 0) + 1
+    return [
+        (
+            name,
+            a["provider"],
+            a["status"],
+            a["over_sharing"],
+            a["effective_from"],
+            a["effective_to"],
+            counts.get(name, 0),
+        )
+        for name, a in sorted(content["agreements"].items())
+        if party in ("", a["provider"])
+    ]
+
+
+def _readers(content: dict[str, Any], event: str, party: str) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for grant in content["grants"]:
+        if grant["type"] != event or party not in ("", grant["provider"]):
+            continue
+        for row in content["agreements"][grant["agreement"]]["recipients"]:
+            fields = sorted(f for f, category in grant["items"].items() if category in row["shows"])
+            rules = ", ".join(row["rules"] or ()) or "any"
+            rows.append((grant["provider"], grant["agreement"], row["role"], rules, row["consent"], ", ".join(fields)))
+    return rows
+
+
+@app.command()
+def schemas(
+    contracts: Contracts = None,
+    target: Annotated[Path | None, typer.Option("--schemas", help="Folder of Avro schemas.")] = None,
+    only_check: Annotated[bool, typer.Option("--check", help="Compare only; exit 1 if a file differs.")] = False,
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="Replace released files: before the first release only.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write schemas/avro/partner from contracts/catalogue.yaml. A released file is never edited."""
+    root = target or schemas_folder()
+    folder, ledger = root / "partner", root / "released.json"
+    wanted = partner_schemas(sharing.read_yaml((contracts or contracts_folder()) / "catalogue.yaml"))
+    faults = [f"{name} {fault}" for name, text in wanted.items() for fault in faults_of(json.loads(text))]
+    held = {path.name: path.read_text() for path in folder.glob("*.avsc")} if folder.exists() else {}
+    changed = sorted(name for name, text in wanted.items() if held.get(name) != text)
+    released = json.loads(ledger.read_text()) if ledger.exists() else {}
+    edited = [name for name in changed if f"partner/{name}" in released]
+    if faults or (only_check and changed) or (edited and not rewrite):
+        show_json({"faults": faults, "changed": changed, "released_and_changed": edited})
+        raise typer.Exit(FAILED)
+    if not only_check:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in changed:
+            (folder / name).write_text(wanted[name])
+            released[f"partner/{name}"] = hashlib.sha256(wanted[name].encode()).hexdigest()
+        ledger.write_text(json.dumps(released, indent=2, sort_keys=True) + "\n")
+    if as_json:
+        show_json({"schemas": len(wanted), "written": [] if only_check else changed})
+    else:
+        typer.echo(f"{len(wanted)} schemas, {0 if only_check else len(changed)} written.")

@@ -1,0 +1,101 @@
+"""``python -m services.ingest run | http | kafka``: the gate, the HTTP door, the Kafka door.
+
+``door`` is another name of ``http``. Settings of the HTTP door: HUB_API_KEYS (file of key hashes), HUB_HTTP_HOST,
+HUB_HTTP_PORT, HUB_RATE_EVENTS (events a second for each key), HUB_SIMULATED_CLOCK=1 (demo: believe the header
+Hub-Simulated-Time).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import uvicorn
+
+from services.ingest.agent import build_name, gate_of, processor, sealer_of_environment
+from services.ingest.channels.appender import Appender
+from services.ingest.channels.desk import Desk
+from services.ingest.channels.http import Api, create_app
+from services.ingest.channels.kafka_door import SERVICE, PartnerCatalogue, PartnerDoor, partner_topics
+from services.ingest.channels.keys import KeyRing
+from services.ingest.channels.rate import Rate
+from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.door import Door
+from spine.clock import now
+from spine.health import HealthServer
+from spine.host import Running
+from spine.progress import Progress
+from spine.schema import Catalogue
+from spine.service import prepare, serve
+from spine.step import Processor
+from spine.telemetry import log, setup
+
+EVENTS_A_SECOND = 5_000
+
+
+def http() -> None:
+    """The HTTP door, until SIGTERM; requests that have begun are answered."""
+    setup(SERVICE)
+    prepared = prepare("ingest", ("submissions",))
+    gate = gate_of(prepared.catalogue, prepared.settings.contracts)
+    progress = Progress(state="running")
+    appender = Appender(prepared.log, progress.alive)
+    desk = Desk(
+        Door(sealer_of_environment(), prepared.catalogue), gate, appender, JournalReceipts(prepared.journal), Recent()
+    )
+    rate = int(os.environ.get("HUB_RATE_EVENTS", EVENTS_A_SECOND))
+    keys = KeyRing.of_file(Path(os.environ["HUB_API_KEYS"]))
+    api = Api(desk, keys, Rate(rate, 4 * rate, time.monotonic), now, os.environ.get("HUB_SIMULATED_CLOCK") == "1")
+    health = HealthServer(progress, prepared.settings.health_port, prepared.settings.health_host)
+    health.start()
+    host, port = os.environ.get("HUB_HTTP_HOST", "127.0.0.1"), int(os.environ.get("HUB_HTTP_PORT", "8080"))
+    log().info("started", host="http", topics=["submissions"], port=port)
+    try:
+        uvicorn.run(
+            create_app(api),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=30,
+        )
+    finally:
+        appender.close()
+        health.stop()
+        prepared.close()
+        log().info("stopped", code=0)
+
+
+def kafka() -> None:
+    """The Kafka door: a processor over the topics of all partners."""
+
+    def factory(catalogue: Catalogue, contracts: Path) -> Processor:
+        gate = gate_of(catalogue, contracts)
+        parties = [name for name, kind in gate.policy.kinds.items() if kind != "hub"] if gate.policy else []
+        if not parties:
+            raise RuntimeError("no sharing policy is compiled: run `hub contracts build`")
+        door = Door(sealer_of_environment(), catalogue)
+        return PartnerDoor(door, now, build_name(), gate.policy_hash, partner_topics(parties))
+
+    def before(running: Running) -> None:
+        running.catalogue = PartnerCatalogue(running.catalogue)
+
+    serve(SERVICE, factory, before=before)
+
+
+COMMANDS = {"run": lambda: serve("ingest", processor), "http": http, "door": http, "kafka": kafka}
+
+
+def main() -> int:
+    if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
+        sys.stderr.write("usage: python -m services.ingest run | http | kafka\n")
+        return 2
+    COMMANDS[sys.argv[1]]()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
