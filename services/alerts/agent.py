@@ -16,6 +16,9 @@ from spine.schema import Catalogue
 
 SERVICE, TOPIC, BUILD = "alerts", "statuses", "1"
 
+#: States whose bytes are remembered: at least a batch of them.
+WRITTEN_MAX = 512
+
 
 def processor(catalogue: Catalogue, contracts: Path) -> KeyedProcessor[State]:
     """What the shells and the in-process hub run."""
@@ -28,11 +31,24 @@ def with_settings(catalogue: Catalogue, settings: Settings) -> KeyedProcessor[St
     def decide_fact(state: State, fact: Fact) -> tuple[State, Sequence[Effect]]:
         return decide(settings, state, read(fact, catalogue))
 
+    written: dict[str, tuple[State, bytes]] = {}
+
+    def encode_once(state: State) -> bytes:
+        """The spine asks for the bytes of one state for its digest and again to keep it."""
+        held = written.get(state.person_id)
+        if held is not None and held[0] is state:
+            return held[1]
+        if len(written) >= WRITTEN_MAX:
+            written.clear()
+        body = encode(state)
+        written[state.person_id] = (state, body)
+        return body
+
     keyed: Keyed[State] = Keyed(
         key_of=lambda fact: str(fact.fields["person_id"]),
         empty=State,
         decide=decide_fact,
-        encode=encode,
+        encode=encode_once,
         decode=decode,
         due_on=lambda state: due_on(settings, state),
     )

@@ -259,16 +259,22 @@ class Step:
     def refresh(self) -> None:
         """Recipients of a standing alert get new views when what they may see has changed."""
         for alert in [a for a in self.case.alerts if a.open and a.rule != "MR"]:
-            same = self.case.state.belief == self.before.belief and self.case.state.subjects == self.before.subjects
-            if same and alert.shown:
+            if alert.shown and not self.may_look_different():
                 continue
-            now = seen_now(self.case, alert, self.acts.sharing)
+            told = replace(alert, recipients=tuple(r for r in alert.recipients if permitted(self.case, r.role)))
+            now = seen_now(self.case, told, self.acts.sharing)
             if now == alert.shown:
                 continue
             known = bool(alert.shown) and alert.alert_id not in self.touched
             self.put(replace(alert, shown=now))
             if known:
                 self.acts.add(self.case, replace(alert, shown=now), "updated")
+
+    def may_look_different(self) -> bool:
+        """Whether this step brought anything that views are made of."""
+        state, seen = self.case.state, self.news.seen if isinstance(self.news, Told) else None
+        consent = seen is not None and seen.type.startswith("consent.")
+        return consent or state.belief != self.before.belief or state.subjects != self.before.subjects
 
 
 def cooling(case: Case, rule: Rule) -> bool:

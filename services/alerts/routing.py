@@ -14,8 +14,13 @@ from services.alerts.state import Recipient, Seen
 PROVIDER_ROLES = frozenset({"provider-welfare", "school-careers-lead", "school-safeguarding-lead"})
 _ENROLLED = ("education.enrolment.started", "provision.started")
 
-#: An external role needs consent besides an agreement.
-CONSENT_OF = {"dwp-spoc": consent.DWP, "health-lead": consent.HEALTH, "tbag-coordinator": consent.TEENAGE_PARENT}
+#: Roles that need consent besides an agreement.
+CONSENT_OF = {
+    "dwp-spoc": consent.DWP,
+    "health-lead": consent.HEALTH,
+    "tbag-coordinator": consent.TEENAGE_PARENT,
+    "early-help": consent.TEENAGE_PARENT,
+}
 
 
 def owner_roles(case: Case) -> tuple[str, ...]:

@@ -113,6 +113,10 @@ def closers() -> dict[str, tuple[Belief, list[Callable[[World, Belief], object]]
         span("2025-11-22", None, "619"), marks=[mark("ehcp")], episodes=[episode("2025-11-22")], born="2006-05-02"
     )
     on = {"received": "2025-12-01"}
+    summary, absence = "education.attendance.summary", "education.attendance.absence"
+    away = {"days": 5, "reason": "unexplained", "last_day_on": "2025-11-21"}
+    back = {"percent": 97.0, "days_counted": 20, "last_attended_on": "2025-11-28"}
+    asked, housed = "housing.homelessness.approached", "housing.tenancy.started"
     return {
         "A02": (
             gone,
@@ -124,21 +128,25 @@ def closers() -> dict[str, tuple[Belief, list[Callable[[World, Belief], object]]
         "A10": (
             college,
             [
-                lambda w, b: w.tell("education.attendance.summary", "2025-11-14", **on, percent=80.0, days_counted=20, belief=b, event_id="s1"),
-                lambda w, b: w.tell("education.attendance.summary", "2025-11-28", **on, percent=97.0, days_counted=20, belief=b, event_id="s2"),
+                lambda w, b: w.tell(
+                    summary, "2025-11-14", **on, percent=80.0, days_counted=20, belief=b, event_id="s1"
+                ),
+                lambda w, b: w.tell(summary, "2025-11-28", **on, **back, belief=b, event_id="s2"),
             ],
         ),
         "A11": (
             college,
             [
-                lambda w, b: w.tell("education.attendance.absence", "2025-11-17", **on, days=5, reason="unexplained", last_day_on="2025-11-21", belief=b, event_id="a"),
-                lambda w, b: w.tell("education.attendance.summary", "2025-11-28", **on, percent=97.0, days_counted=20, last_attended_on="2025-11-28", belief=b, event_id="s"),
+                lambda w, b: w.tell(absence, "2025-11-17", **on, **away, belief=b, event_id="a"),
+                lambda w, b: w.tell(summary, "2025-11-28", **on, **back, belief=b, event_id="s"),
             ],
         ),
         "A15": (
             college,
             [
-                lambda w, b: w.tell("care.placement.changed", "2025-11-20", **on, same_carer=False, belief=b, event_id="m"),
+                lambda w, b: w.tell(
+                    "care.placement.changed", "2025-11-20", **on, same_carer=False, belief=b, event_id="m"
+                ),
                 lambda w, b: w.tell("education.arrangement.agreed", "2025-11-28", **on, belief=b, event_id="g"),
             ],
         ),
@@ -152,11 +160,11 @@ def closers() -> dict[str, tuple[Belief, list[Callable[[World, Belief], object]]
         "A36": (
             college,
             [
-                lambda w, b: w.tell("housing.homelessness.approached", "2025-11-20", **on, source="housing", belief=b, event_id="h"),
-                lambda w, b: w.tell("housing.tenancy.started", "2025-11-28", **on, source="housing", belief=b, event_id="t"),
+                lambda w, b: w.tell(asked, "2025-11-20", **on, source="housing", belief=b, event_id="h"),
+                lambda w, b: w.tell(housed, "2025-11-28", **on, source="housing", belief=b, event_id="t"),
             ],
         ),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("rule", sorted(closers()))

@@ -16,7 +16,7 @@ _SAME_FACT_B = ("A02", "A07", "A22", "A30", "A31")
 
 def lapse_day(case: Case) -> date | None:
     """Last day of a status that runs out into NOT_KNOWN with nothing to follow; None if something follows."""
-    if case.group not in EET_GROUPS | NEET_GROUPS or case.group == "PRE16_IN":
+    if case.group not in EET_GROUPS | NEET_GROUPS:
         return None
     last: date | None = None
     for span in case.belief.timeline:

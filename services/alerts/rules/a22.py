@@ -15,9 +15,14 @@ def ground(case: Case) -> Ground | None:
     return _lost(case) or _at_risk(case)
 
 
+def next_job(case: Case) -> bool:
+    """A start is agreed, and it is a job."""
+    return any(wait.kind == "apprenticeship" or "employment" in wait.kind for wait in case.waits())
+
+
 def _lost(case: Case) -> Ground | None:
     ended = case.latest("employment.ended")
-    if ended is None or case.in_eet or case.had("A22", ended.event_id) or any(case.waits()):
+    if ended is None or case.in_eet or case.had("A22", ended.event_id) or next_job(case):
         return None
     started = job_before(case, ended)
     days = None if started is None else (ended.effective_on - started.effective_on).days

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.alerts.case import Case
 from services.alerts.rules.shape import RESOLVED, STOOD_DOWN, SUPERSEDED, Closing, Ground, Rule
-from services.alerts.rules.work import disposal, hours_needed, known_hours
+from services.alerts.rules.work import disposal, hours_fact, hours_needed, known_hours
 from services.alerts.state import Alert
 
 
@@ -18,10 +18,12 @@ def ground(case: Case) -> Ground | None:
     hours = known_hours(case, order)
     if hours is None or hours >= hours_needed(case):
         return None
-    matter = f"{order.event_id}:{case.group}:{case.belief.code(case.today)}"
+    fact = hours_fact(case) or order
+    matter = f"{order.event_id}:{fact.event_id}"
     if case.had("A30", matter):
         return None
-    return Ground(matter, "hours_too_few", (order.event_id,), anchor=order.effective_on, source=order.source)
+    evidence = tuple(dict.fromkeys((order.event_id, fact.event_id)))
+    return Ground(matter, "hours_too_few", evidence, anchor=order.effective_on, source=order.source)
 
 
 def closes_soon(case: Case) -> bool:

@@ -16,7 +16,8 @@ def ground(case: Case) -> Ground | None:
     fact = case.latest(*_TROUBLE)
     if fact is None or case.had("A35", fact.event_id):
         return None
-    explained = case.in_eet or case.awaiting or (fact.text("reason") in _EXPLAINED and any(case.waits()))
+    on_file = case.in_eet or case.awaiting or any(case.waits())
+    explained = fact.text("reason") in _EXPLAINED and on_file
     if fact.type == "uc.claim_ended" and explained:
         return None
     if any(f.effective_on > fact.effective_on for f in case.facts("uc.claim_started")):

@@ -11,6 +11,8 @@ from services.alerts.state import Seen
 _ACTIVITY = ("education.enrolment.started", "provision.started", "employment.started")
 _AGREED = ("start.agreed", "provision.agreed")
 _SUMMARIES = ("provision.hours.summary", "yj.hours.summary")
+_CHANGES = ("education.enrolment.changed", "employment.hours_changed")
+_ENDS = ("education.enrolment.withdrawn", "provision.ended", "employment.ended", "contact.verified", "start.cancelled")
 
 
 def job(case: Case) -> Seen | None:
@@ -51,16 +53,20 @@ def known_hours(case: Case, order: Seen) -> float | None:
         summary, started = case.latest(*_SUMMARIES), case.latest(*_ACTIVITY)
         if summary is not None and (started is None or summary.effective_on >= started.effective_on):
             return summary.number("attended_hours_per_week")
-        changed = case.latest(*_ACTIVITY, "education.enrolment.changed", "employment.hours_changed")
+        changed = case.latest(*_ACTIVITY, *_CHANGES)
         for fact in (changed, started):
             if fact is not None and (hours := fact.number("hours_per_week")) is not None:
                 return hours
-        return None
-    if case.in_neet:
+    elif case.in_neet:
         return 0
-    if case.marked("presumed_neet"):
+    elif case.marked("presumed_neet"):
         return None
     return order.number("ete_hours_offered")
+
+
+def hours_fact(case: Case) -> Seen | None:
+    """The latest fact that hours could be read from: a new one may show a new gap."""
+    return case.latest(*_ACTIVITY, *_CHANGES, *_AGREED, *_SUMMARIES, *_ENDS)
 
 
 def _agreed_hours(case: Case) -> float | None:
