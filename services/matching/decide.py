@@ -97,18 +97,22 @@ def _stranger(
     reviews = [a for a in candidates if a.result is Result.REVIEW]
     if not reviews:
         return _begin(ledger, seen)
-    certain = weighed(matcher, reviews)
+    certain = weighed(matcher, ledger, reviews)
     if certain is not None:
         return _keep(ledger, certain.person, seen, "weighed", certain.weight)
     return _hold(matcher, ledger, seen, reviews[0].verdict.reason, reviews)
 
 
-def weighed(matcher: Matcher, reviews: Sequence[Assessed]) -> Assessed | None:
-    """The one candidate whom the weights decide where the rules would ask: I6 only, far ahead of everybody else."""
+def weighed(matcher: Matcher, ledger: Ledger, reviews: Sequence[Assessed]) -> Assessed | None:
+    """The one candidate whom the weights decide where the rules would ask (I6, I9), far ahead of everybody else."""
+    model = matcher.model
+    if ledger.index.frequencies.people < model.population_measured_min:
+        return None
     first, *rest = sorted(reviews, key=lambda a: (-a.weight, a.person.person_id))
-    clear = not rest or first.weight - rest[0].weight >= matcher.model.gap_millibits
-    fits = first.verdict.rule == "I6" and first.verdict.reason == "no_support" and not first.clash
-    return first if fits and clear and first.weight >= matcher.model.auto_millibits else None
+    if rest and first.weight - rest[0].weight < model.gap_millibits:
+        return None
+    least = {"I6": model.auto_millibits, "I9": model.unruled_auto_millibits}.get(first.verdict.rule)
+    return first if least is not None and not first.clash and first.weight >= least else None
 
 
 def _own(person: Person, rule: str) -> tuple[str, int, tuple[str, ...]]:

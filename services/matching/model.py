@@ -40,12 +40,17 @@ class Rarity:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Weights and thresholds of one date."""
+    """Weights and thresholds of one date.
+
+    Below ``population_measured_min`` known people nobody can say how rare a name is: there the rules decide alone.
+    """
 
     name: str
     population_floor: int
+    population_measured_min: int
     household_prior_millibits: int
     auto_millibits: int
+    unruled_auto_millibits: int
     review_millibits: int
     unruled_review_millibits: int
     gap_millibits: int
@@ -68,8 +73,10 @@ def read_model(text: str) -> Model:
     return Model(
         name=str(read["name"]),
         population_floor=int(read["population_floor"]),
+        population_measured_min=int(read["population_measured_min"]),
         household_prior_millibits=int(read["household_prior_millibits"]),
         auto_millibits=int(limits["auto_millibits"]),
+        unruled_auto_millibits=int(limits["unruled_auto_millibits"]),
         review_millibits=int(limits["review_millibits"]),
         unruled_review_millibits=int(limits["unruled_review_millibits"]),
         gap_millibits=int(limits["gap_millibits"]),

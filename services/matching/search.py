@@ -95,18 +95,23 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
         pairs.append(_Pair(evidence, verdict, agree, clash))
     best = max(pairs, key=lambda p: (p.verdict.result, p.evidence.names.agrees, p.evidence.born))
     clashes = any(pair.clash for pair in pairs)
-    if best.verdict.result is Result.NONE and not _worth_weighing(best.evidence):
+    model = matcher.model
+    measured = index.frequencies.people >= model.population_measured_min
+    if best.verdict.result is Result.NONE and not (measured and _worth_weighing(best.evidence)):
         return None
-    weight = _weight(matcher.model, index, mine, best, person)
-    return _with_weight(matcher.model, person, best, weight, clashes)
+    weight = _weight(model, index, mine, best, person)
+    return _with_weight(model, person, best, weight, clashes, measured)
 
 
-def _with_weight(model: Model, person: Person, best: _Pair, weight: int, clashes: bool) -> Assessed | None:
+def _with_weight(
+    model: Model, person: Person, best: _Pair, weight: int, clashes: bool, measured: bool
+) -> Assessed | None:
+    """Where weights may speak (I6 and I9, in a population large enough to know rare from common), they do."""
     verdict, result = best.verdict, best.verdict.result
     if result is Result.AUTO and clashes:
         # Another record of this person shows a different number: somebody must look (POLICY 4.3).
         result, verdict = Result.REVIEW, Verdict(verdict.rule, Result.REVIEW, "clash")
-    elif verdict.rule == "I6" and weight < model.review_millibits:
+    elif verdict.rule == "I6" and measured and weight < model.review_millibits:
         return None
     elif result is Result.NONE:
         if best.clash or clashes or weight < model.unruled_review_millibits:
