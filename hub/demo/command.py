@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -36,6 +37,7 @@ from spine.schema import Catalogue
 
 DRAIN_SECONDS_MAX = 300
 MARK = "demo"
+NOT_HEARD = ("turned away: unauthorised", "asked to wait")
 
 
 def demo(
@@ -63,7 +65,7 @@ def demo(
     faults: list[str] = []
     try:
         answers = feed(home, run, lines, days, quiet=as_json)
-        made = sum_up(home, run, FIRST_DAY + timedelta(days=days - 1))
+        made = sum_up(home, run, FIRST_DAY + timedelta(days=days - 1), answers)
         faults = made.faults()
         tell(run, made, answers, time.monotonic() - began, faults, as_json=as_json)
     except (FeedError, NotDrained, SpineError) as error:
@@ -114,13 +116,23 @@ def halted(home: Home) -> list[str]:
     return ["everything"] if run is None else run.halted()
 
 
-def sum_up(home: Home, run: RunRecord, today: date) -> Summary:
+def sum_up(home: Home, run: RunRecord, today: date, answers: Mapping[str, int]) -> Summary:
     catalogue = Catalogue([schemas_folder()])
     use_registry(catalogue, run.addresses["registry"])
     made = summarise(run.addresses["kafka"], catalogue, today, home.mail)
-    # What was accepted before comes back as a duplicate: decided, and neither accepted again nor refused.
-    made.doubled = max(0, made.submitted - made.accepted - sum(made.refused.values()))
+    made.without_effect = without_effect(run.addresses["postgres"])
+    # The door does not pass on what it knows already, and nothing at all of a stranger.
+    heard = sum(number for answer, number in answers.items() if answer not in NOT_HEARD)
+    made.doubled = heard - made.accepted - sum(made.refused.values())
     return made
+
+
+def without_effect(database: str) -> int:
+    """Submissions that the gate decided as duplicates."""
+    query = "SELECT count(*) FROM ingest.decision WHERE kind = 'submission.v1' AND effects = '[]'::jsonb"
+    with psycopg.connect(database) as connection:
+        row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
 
 
 def tell(
@@ -130,7 +142,7 @@ def tell(
         document = {"summary": asdict(made), "door": dict(answers), "seconds": round(seconds, 1), "faults": faults}
         show_json(document | {"addresses": dict(run.addresses)})
         return
-    sent = sum(answers.values())
+    sent = sum(number for answer, number in answers.items() if answer != "asked to wait")
     show_table("What came of it", ("what", "how many"), rows(made, answers, sent, seconds))
     Console().print(f"\nConsole: {run.addresses['console']}   (`hub status`, `hub down`)")
 

@@ -24,6 +24,7 @@ class Summary:
     submitted: int = 0
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    without_effect: int = 0
     doubled: int = 0
     people: int = 0
     reviews_opened: int = 0
@@ -44,8 +45,10 @@ class Summary:
             wrong.append("no alert was raised")
         if self.set_aside:
             wrong.append(f"records were set aside: {dict(self.set_aside)}")
-        if self.submitted != self.accepted + sum(self.refused.values()) + self.doubled:
-            wrong.append("submissions are not all decided: accepted, refused or a duplicate")
+        if self.submitted != self.accepted + sum(self.refused.values()) + self.without_effect:
+            wrong.append("a submission was neither accepted nor refused nor known as a duplicate")
+        if self.doubled < 0:
+            wrong.append("more was decided than was sent")
         return wrong
 
 
