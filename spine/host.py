@@ -32,7 +32,7 @@ from spine.telemetry import log, metrics, where
 T = TypeVar("T")
 
 BACKOFF_SECONDS_MAX = 10.0
-SAME_GAP_MAX = 5
+SAME_GAP_MAX = 3
 COMMIT_SECONDS = 5.0
 
 
@@ -69,7 +69,7 @@ class Worker:
 
     running: Running
     relay: Relay
-    pause: Callable[[float], None]
+    pause: Callable[[float], object]
     aside: SetAside = field(init=False)
     _gaps: dict[Place, tuple[int, int]] = field(default_factory=dict)
 
@@ -127,9 +127,9 @@ class Worker:
             check_log(self.running.log, place, offset)
             before, times = self._gaps.get(place, (-1, 0))
             times = times + 1 if before == offset else 1
-            if times > SAME_GAP_MAX:
-                raise Halt(f"gap in log: {place[0]}/{place[1]} has no record at {offset}")
             self._gaps[place] = (offset, times)
+            if times >= SAME_GAP_MAX:
+                check_held(self.running.log, place, offset)
         return outcome.gaps
 
     def _tell(self, outcome: Outcome, count: int, seconds: float) -> None:
@@ -173,6 +173,16 @@ def check_log(held: Log, place: Place, following: int) -> None:
         raise Halt(f"gap in log: {place[0]}/{place[1]} begins at {start}, the journal needs {following}")
     if end < following:
         raise Halt(f"log shorter than journal: {place[0]}/{place[1]} ends at {end}, the journal stands at {following}")
+
+
+def check_held(held: Log, place: Place, offset: int) -> None:
+    """Raises Halt if the log, asked directly, has another record where ``offset`` should stand."""
+    for _ in range(5):
+        found = held.read({place: offset}, 1, 2_000)
+        if found and found[0].offset != offset:
+            raise Halt(f"gap in log: {place[0]}/{place[1]} has no record at {offset}")
+        if found:
+            return
 
 
 def first_offset(running: Running, place: Place) -> int:

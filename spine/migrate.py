@@ -26,9 +26,8 @@ _ONE = threading.Lock()
 def migrate(url: str, service: str, services: Path = _HERE.parent / "services") -> None:
     """Create schema ``service`` and run its migrations. Raises Retry while the database does not answer."""
     folders = [_HERE / "migrations" / "versions"]
-    own = services / service / "migrations" / "versions"
-    if own.is_dir():
-        folders.append(own)
+    # A service may live inside another's folder.
+    folders += sorted(services.glob(f"**/{service}/migrations/versions"))
     config = Config()
     config.set_main_option("script_location", str(_HERE / "migrations"))
     config.set_main_option("path_separator", "os")
