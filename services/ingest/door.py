@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from services.ingest.parse import EVENT_TYPE, ID, avro_body, content, from_event
+from services.ingest.parse import EVENT_TYPE, ID, avro_body, content, from_event, identifies
 from spine.clock import local_date
 from spine.record import Outgoing
 from spine.schema import Catalogue
@@ -58,7 +58,8 @@ def event_message(event: Mapping[str, Any]) -> Message:
     envelope = from_event(dict(event))
     if envelope is None:
         return unreadable_message(body)
-    return Message(body, "json", None, envelope.message_id, envelope.type, content(envelope))
+    message_id = None if identifies(envelope) else envelope.message_id
+    return Message(body, "json", None, message_id, envelope.type, content(envelope))
 
 
 def avro_message(attributes: Mapping[str, str], kind: str, value: bytes) -> Message:

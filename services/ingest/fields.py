@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,6 +19,7 @@ ENTRIES_MAX = 50
 NUMBER_MAX = 1_000_000_000
 DATE_MIN, DATE_MAX = date(1900, 1, 1), date(2100, 12, 31)
 UNKNOWN = "unknown"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ def read_date(value: object) -> date | Bad:
         day = value
     elif not isinstance(value, str):
         return Bad("wrong_type")
-    elif len(value) != 10:
+    elif not _DAY.match(value):
         # fromisoformat also reads 20250101 and 2025-W01-1; partners are promised one form.
         return Bad("date_form")
     else:

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from services.ingest.conditional import conditions
 from services.ingest.faults import FAULTS_MAX, Fault, fault
 from services.ingest.fields import Bad, FieldSpec, TypeSpec, Value, read_date, read_moment
-from services.ingest.parse import ID, Envelope
+from services.ingest.parse import ID, Envelope, identifies
 from services.ingest.policy import Grant, SharingPolicy
 from spine.clock import local_date
 
@@ -152,6 +152,8 @@ def _attributes(envelope: Envelope, notes: _Notes) -> None:
         notes.add("/specversion", "specversion", "1.0")
     if not isinstance(envelope.message_id, str) or not ID.match(envelope.message_id):
         notes.add("/id", "id_form")
+    elif identifies(envelope):
+        notes.add("/id", "id_identifies")
     if envelope.time is not None and isinstance(read_moment(envelope.time), Bad):
         notes.add("/time", "time_form", "2025-11-24T07:55:00Z")
     if envelope.strange:

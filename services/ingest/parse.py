@@ -15,9 +15,10 @@ import orjson
 
 DEPTH_MAX = 12
 NODES_MAX = 5_000
-ID = re.compile(r"[!-{}~]{1,128}\Z", re.ASCII)
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@=+~#()-]{0,127}\Z", re.ASCII)
 EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z][a-z0-9_]{0,40}){1,4}\Z", re.ASCII)
 _KNOWN = frozenset({"specversion", "id", "source", "type", "time", "sequence", "data"})
+_IDENTIFIERS = ("nhs_number", "uln", "upn", "nino")
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,32}\Z", re.ASCII)
 
 #: Decodes an Avro body of a kind; raises on anything wrong.
@@ -104,6 +105,15 @@ def _absent(value: object) -> object:
 def avro_body(attributes: Mapping[str, str], body: bytes) -> bytes:
     """The form that ``read_avro`` takes."""
     return orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS) + b"\n" + body
+
+
+def identifies(envelope: Envelope) -> bool:
+    """Whether the message id holds an identifier of the person: ids stand in keys and logs, people must not."""
+    subject = envelope.data.get("subject") if isinstance(envelope.data, dict) else None
+    if not isinstance(subject, dict) or not isinstance(envelope.message_id, str):
+        return False
+    held = (subject.get(name) for name in _IDENTIFIERS)
+    return any(isinstance(value, str) and len(value) > 7 and value in envelope.message_id for value in held)
 
 
 def content(envelope: Envelope) -> bytes:

@@ -13,7 +13,7 @@ _EVENT: dict[str, Any] = {
         "specversion": {"const": "1.0"},
         "id": {
             "type": "string",
-            "pattern": "^[!-{}~]{1,128}$",
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._:/@=+~#()-]{0,127}$",
             "description": "yours, and the same when you send again",
         },
         "source": {"type": "string", "description": "your party id"},
