@@ -27,27 +27,35 @@ class Backlog:
         return self.behind == 0 and self.unsent == 0
 
 
+def readers(topics: Sequence[Topic]) -> list[tuple[str, str]]:
+    """Every (service, topic) that a journal keeps positions for, in order of flow."""
+    from services.console.agent import SERVICE, TOPICS
+
+    return [(topic.input_of, topic.name) for topic in topics if topic.input_of] + [(SERVICE, name) for name in TOPICS]
+
+
 def backlogs(bootstrap: str, postgres: str, topics: Sequence[Topic]) -> list[Backlog]:
     """All services, in order of flow. A service that has not started yet is behind by its whole topic."""
-    inputs = [topic for topic in topics if topic.input_of]
-    held = counts(bootstrap, [topic.name for topic in inputs])
+    pairs = readers(topics)
+    held = counts(bootstrap, sorted({name for _, name in pairs}))
     with psycopg.connect(postgres, autocommit=True, application_name="hub-backlog") as connection:
-        return [_one(connection, topic, held.get(topic.name, {})) for topic in inputs]
+        return [_one(connection, service, name, held.get(name, {})) for service, name in pairs]
 
 
-def _one(connection: psycopg.Connection[tuple[object, ...]], topic: Topic, held: dict[int, tuple[int, int]]) -> Backlog:
-    positions, unsent = _journal(connection, topic)
+def _one(
+    connection: psycopg.Connection[tuple[object, ...]], service: str, name: str, held: dict[int, tuple[int, int]]
+) -> Backlog:
+    positions, unsent = _journal(connection, service, name)
     end = sum(high for _, high in held.values())
     behind = sum(high - positions.get(n, low) for n, (low, high) in held.items())
-    decided = sum(positions.values())
-    return Backlog(topic.input_of, topic.name, end, decided, behind, unsent)
+    return Backlog(service, name, end, sum(positions.values()), behind, unsent)
 
 
-def _journal(connection: psycopg.Connection[tuple[object, ...]], topic: Topic) -> tuple[dict[int, int], int]:
-    schema = sql.Identifier(topic.input_of)
+def _journal(connection: psycopg.Connection[tuple[object, ...]], service: str, name: str) -> tuple[dict[int, int], int]:
+    schema = sql.Identifier(service)
     query = sql.SQL("SELECT partition, next FROM {}.source_offset WHERE topic = %s AND next IS NOT NULL")
     try:
-        rows = connection.execute(query.format(schema), (topic.name,)).fetchall()
+        rows = connection.execute(query.format(schema), (name,)).fetchall()
         row = connection.execute(sql.SQL("SELECT count(*) FROM {}.outbox").format(schema)).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return {}, 0

@@ -19,6 +19,8 @@ from ruamel.yaml import YAML
 from hub.layout import Home
 
 KEY_BYTES = 32
+#: Speaks for the humans who decide match reviews; the console sends their decisions through the door like anybody's.
+STEWARD = "northshire-data-steward"
 
 
 def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
@@ -30,6 +32,7 @@ def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
         parties = YAML(typ="safe").load(contracts / "catalogue.yaml")["parties"]
         keys = {party: f"hubtest_{secrets.token_urlsafe(24)}" for party in sorted(parties)}
         _private(home.api_keys, _hashed(keys))
+        _private(home.steward_key, keys[STEWARD] + "\n")
         _private(home.keys, json.dumps(keys, indent=1) + "\n")
     held: dict[str, str] = json.loads(home.keys.read_text())
     return held

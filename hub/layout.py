@@ -51,6 +51,11 @@ class Home:
         return self.folder / "keys.json"
 
     @property
+    def steward_key(self) -> Path:
+        """The API key with which the console sends stewards' decisions to the door."""
+        return self.folder / "steward.key"
+
+    @property
     def mail(self) -> Path:
         """What the demo's mail sink took, one file a mail."""
         return self.folder / "mail"

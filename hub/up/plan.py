@@ -39,9 +39,15 @@ def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
         "HUB_CONTRACTS": str(contracts_folder()),
         "HUB_SCHEMAS": str(schemas_folder()),
         "HUB_CONSOLE_URL": addresses.url("console"),
+        "HUB_INGEST": addresses.url("door"),
+        "HUB_STEWARD_KEY_FILE": str(home.steward_key),
     }
     if demo:
-        shared |= {"HUB_SIMULATED_CLOCK": "1", "HUB_DEMO": "1", "HUB_SMTP": f"127.0.0.1:{addresses.ports['smtp']}"}
+        shared |= {
+            "HUB_SIMULATED_CLOCK": "1",
+            "HUB_DEMO_SIGN_IN": "1",
+            "HUB_SMTP": f"127.0.0.1:{addresses.ports['smtp']}",
+        }
     return shared
 
 
