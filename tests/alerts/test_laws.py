@@ -1,4 +1,4 @@
-"""Laws of the service: days between due days change nothing; the state survives its bytes; a repeated run is the same."""
+"""Laws: days between due days change nothing; the state survives its bytes; a repeated run is the same."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ GROUPS |= {
     "619": "NEET",
     "610": "NEET",
     "630": "NEET_UNAVAILABLE",
+    "620": "NEET_UNAVAILABLE",
     "640": "NEET_UNAVAILABLE",
     "650": "NEET_UNAVAILABLE",
 }
@@ -114,11 +115,12 @@ class World:
     effects: list[Effect] = field(default_factory=list)
     every_day: bool = True
     number: int = 0
+    settings: Settings = field(default_factory=lambda: settings())
 
     def feed(self, news: News) -> list[Effect]:
         before = encode(self.state)
         assert encode(decode(before)) == before
-        self.state, effects = decide(settings(), decode(before), news)
+        self.state, effects = decide(self.settings, decode(before), news)
         self.effects += effects
         return effects
 
@@ -135,6 +137,7 @@ class World:
         subject: dict[str, str] | None = None,
         from_person: str = "",
         known: str | None = None,
+        dropped: Sequence[str] = (),
         **data: Any,
     ) -> list[Effect]:
         """An observation arrives at noon of ``received`` (default: its effective day)."""
@@ -145,7 +148,7 @@ class World:
         kind = KINDS.get(source, "college")
         seen = Seen(
             event_id, source, kind, event_id, type, d(effective), local_date(at), millis(at), millis(known_at),
-            agreement=f"isa-{source}@1", from_person=from_person, data=data,
+            agreement=f"isa-{source}@1", from_person=from_person, dropped=list(dropped), data=data,
         )  # fmt: skip
         named = (
             {"given_name": "Robin", "family_name": "Marsh", "date_of_birth": "2008-06-15"}
@@ -176,7 +179,7 @@ class World:
         """Days pass up to and including ``last``."""
         day = (self.state.last_day or d(last)) + timedelta(days=1)
         while day <= d(last):
-            due = None if self.every_day else due_on(settings(), self.state)
+            due = None if self.every_day else due_on(self.settings, self.state)
             if self.every_day or (due is not None and due <= day):
                 self.feed(Ticked(f"tick-{day}", day))
             day += timedelta(days=1)

@@ -24,7 +24,8 @@ def held(case: Case, since: date) -> bool:
 def ground(case: Case) -> Ground | None:
     """No In-Touch day in the month before, on whose last day the person was not in EET, nor quiet, nor yet a parent."""
     born = parent_since(case)
-    if born is None or not case.care_leaver or case.in_eet:
+    asked_on = case.policy.calendar.on_or_after(case.today.replace(day=1))
+    if born is None or not case.care_leaver or case.in_eet or case.today > asked_on:
         return None
     last = case.today.replace(day=1) - DAY
     first = last.replace(day=1)

@@ -1,0 +1,89 @@
+"""Examples that a person of the field can read and correct: tests/alerts/examples/<rule>.yaml.
+
+``who``: what status believes all along. ``facts``: what arrives, at noon. ``raised``: days on which its alert was
+raised by the end of ``until``; an empty list says that it must not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from services.alerts.belief import Belief
+from services.alerts.rules import RULES
+from tests.alerts.world import World, belief, episode, mark, plan, settings, span, wait
+
+FOLDER = Path(__file__).parent / "examples"
+OWN = {"on", "received", "type", "source", "id"}
+
+
+def examples() -> Iterator[Any]:
+    for path in sorted(FOLDER.glob("*.yaml")):
+        for rule, rows in YAML(typ="safe").load(path).items():
+            for row in rows:
+                yield pytest.param(rule, row, id=f"{rule} {row['name']}")
+
+
+def believed(who: dict[str, Any]) -> Belief:
+    return belief(
+        *[span(*map(_text, row)) for row in who.get("spans", [])],  # type: ignore[arg-type]
+        born=who.get("born", "2008-06-15"),
+        marks=[mark(*map(_text, row if isinstance(row, list) else [row])) for row in who.get("marks", [])],  # type: ignore[arg-type]
+        episodes=[episode(*map(_text, row)) for row in who.get("episodes", [])],  # type: ignore[arg-type]
+        waits=[wait(*row) for row in who.get("waits", [])],
+        plans=[
+            plan(
+                row["start"],
+                row.get("hold"),
+                row["id"],
+                deadline=row.get("deadline"),
+                refused=row.get("refused", False),
+            )
+            for row in who.get("plans", [])
+        ],
+    )
+
+
+def _text(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize(("rule", "row"), examples())
+def test_the_rule_is_raised_exactly_as_the_example_says(rule: str, row: dict[str, Any]) -> None:
+    chosen = settings()
+    if "feeds" in row:
+        chosen = replace(chosen, policy=replace(chosen.policy, feeds=frozenset(row["feeds"])))
+    world, held = World(every_day=False, settings=chosen), believed(row.get("who", {}))
+    for fact in row["facts"]:
+        if world.state.last_day is not None:
+            world.until(fact.get("received", fact["on"]))
+        data = {name: value for name, value in fact.items() if name not in OWN}
+        world.tell(
+            fact["type"],
+            fact["on"],
+            received=fact.get("received"),
+            source=fact.get("source", "college"),
+            event_id=fact.get("id"),
+            belief=held,
+            dropped=["data.x"] if row.get("dropped") else [],
+            **data,
+        )
+    if "until" in row:
+        world.until(row["until"])
+    assert [alert.raised_on.isoformat() for alert in world.alerts(rule)] == row["raised"]
+    if "to" in row:
+        assert world.to(rule) == set(row["to"])
+
+
+def test_every_rule_has_two_examples_that_raise_it_and_two_that_do_not() -> None:
+    counted: dict[str, list[int]] = {rule: [0, 0] for rule in RULES if rule != "MR"}
+    for path in sorted(FOLDER.glob("*.yaml")):
+        for rule, rows in YAML(typ="safe").load(path).items():
+            for row in rows:
+                counted[rule][0 if row["raised"] else 1] += 1
+    assert not {rule: n for rule, n in counted.items() if min(n) < 2}
