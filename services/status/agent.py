@@ -1,0 +1,57 @@
+"""The stream processor of status: keys, states and facts around the pure ``decide``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from services.status import state as person
+from services.status.decide import decide
+from services.status.policy import Policy, parse
+from services.status.reading import read
+from services.status.state import State
+from spine.keyed import Keyed, KeyedProcessor
+from spine.record import Effect, Fact
+from spine.schema import Catalogue
+
+SERVICE, TOPIC = "status", "attributions"
+
+
+def policy_of(contracts: Path) -> Policy:
+    """The policy in force, from contracts/policy."""
+    yaml, folder = YAML(typ="safe", pure=False), contracts / "policy"
+    return parse(yaml.load(folder / "policy.yaml"), yaml.load(folder / "codes.yaml"))
+
+
+def processor(catalogue: Catalogue, contracts: Path) -> KeyedProcessor[State]:
+    """The processor that ``spine.step`` drives."""
+    policy = policy_of(contracts)
+
+    def decided(state: State, fact: Fact) -> tuple[State, Sequence[Effect]]:
+        return decide(state, read(fact, catalogue), policy)
+
+    keyed = Keyed(
+        key_of=lambda fact: str(fact.fields["person_id"]),
+        empty=person.empty,
+        decide=decided,
+        encode=person.encode,
+        decode=person.decode,
+        due_on=lambda state: state.due_on,
+    )
+    return KeyedProcessor(SERVICE, TOPIC, build(), policy.fingerprint, keyed)
+
+
+def build() -> str:
+    """Name of this build: the package's version and a digest of the service's source."""
+    try:
+        number = version("eet-hub")
+    except PackageNotFoundError:
+        number = "0"
+    source = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        source.update(path.read_bytes())
+    return f"{number}+{source.hexdigest()[:12]}"
