@@ -137,7 +137,7 @@ def compare(story: Story, told: Told) -> Iterator[Check]:
     yield from _timelines(name, expect, told, str(story["until"]))
     yield from _episodes(name, expect, told, str(story["until"]))
     yield from _alerts(name, story, told)
-    yield from _never(name, expect, told)
+    yield from _never(name, story, told)
     yield from _never_disclosed(name, expect, told)
 
 
@@ -223,7 +223,7 @@ def _none(value: Any) -> str | None:
 
 
 def _alerts(name: str, story: Story, told: Told) -> Iterator[Check]:
-    begins = min(local_date(moment(event["received_at"])) for event in story["events"]).isoformat()
+    begins = _begins(story)
     got = {_alert_row(a, str(a["person_id"])) for a in told.alerts if str(_text(a["raised_on"])) >= begins}
     want = {_alert_row(a, told.person_of.get(str(a["person"]), "?")) for a in story["expect"].get("alerts") or []}
     for row in sorted(want, key=str):
@@ -249,10 +249,17 @@ def _alert_row(alert: Mapping[str, Any], person: str) -> tuple[str, str, str, tu
     )
 
 
-def _never(name: str, expect: Story, told: Told) -> Iterator[Check]:
-    for row in expect.get("never") or []:
+def _begins(story: Story) -> str:
+    """First day of the story itself: alerts raised before it are left out of the comparison."""
+    return min(local_date(moment(event["received_at"])) for event in story["events"]).isoformat()
+
+
+def _never(name: str, story: Story, told: Told) -> Iterator[Check]:
+    begins = _begins(story)
+    compared = [alert for alert in told.alerts if str(_text(alert["raised_on"])) >= begins]
+    for row in story["expect"].get("never") or []:
         person = told.person_of.get(str(row["person"])) if row.get("person") else None
-        wrong = [alert for alert in told.alerts if _matches(row, alert, person)]
+        wrong = [alert for alert in compared if _matches(row, alert, person)]
         raised = [f"{a['rule']} {_text(a['raised_on'])}" for a in wrong]
         yield _check(name, "never", f"{row['rule']} {row.get('note', '')}".strip(), not wrong, str(raised))
 
