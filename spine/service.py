@@ -154,9 +154,9 @@ def _run(
 def _host(settings: Settings) -> Callable[[Running], None]:
     if settings.host == "faust":
         # Imported only where it is used: it is heavy, and changes the event loop.
-        from spine import faust_host
+        from spine.faust_host import run as run_faust
 
-        return faust_host.run
+        return run_faust
     return host.run
 
 

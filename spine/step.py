@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Protocol
 
+import orjson
+
 from spine import faults
-from spine.canonical import canonical
 from spine.errors import Halt, Poison, SpineError
 from spine.journal import DecisionRow, Journal, Position, Transaction
 from spine.log import Place
@@ -311,42 +312,57 @@ def _row(
     previous: bytes,
 ) -> DecisionRow:
     effects = tuple((out.event_id, hashlib.sha256(out.body).digest()) for out in sent)
-    row = DecisionRow(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        event_id=event_id,
-        kind=kind,
-        input_hash=hashlib.sha256(record.value).digest(),
-        state_before=decided.state_before,
-        state_after=decided.state_after,
-        effects=effects,
-        build=processor.build,
-        settings=processor.settings,
-        tick=tick,
-        note=decided.note,
-        link=b"",
+    values = (
+        *(record.topic, record.partition, record.offset, event_id, kind),
+        *(hashlib.sha256(record.value).digest(), decided.state_before, decided.state_after, effects),
+        *(processor.build, processor.settings, tick, decided.note),
     )
-    return replace(row, link=link_after(previous, row))
+    return DecisionRow(*values, _link(previous, *values))
 
 
 def link_after(previous: bytes, row: DecisionRow) -> bytes:
     """Chain value of ``row`` behind ``previous``: sha256(previous ‖ canonical row without its link)."""
-    body = canonical(
+    return _link(
+        previous,
+        row.topic,
+        row.partition,
+        row.offset,
+        row.event_id,
+        row.kind,
+        row.input_hash,
+        row.state_before,
+        row.state_after,
+        row.effects,
+        row.build,
+        row.settings,
+        row.tick,
+        row.note,
+    )
+
+
+def _link(
+    previous: bytes,
+    topic: str,
+    partition: int,
+    offset: int,
+    event_id: str,
+    kind: str,
+    input_hash: bytes,
+    state_before: bytes,
+    state_after: bytes,
+    effects: tuple[tuple[str, bytes], ...],
+    build: str,
+    settings: str,
+    tick: date | None,
+    note: str,
+) -> bytes:
+    # The canonical form (spine.canonical) of the row as a list, written at once: a third of the step's time otherwise.
+    body = orjson.dumps(
         [
-            row.topic,
-            row.partition,
-            row.offset,
-            row.event_id,
-            row.kind,
-            row.input_hash,
-            row.state_before,
-            row.state_after,
-            [[identity, digest] for identity, digest in row.effects],
-            row.build,
-            row.settings,
-            row.tick,
-            row.note,
+            *(topic, partition, offset, event_id, kind),
+            *(input_hash.hex(), state_before.hex(), state_after.hex()),
+            [[identity, digest.hex()] for identity, digest in effects],
+            *(build, settings, tick, note),
         ]
     )
     return hashlib.sha256(previous + body).digest()
