@@ -8,6 +8,7 @@ Hub-Simulated-Time).
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,9 @@ def http() -> None:
     health.start()
     host, port = os.environ.get("HUB_HTTP_HOST", "127.0.0.1"), int(os.environ.get("HUB_HTTP_PORT", "8080"))
     log().info("started", host="http", topics=["submissions"], port=port)
+    # uvicorn raises the signal again when it has stopped in order; without this the process would die of it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     try:
         uvicorn.run(
             create_app(api),
