@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -66,7 +67,7 @@ class MatchingProcessor:
         del facts
         if transaction is not self._transaction:
             # A new step: what the one before wrote was committed, or ``discard`` would have been called.
-            self._forget()
+            self._settled()
             self._transaction = transaction
         self._open.append(place)
         on_file = int(transaction.load([_version_key(place)]).get(_version_key(place), b"0"))
@@ -112,7 +113,11 @@ class MatchingProcessor:
                 for ledger in partition.ledgers.values():
                     ledger.undo()
 
-    def _forget(self) -> None:
+    def forget(self, place: Place) -> None:
+        """Another owner worked at ``place``: build its index anew when it returns."""
+        self._partitions.pop(place, None)
+
+    def _settled(self) -> None:
         for place in self._open:
             partition = self._partitions.get(place)
             if partition is None:
@@ -151,9 +156,16 @@ def matcher_of(contracts: Path, model: Path = MODEL) -> tuple[Matcher, str]:
     return matcher, hashlib.sha256("\0".join([aliases, weights, *sorted(urgent)]).encode()).hexdigest()[:16]
 
 
+def build_name() -> str:
+    """Name of the running build, as decisions record it."""
+    try:
+        return os.environ.get("HUB_BUILD") or version("eet-hub")
+    except PackageNotFoundError:
+        return "source"
+
+
 def processor(catalogue: Catalogue, contracts: Path) -> Processor:
     """Matching as the spine runs it."""
     matcher, settings = matcher_of(contracts)
-    codec = codec_of(catalogue)
-    build = os.environ.get("HUB_BUILD", "dev")
-    return MatchingProcessor(build, settings, matcher, codec, Reader.of(catalogue, codec))
+    codec, read_subject = codec_of(catalogue)
+    return MatchingProcessor(build_name(), settings, matcher, codec, Reader.of(catalogue, read_subject))

@@ -82,7 +82,7 @@ class Known:
     refs: frozenset[RecordKey]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Person:
     """A person, or a stub while ``review_id`` is set and records are held.
 

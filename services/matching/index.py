@@ -12,11 +12,13 @@ from datetime import datetime
 from typing import TypeVar
 
 from services.matching import blocking
-from services.matching.cluster import Known, Person, SourceRecord, known_of
+from services.matching.cluster import Held, Known, Person, SourceRecord, known_of
 from services.matching.facts import RecordKey
 from services.matching.weigh import Frequencies
 
 K = TypeVar("K")
+#: Source, type, effective day and data of a statement.
+Content = tuple[str, str, int, bytes]
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class Index:
     _by_key: dict[str, Person | list[Person]] = field(default_factory=dict)
     _by_record: dict[RecordKey, list[Person]] = field(default_factory=dict)
     _waiting: dict[tuple[str, str], Person] = field(default_factory=dict)
-    _same_content: dict[tuple[str, str, int, bytes], list[Person]] = field(default_factory=dict)
+    _same_content: dict[Content, list[Person]] = field(default_factory=dict)
 
     # People
 
@@ -55,13 +57,10 @@ class Index:
         for record_key in {record.key for record in person.records}:
             self._by_record.setdefault(record_key, []).append(person)
         if person.stub:
-            for record in person.records:
-                for held in record.held:
-                    self._waiting[record.key[0], held.message_id] = person
-                    content = (record.key[0], held.type, held.effective_on.toordinal(), held.data)
-                    found = self._same_content.setdefault(content, [])
-                    if person not in found:
-                        found.append(person)
+            for source, held in _held(person):
+                self._waiting[source, held.message_id] = person
+            for content in _contents(person):
+                self._same_content.setdefault(content, []).append(person)
             return
         person.known = known_of(person.records)
         self._count(person.known, 1)
@@ -74,11 +73,10 @@ class Index:
         for record_key in {record.key for record in person.records}:
             _drop(self._by_record, record_key, person)
         if person.stub:
-            for record in person.records:
-                for held in record.held:
-                    self._waiting.pop((record.key[0], held.message_id), None)
-                    content = (record.key[0], held.type, held.effective_on.toordinal(), held.data)
-                    _drop(self._same_content, content, person)
+            for source, held in _held(person):
+                self._waiting.pop((source, held.message_id), None)
+            for content in _contents(person):
+                _drop(self._same_content, content, person)
             return
         assert person.known is not None
         self._count(person.known, -1)
@@ -176,6 +174,15 @@ def _blocking_keys(person: Person) -> list[str]:
         for provider in sorted(person.enrolled):
             keys.update(dict.fromkeys(blocking.enrolled_keys(face, provider)))
     return list(keys)
+
+
+def _held(stub: Person) -> Iterator[tuple[str, Held]]:
+    return ((record.key[0], held) for record in stub.records for held in record.held)
+
+
+def _contents(stub: Person) -> set[Content]:
+    """What waits on a stub, each statement once however often it was sent."""
+    return {(source, held.type, held.effective_on.toordinal(), held.data) for source, held in _held(stub)}
 
 
 def _drop(table: dict[K, list[Person]], key: K, person: Person) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,18 +19,22 @@ ENDED = "care.episode.ended"
 #: Types whose data can name a provider at which the person is enrolled (POLICY 4.2, I8), and the field.
 NAMES_PROVIDER = "education_provider"
 IDENTITIES_KEPT_MAX = 1 << 16
+#: Identity block as sent -> the source's own reference, and the block as read. The same blocks return all day.
+ReadSubject = Callable[[bytes], tuple[str | None, Identity]]
 
 
-def codec_of(catalogue: Catalogue) -> Codec:
+def codec_of(catalogue: Catalogue) -> tuple[Codec, ReadSubject]:
     @lru_cache(maxsize=IDENTITIES_KEPT_MAX)
-    def read_identity(subject: bytes) -> Identity:
-        return identity_of(catalogue.decode("subject.v1", subject))
+    def read_subject(subject: bytes) -> tuple[str | None, Identity]:
+        fields = catalogue.decode("subject.v1", subject)
+        return fields["source_ref"] or None, identity_of(fields)
 
-    return Codec(
-        read_identity=read_identity,
+    codec = Codec(
+        read_identity=lambda subject: read_subject(subject)[1],
         read_observation=lambda body: catalogue.decode("observation.v1", body),
         write_observation=lambda fields: catalogue.encode("observation.v1", fields),
     )
+    return codec, read_subject
 
 
 @dataclass(slots=True)
@@ -38,12 +42,12 @@ class Reader:
     """Turns fields of observation.v1 into a matter of matching, or None for types that are about nobody."""
 
     catalogue: Catalogue
-    codec: Codec
+    read_subject: ReadSubject
     naming: frozenset[str]
 
     @classmethod
-    def of(cls, catalogue: Catalogue, codec: Codec) -> Reader:
-        return cls(catalogue, codec, frozenset(_types_with(catalogue, NAMES_PROVIDER)))
+    def of(cls, catalogue: Catalogue, read_subject: ReadSubject) -> Reader:
+        return cls(catalogue, read_subject, frozenset(_types_with(catalogue, NAMES_PROVIDER)))
 
     def population(self, fields: Mapping[str, Any]) -> str:
         """Authority, and apart from it the authority's test population."""
@@ -69,7 +73,7 @@ class Reader:
     def _observation(self, fields: Mapping[str, Any]) -> Observation:
         subject: bytes = fields["subject"]
         kind, source = fields["type"], fields["source"]
-        ref = self.catalogue.decode("subject.v1", subject)["source_ref"] or None
+        ref, identity = self.read_subject(subject)
         return Observation(
             event_id=fields["event_id"],
             source=source,
@@ -78,7 +82,7 @@ class Reader:
             type=kind,
             effective_on=fields["effective_on"],
             received_at=fields["received_at"],
-            identity=self.codec.read_identity(subject),
+            identity=identity,
             subject=subject,
             data=fields["data"],
             named_provider=self._data(fields).get(NAMES_PROVIDER) if kind in self.naming else None,

@@ -22,6 +22,7 @@ CATALOGUE = Catalogue([ROOT / "schemas" / "avro"])
 START = datetime(2026, 9, 1, 9, 0, tzinfo=UTC)
 TOPICS = {"observations": 1, "attributions": 1, "reviews": 1, "quarantine": 1}
 DATES = {"date_of_birth"}
+_MADE: list[MatchingProcessor] = []
 DEFAULT_DATA = {"register": "ccis", "home_authority": None}
 
 
@@ -30,13 +31,27 @@ def subject_bytes(subject: Mapping[str, Any]) -> bytes:
     return CATALOGUE.encode("subject.v1", fields)
 
 
+def _encoded(kind: str, data: Mapping[str, Any] | bytes | None) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    return CATALOGUE.encode(f"{kind}.data.v1", dict(DEFAULT_DATA if data is None else data))
+
+
+def fresh_processor() -> MatchingProcessor:
+    """A processor that has seen nothing. What it was set with is read once."""
+    if not _MADE:
+        made = processor(CATALOGUE, CONTRACTS)
+        assert isinstance(made, MatchingProcessor)
+        _MADE.append(made)
+    (made,) = _MADE
+    return MatchingProcessor(made.build, made.settings, made.matcher, made.codec, made.reader)
+
+
 class Matching:
     """Give it observations; ask who is who."""
 
     def __init__(self, processor_: MatchingProcessor | None = None, journal: MemoryJournal | None = None) -> None:
-        made = processor_ or processor(CATALOGUE, CONTRACTS)
-        assert isinstance(made, MatchingProcessor)
-        self.processor = made
+        self.processor = processor_ or fresh_processor()
         self.journal = journal or MemoryJournal()
         self.log = MemoryLog(TOPICS, CATALOGUE.frame)
         self._aside = SetAside(Limits())
@@ -48,7 +63,7 @@ class Matching:
         source: str,
         subject: Mapping[str, Any] | None = None,
         kind: str = "person.registered",
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | bytes | None = None,
         **more: Any,
     ) -> list[dict[str, Any]]:
         """Feed one observation; returns the attributions that it causes."""
@@ -61,7 +76,7 @@ class Matching:
         source: str,
         subject: Mapping[str, Any] | None = None,
         kind: str = "person.registered",
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | bytes | None = None,
         **more: Any,
     ) -> None:
         self._count += 1
@@ -81,7 +96,7 @@ class Matching:
             "authority": "northshire",
             "test": False,
             "subject": subject_bytes(subject or {}),
-            "data": CATALOGUE.encode(f"{kind}.data.v1", dict(DEFAULT_DATA if data is None else data)),
+            "data": _encoded(kind, data),
             "sealed_under": None,
             **more,
         }
@@ -89,17 +104,22 @@ class Matching:
         self.log.append([Outgoing(0, fields["event_id"], "observations", "northshire", "observation.v1", body)])
 
     def run(self, batch: int = 500) -> list[dict[str, Any]]:
-        place = ("observations", 0)
+        """Decide all that is there; returns the attributions that this causes."""
         done = self.log.end(("attributions", 0))
-        while True:
-            at = self.journal.positions("observations").get(place, Position(0)).next
-            records = self.log.read({place: at}, batch, 0)
-            if not records:
-                break
+        while self.run_once(batch):
+            pass
+        return self.facts("attributions", done)
+
+    def run_once(self, batch: int) -> bool:
+        """One step; False if there was nothing to do."""
+        place = ("observations", 0)
+        at = self.journal.positions("observations").get(place, Position(0)).next
+        records = self.log.read({place: at}, batch, 0)
+        if records:
             step(records, self.processor, self.journal, CATALOGUE, self._aside)
             while publish(self.journal, self.log):
                 pass
-        return self.facts("attributions", done)
+        return bool(records)
 
     def facts(self, topic: str, start: int = 0) -> list[dict[str, Any]]:
         records = self.log.read({(topic, 0): start}, 1_000_000, 0)

@@ -1,0 +1,99 @@
+"""What agencies type, read and compared. The tables are YAML, so that an expert in names can review them."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from services.matching import identifiers, normalise
+from services.matching.agent import ALIASES
+from services.matching.aliases import read_aliases
+from services.matching.compare import born_grade, family_grade, given_grade, one_edit
+from services.matching.identity import identity_of
+
+HERE = Path(__file__).parent
+NAMES = read_aliases(ALIASES.read_text("utf-8").splitlines())
+
+
+def table(name: str) -> list[list[Any]]:
+    rows = YAML(typ="safe").load(HERE / name)
+    assert isinstance(rows, list)
+    return rows
+
+
+@pytest.mark.parametrize(("one", "other", "grade"), table("names_given.yaml"))
+def test_given_names_compare_as_the_table_says(one: str, other: str, grade: str) -> None:
+    a, b = normalise.given(one), normalise.given(other)
+    forth, back = given_grade(a, b, NAMES), given_grade(b, a, NAMES)
+    assert forth == back
+    assert forth.name.lower() in grade.split("_or_")
+
+
+@pytest.mark.parametrize(("one", "other", "grade"), table("names_family.yaml"))
+def test_family_names_compare_as_the_table_says(one: str, other: str, grade: str) -> None:
+    a, b = normalise.family(one), normalise.family(other)
+    assert family_grade(a, b) == family_grade(b, a)
+    assert family_grade(a, b).name.lower() == grade
+
+
+@pytest.mark.parametrize(("kind", "sent", "read"), table("values.yaml"))
+def test_values_are_read_as_the_table_says(kind: str, sent: str, read: str | None) -> None:
+    reader = getattr(normalise, kind, None) or getattr(identifiers, kind)
+    assert reader(sent) == read
+
+
+@pytest.mark.parametrize(("one", "other", "grade"), table("birth_dates.yaml"))
+def test_birth_dates_compare_as_the_table_says(one: date | str, other: date | str, grade: str) -> None:
+    a, b = (normalise.birth_date(d if isinstance(d, date) else date.fromisoformat(d)) for d in (one, other))
+    assert born_grade(a, b) == born_grade(b, a)
+    assert born_grade(a, b).name.lower() == grade
+
+
+def test_an_alias_needs_a_shared_group_and_a_group_needs_two_names() -> None:
+    assert NAMES.same("kate", "katherine")
+    assert not NAMES.same("alexander", "alexandra")
+    with pytest.raises(ValueError, match="line 2"):
+        read_aliases(["ben benjamin", "lonely"])
+
+
+@given(st.text(max_size=30))
+def test_reading_a_name_twice_changes_nothing_more(text: str) -> None:
+    family = normalise.family(text)
+    if family is not None:
+        again = normalise.family(family.joined)
+        assert again is None or again.joined == family.joined
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40), st.text(max_size=20))
+def test_no_text_breaks_the_reading_of_an_identity(given_name: str, family_name: str, number: str, phone: str) -> None:
+    subject = {"given_name": given_name, "family_name": family_name, "other_names": [given_name], "phone": phone}
+    identity_of({**subject, "nhs_number": number, "uln": number, "upn": number, "nino": number, "postcode": number})
+
+
+def slow_osa(a: str, b: str) -> int:
+    rows = [[i + j if i * j == 0 else 0 for j in range(len(b) + 1)] for i in range(len(a) + 1)]
+    for i in range(1, len(a) + 1):
+        for j in range(1, len(b) + 1):
+            rows[i][j] = min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]))
+            if i > 1 and j > 1 and a[i - 1] == b[j - 2] and a[i - 2] == b[j - 1]:
+                rows[i][j] = min(rows[i][j], rows[i - 2][j - 2] + 1)
+    return rows[-1][-1]
+
+
+@given(st.text("abcd", min_size=4, max_size=8), st.text("abcd", min_size=4, max_size=8))
+def test_one_edit_is_what_ten_lines_of_our_own_say(a: str, b: str) -> None:
+    assert one_edit(a, b) == (slow_osa(a, b) <= 1)
+
+
+CODES = {"robert": "r163", "rupert": "r163", "ashcraft": "a261", "tymczak": "t522", "pfister": "p236", "": "", "ż": ""}
+
+
+@pytest.mark.parametrize(("word", "code"), CODES.items())
+def test_soundex_is_the_american_one(word: str, code: str) -> None:
+    assert normalise.soundex(word) == code
