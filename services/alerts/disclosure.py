@@ -16,7 +16,7 @@ from services.alerts import consent, masks, words
 from services.alerts.belief import Span
 from services.alerts.case import Case
 from services.alerts.sharing import Readable, Shared, Sharing
-from services.alerts.state import Alert, Recipient, Seen, Subject
+from services.alerts.state import Alert, Recipient, Seen, Subject, Value
 
 SPANS_MAX = 12
 _CONTACT = (("postcode", "Postcode"), ("address_line", "Address"), ("phone", "Phone"), ("email", "Email"))
@@ -233,7 +233,8 @@ def _facts(eyes: _Eyes) -> Iterator[Line]:
 def _value(eyes: _Eyes, fact: Seen, name: str) -> str:
     """A value in words; empty if it would give away what the role may not see."""
     raw = fact.data[name]
-    items = [str(item) for item in raw] if isinstance(raw, list) else [] if raw is None else [str(raw)]
+    names = eyes.case.policy.directory.party_name
+    items = [names.get(item, item) for item in _texts(raw)]
     if name == "neet_reason" and eyes.recipient.role in eyes.case.policy.masks.group_only:
         return "" if str(raw) in ("seeking", "not_ready") else words.GROUPS["NEET_UNAVAILABLE"]
     shown = []
@@ -249,11 +250,19 @@ def _value(eyes: _Eyes, fact: Seen, name: str) -> str:
     return words.sentence_case(words.listed([item.replace("_", " ") for item in shown])) if shown else ""
 
 
+def _texts(raw: Value) -> list[str]:
+    if isinstance(raw, list):
+        return raw
+    if isinstance(raw, float) and raw == int(raw):
+        return [str(int(raw))]
+    return [] if raw is None else [str(raw)]
+
+
 def _others(eyes: _Eyes) -> Iterator[Line]:
     """Who else was told, leaving out services that the reader may not know of."""
     policy = eyes.case.policy
     others = [
-        recipient.role.replace("-", " ")
+        words.role(recipient.role)
         for recipient in eyes.alert.recipients
         if recipient.role != eyes.recipient.role
         and ((tells := masks.tells(policy, recipient.role)) is None or tells in eyes.mask)
@@ -283,7 +292,7 @@ def _party(eyes: _Eyes, fact: Seen) -> str:
 
 
 def _why(eyes: _Eyes, title: str, relied: tuple[str, ...], withheld: tuple[Withheld, ...]) -> Iterator[str]:
-    yield f"You are told as {eyes.recipient.role.replace('-', ' ')}."
+    yield f"You are told as {words.role(eyes.recipient.role)}."
     yield f"Rule: {title}."
     if relied:
         noun, verb = ("Agreement", "lets") if len(relied) == 1 else ("Agreements", "let")
@@ -293,22 +302,38 @@ def _why(eyes: _Eyes, title: str, relied: tuple[str, ...], withheld: tuple[Withh
 
 
 def _withheld(eyes: _Eyes) -> tuple[Withheld, ...]:
-    """Categories of the role's mask that the agreements of these facts do not cover. The same for every person."""
-    facts = list(eyes.evidence())
-    if not facts:
-        return ()
-    covered = {category for fact in facts for category in eyes.readable(fact).categories}
-    missing = [category for category in eyes.case.policy.masks.categories if category in eyes.mask - covered]
-    return tuple(Withheld(category.replace("_", " "), "agreement") for category in missing)
+    """What the facts behind the alert hold beyond what may be shown, only of categories the role's mask allows.
+
+    A fact of which the role may read nothing is not mentioned: it must not even learn that the fact exists.
+    """
+    found: dict[Withheld, None] = {}
+    for fact in eyes.evidence():
+        read = eyes.readable(fact)
+        if not read.categories or masks.category_of(fact.type) not in eyes.mask:
+            continue
+        for category in eyes.case.policy.masks.categories:
+            if category in read.hidden & eyes.mask:
+                found[Withheld(category.replace("_", " "), "agreement")] = None
+        for name in fact.withheld:
+            found[Withheld(words.label(name.rpartition(".")[2]).lower(), "source")] = None
+    return tuple(found)
 
 
 def _timeline(eyes: _Eyes) -> tuple[ViewSpan, ...]:
     """Status over time as the role may read it, neighbours that read alike joined."""
     out: list[ViewSpan] = []
+    today = eyes.case.today
     for span in eyes.case.belief.timeline:
+        if span.start > today:
+            break
         label = code_label(eyes, span)
         if out and out[-1].label == label:
-            out[-1] = ViewSpan(out[-1].start, span.end, label)
+            out[-1] = ViewSpan(out[-1].start, _past(span.end, today), label)
         else:
-            out.append(ViewSpan(span.start, span.end, label))
+            out.append(ViewSpan(span.start, _past(span.end, today), label))
     return tuple(out[-SPANS_MAX:])
+
+
+def _past(day: date | None, today: date) -> date | None:
+    """An end that lies ahead is a guess, not history."""
+    return day if day is not None and day < today else None

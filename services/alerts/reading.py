@@ -104,6 +104,7 @@ def seen_of(
         sequence=-1 if observation["sequence"] is None else observation["sequence"],
         from_person=other or "" if cause == "released" else "",
         dropped=list(observation["dropped"]),
+        withheld=list(observation["withheld"]),
         test=observation["test"],
         data={name: value for name, raw in data.items() if (value := plain(raw)) is not None},
     )

@@ -12,6 +12,7 @@ from services.alerts.sharing import Sharing
 from services.alerts.state import Recipient, Seen
 
 PROVIDER_ROLES = frozenset({"provider-welfare", "school-careers-lead", "school-safeguarding-lead"})
+_PROVIDER_KINDS = frozenset({"school", "college", "training-provider", "university"})
 _ENROLLED = ("education.enrolment.started", "provision.started")
 
 #: Roles that need consent besides an agreement.
@@ -58,6 +59,18 @@ def provider_named(case: Case, ground: Ground) -> str:
         if fact is not None and fact.text("education_provider"):
             return fact.text("education_provider")
     return current_provider(case)
+
+
+def provider_concerned(case: Case, role: str, ground: Ground) -> str:
+    """Party whose staff is told: for safeguarding the one named, else the one that the fact came from."""
+    told_us = any(
+        fact.source == ground.source and fact.source_kind in _PROVIDER_KINDS
+        for event_id in ground.evidence
+        if (fact := case.fact(event_id)) is not None
+    )
+    if told_us and role != "school-safeguarding-lead":
+        return ground.source
+    return provider_named(case, ground)
 
 
 def release_needs_a_home(case: Case) -> bool:
@@ -118,7 +131,7 @@ def resolve(case: Case, role: str, ground: Ground) -> Recipient:
     if fact is not None:
         return Recipient(role, fact.text("team") or None, fact.text("worker_ref") or None)
     if role in PROVIDER_ROLES:
-        return Recipient(role, ground.source or provider_named(case, ground) or None)
+        return Recipient(role, provider_concerned(case, role, ground) or None)
     return Recipient(role)
 
 

@@ -21,11 +21,15 @@ class Shared(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """Categories and fields of one fact that one role may read, and the agreement that says so."""
+    """Categories and fields of one fact that one role may read, and the agreement that says so.
+
+    ``hidden``: categories that facts of this type carry and that the agreement does not let the role read.
+    """
 
     agreement: str = ""
     categories: frozenset[str] = frozenset()
     fields: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
 
 
 NOTHING = Readable()
@@ -99,12 +103,13 @@ class Compiled:
             return NOTHING
         key = (fact.source, fact.type, stem)
         only = self.only_roles.get(key, {})
+        items = self.items.get(key, {})
         fields = {
             path: category
-            for path, category in self.items.get(key, {}).items()
+            for path, category in items.items()
             if category in shows and (path not in only or role in only[path])
         }
-        return Readable(held.name, frozenset(shows), fields)
+        return Readable(held.name, frozenset(shows), fields, frozenset(items.values()) - shows)
 
 
 def _rows(recipients: list[Mapping[str, Any]]) -> Mapping[str, tuple[_Row, ...]]:

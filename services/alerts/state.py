@@ -32,6 +32,7 @@ class Seen:
     sequence: int = -1
     from_person: str = ""
     dropped: list[str] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
     test: bool = False
     data: Mapping[str, Value] = field(default_factory=dict)
 

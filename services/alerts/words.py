@@ -134,6 +134,26 @@ GROUP_NAMES: Mapping[str, str] = {
     "young_carer": "young carer",
     "homeless": "homeless",
 }
+ROLE_NAMES: Mapping[str, str] = {
+    "csc-front-door": "children's social care front door",
+    "virtual-school": "Virtual School",
+    "inclusion-team": "Inclusion Team",
+    "eet-panel": "EET panel",
+    "yjt-case-manager": "youth justice case manager",
+    "yjt-education-coordinator": "youth justice education coordinator",
+    "yjt-manager": "youth justice manager",
+    "sena-caseworker": "SEND caseworker",
+    "sena-manager": "SEND manager",
+    "est": "Employment Support Team",
+    "tbag-coordinator": "teenage parent support coordinator",
+    "provider-welfare": "the provider's welfare lead",
+    "school-careers-lead": "school careers lead",
+    "school-safeguarding-lead": "designated safeguarding lead",
+    "dwp-spoc": "Jobcentre Plus contact",
+    "dhp-officer": "housing payments officer",
+    "agency-spoc": "data contact of the partner",
+    "dpo": "data protection officer",
+}
 NOT_SHOWN = "Not shown"
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -151,6 +171,11 @@ def sentence_case(text: str) -> str:
 def listed(items: list[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def role(name: str) -> str:
+    """A role id in words."""
+    return ROLE_NAMES.get(name, name.replace("-", " "))
 
 
 def label(name: str) -> str:

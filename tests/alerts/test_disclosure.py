@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from services.alerts import words
 from services.alerts.case import Case
 from services.alerts.disclosure import View, disclose
 from services.alerts.masks import category_of, mask
@@ -124,7 +125,7 @@ def test_no_word_of_the_hub_itself_gives_a_category_away(role: str) -> None:
     view = look(case, role)
     ours = [view.headline, *view.why, *view.todo, *(span.label for span in view.timeline)]
     ours += [line.value for line in view.lines if not line.value.startswith("canary")]
-    said = " ".join(ours).lower().replace(f"told as {role.replace('-', ' ')}.", "")
+    said = " ".join(ours).lower().replace(f"told as {words.role(role)}.".lower(), "")
     allowed = mask(policy(), role, "A01")
     if view.withheld:
         said = said.replace(view.why[-1].lower(), "")
