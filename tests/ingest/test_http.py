@@ -191,6 +191,13 @@ def test_the_answer_is_the_same_whether_or_not_the_person_is_known(http: Any, wi
     assert set(second.headers) == set(first.headers)
 
 
+def test_another_address_or_method_is_a_problem_too(http: Any) -> None:
+    for method, path, status in [("GET", "/v2", 404), ("GET", "/v1/events", 405), ("DELETE", "/v1/receipts/x", 405)]:
+        answer = http.client.request(method, path, headers=http.auth())
+        assert answer.status_code == status and answer.json()["status"] == status
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_the_door_describes_itself(http: Any) -> None:
     described = http.client.get("/v1/openapi.json").json()
     assert set(described["paths"]) == {"/v1/events", "/v1/events:validate", "/v1/receipts/{message_id}"}

@@ -27,6 +27,9 @@ TITLES: Mapping[str, str] = {
     "unavailable": "The hub cannot take events now",
     "not_found": "No message of yours has this id",
     "media_type": "The body must be JSON",
+    "no_such_path": "There is nothing at this address",
+    "method": "This address takes another method",
+    "failed": "The hub made a mistake; it has been told",
 }
 STATUS: Mapping[str, int] = {
     "unreadable": 400,
@@ -36,8 +39,11 @@ STATUS: Mapping[str, int] = {
     "id_reused": 409,
     "too_large": 413,
     "too_many": 413,
+    "no_such_path": 404,
+    "method": 405,
     "media_type": 415,
     "too_fast": 429,
+    "failed": 500,
     "unavailable": 503,
     "policy_missing": 503,
 }

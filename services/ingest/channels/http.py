@@ -11,6 +11,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from services.ingest.channels.answers import PROBLEM, Problem
 from services.ingest.channels.appender import Busy
@@ -23,6 +24,7 @@ from services.ingest.fields import Bad, read_moment
 from services.ingest.parse import ID
 from spine.clock import local_date
 from spine.errors import Retry
+from spine.telemetry import log, where
 
 BATCH_EVENTS_MAX = 500
 BATCH_BYTES_MAX = 8 * 1024 * 1024
@@ -64,6 +66,17 @@ def create_app(api: Api) -> FastAPI:
     async def stop(request: Request, error: _Stop) -> Response:
         del request
         return _problem(error.problem)
+
+    @app.exception_handler(HTTPException)
+    async def framework(request: Request, error: HTTPException) -> Response:
+        del request
+        return _problem(Problem("method" if error.status_code == 405 else "no_such_path"))
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        del request
+        log().critical("failed", error=type(error).__name__, at=where(error))
+        return _problem(Problem("failed"))
 
     @app.post("/v1/events", **EVENTS)
     async def events(request: Request) -> Response:
