@@ -7,6 +7,7 @@ with a name's sound, both names' sounds with the year, contact data with a name'
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from services.matching.identity import STRONG, Identity
 from services.matching.normalise import Family, Given, soundex
@@ -17,7 +18,8 @@ _LETTERS = ("N", "U", "L", "I")
 assert len(_LETTERS) == len(STRONG)
 
 
-def keys_of(identity: Identity) -> list[str]:
+@lru_cache(maxsize=1 << 15)
+def keys_of(identity: Identity) -> tuple[str, ...]:
     """Keys under which a known identity is found."""
     keys = list(_sure_keys(identity))
     born = identity.born
@@ -36,12 +38,12 @@ def keys_of(identity: Identity) -> list[str]:
                     keys.append(f"y{given}:{sound}:{born.year}")
             if identity.postcode is not None:
                 keys.append(f"p{identity.postcode}:{sound}")
-    return list(dict.fromkeys(keys))
+    return tuple(dict.fromkeys(keys))
 
 
 def queries_of(identity: Identity, provider: str | None) -> list[str]:
     """Keys under which to look for an identity: its own, those with names swapped, and the provider that it names."""
-    keys = keys_of(identity)
+    keys = list(keys_of(identity))
     for name in identity.names:
         as_family, as_given = _given_sound(name.given), _family_sounds(name.family)
         if identity.born is not None and as_family:

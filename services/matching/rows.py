@@ -150,6 +150,8 @@ class Ledger:
     latest: dict[str, bytes | None] = field(default_factory=dict)
     marked: dict[str, bytes | None] = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
+    #: Records behind the rows of links and separations, whose keys are hashes.
+    pairs: dict[str, tuple[RecordKey, RecordKey]] = field(default_factory=dict)
 
     def touch(self, key: str) -> None:
         if key in self.marked or not self.keeps:
@@ -157,6 +159,17 @@ class Ledger:
         if key not in self.latest:
             self.before[key] = self.latest[key] = self.body(key)
         self.marked[key] = self.latest[key]
+
+    def touch_link(self, record: RecordKey, person: RecordKey) -> None:
+        key = link_key(self.index, record)
+        self.pairs[key] = (record, person)
+        self.touch(key)
+
+    def touch_apart(self, one: RecordKey, other: RecordKey) -> None:
+        key = apart_key(self.index, one, other)
+        first, second = sorted((one, other))
+        self.pairs[key] = (first, second)
+        self.touch(key)
 
     def settle(self) -> tuple[bytes, bytes]:
         """End of one fact: digests of the touched rows before and after it."""
@@ -193,10 +206,11 @@ class Ledger:
                 review = index.reviews.get(name)
                 return None if review is None else encode_review(review)
             case "l":
-                return next((_pair(a, b) for a, b in index.links.items() if link_key(index, a) == key), None)
+                record, _ = self.pairs[key]
+                return _pair(record, index.links[record]) if record in index.links else None
             case _:
-                pairs = ((a, b) for a, others in index.apart.items() for b in others)
-                return next((_pair(*sorted(pair)) for pair in pairs if apart_key(index, *pair) == key), None)
+                one, other = self.pairs[key]
+                return _pair(one, other) if other in index.apart.get(one, ()) else None
 
     def load(self, key: str, body: bytes) -> None:
         """Put a row into the index."""
@@ -208,10 +222,11 @@ class Ledger:
                 review = decode_review(body)
                 index.reviews[review.review_id] = review
             case "l":
-                one, other = _unpair(body)
+                self.pairs[key] = one, other = _unpair(body)
                 index.links[one] = other
             case _:
-                index.part(*_unpair(body))
+                self.pairs[key] = pair = _unpair(body)
+                index.part(*pair)
 
     def _drop(self, key: str) -> None:
         index, name = self.index, key.split(":", 2)[2]
@@ -222,13 +237,9 @@ class Ledger:
             case "r":
                 index.reviews.pop(name, None)
             case "l":
-                for record in [r for r in index.links if link_key(index, r) == key]:
-                    del index.links[record]
+                index.links.pop(self.pairs[key][0], None)
             case _:
-                found = [(a, b) for a, others in index.apart.items() for b in others]
-                for one, other in found:
-                    if apart_key(index, one, other) == key:
-                        index.unpart(one, other)
+                index.unpart(*self.pairs[key])
 
 
 def _pair(one: RecordKey, other: RecordKey) -> bytes:

@@ -12,7 +12,7 @@ from services.matching.compare import BornGrade, born_grade
 from services.matching.facts import Linked, RecordKey, Separated, Suggested
 from services.matching.identity import Identity
 from services.matching.index import Review
-from services.matching.rows import Ledger, apart_key, link_key, person_key, review_key, stored_key
+from services.matching.rows import Ledger, person_key, review_key, stored_key
 from services.matching.rules import Evidence, twin
 from services.matching.search import Matcher
 from spine.record import Effect
@@ -51,10 +51,10 @@ def link(ledger: Ledger, stored: Store, fact: Linked) -> list[Effect]:
 
 
 def _remember_link(ledger: Ledger, record: RecordKey, person: RecordKey) -> None:
-    ledger.touch(link_key(ledger.index, record))
+    ledger.touch_link(record, person)
     ledger.index.links[record] = person
     if person in ledger.index.apart.get(record, ()):
-        ledger.touch(apart_key(ledger.index, record, person))
+        ledger.touch_apart(record, person)
         ledger.index.unpart(record, person)
 
 
@@ -130,15 +130,17 @@ def _settle_records(ledger: Ledger, stub: Person) -> None:
 def separate(ledger: Ledger, stored: Store, fact: Separated) -> list[Effect]:
     """Two people: remembered for ever, and whatever joined them is undone."""
     index = ledger.index
-    ledger.touch(apart_key(index, fact.record, fact.person))
-    index.part(fact.record, fact.person)
+    if fact.record != fact.person:
+        # One reference on both sides says only: what waits was put into the wrong file.
+        ledger.touch_apart(fact.record, fact.person)
+        index.part(fact.record, fact.person)
     if index.links.get(fact.record) == fact.person:
-        ledger.touch(link_key(index, fact.record))
+        ledger.touch_link(fact.record, fact.person)
         del index.links[fact.record]
     effects: list[Effect] = []
     for person in index.holders(fact.record):
         together = not person.stub and any(True for _ in person.records_of(fact.person))
-        if together:
+        if together and fact.record != fact.person:
             effects += _split(ledger, stored, person, fact)
         elif person.stub:
             effects += _settle_stub(ledger, person, fact)

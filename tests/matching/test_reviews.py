@@ -215,3 +215,46 @@ def test_a_misfiled_event_goes_to_its_owner_and_the_file_stays() -> None:
     hub.observe("link", STEWARD, None, "identity.linked", linked("school", "S1", "college", "C7"))
     assert hub.clusters() == {frozenset({"a"}), frozenset({"b", "wrong"})}
     assert hub.observe("next", "school", SCHOOL)[0]["person_id"] == hub.whose()["a"]
+
+
+def test_a_misfiled_event_that_is_nobodys_becomes_a_person_and_the_file_stays() -> None:
+    hub = Matching()
+    hub.observe("a", "school", SCHOOL)
+    other = {"source_ref": "S1", "given_name": "Tom", "family_name": "Owusu", "date_of_birth": "2008-05-05"}
+    hub.observe("wrong", "school", other)
+    rows = hub.observe("apart", STEWARD, None, "identity.separated", apart("school", "S1", "school", "S1"))
+    assert acts(rows) == ["released", "review_closed"]
+    assert hub.observe("next", "school", SCHOOL)[0]["person_id"] == hub.whose()["a"]
+    assert hub.observe("again", "school", other)[0]["person_id"] == hub.whose()["wrong"] != hub.whose()["a"]
+
+
+def test_decisions_about_records_that_nobody_knows_do_nothing_yet() -> None:
+    hub = Matching()
+    assert hub.observe("l", STEWARD, None, "identity.linked", linked("x", "1", "y", "2")) == []
+    assert hub.observe("m", STEWARD, None, "identity.linked", linked("x", None, "y", "2", "no-such")) == []
+    assert hub.observe("s", STEWARD, None, "identity.separated", apart("x", "1", "y", "3")) == []
+    assert hub.observe("d", STEWARD, None, "identity.duplicate_suggested", suggested("x", "1", "y", "2")) == []
+
+
+def test_a_separation_that_comes_before_its_records_bars_them() -> None:
+    hub = Matching()
+    hub.observe("apart", STEWARD, None, "identity.separated", apart("college", "C1", "school", "S1"))
+    hub.observe("a", "school", SCHOOL)
+    (row,) = hub.observe("b", "college", {**SCHOOL, "source_ref": "C1"})
+    assert (row["act"], row["how"]) == ("linked", "new")
+
+
+def test_joining_two_people_moves_every_record_and_what_waits_for_one_of_them() -> None:
+    hub = Matching()
+    owusu = {"given_name": "Isla", "family_name": "Owusu", "phone": "07700 900555"}
+    hub.observe("a", "school", SCHOOL)
+    hub.observe("b", "college", {"source_ref": "C1", **owusu})
+    hub.observe("c", "housing", {"source_ref": "H1", **owusu})
+    assert hub.held() == {"c"}
+    person = hub.whose()["a"]
+    hub.observe("link", STEWARD, None, "identity.linked", linked("college", "C1", "school", "S1"))
+    assert hub.whose()["b"] == person
+    hub.observe("again", "housing", {"source_ref": "H2", **owusu})
+    assert [c["person_id"] for c in hub.facts("reviews")[-1]["candidates"]] == [person]
+    hub.observe("link2", STEWARD, None, "identity.linked", linked("housing", "H1", "college", "C1"))
+    assert hub.whose()["c"] == person
