@@ -1,0 +1,1 @@
+"""What workers see: read models built from the topics, and the pages over them."""

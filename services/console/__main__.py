@@ -1,0 +1,129 @@
+"""``python -m services.console run``: read models and pages in one process. ``web``: the pages alone.
+
+HUB_CONSOLE_PORT (default 8080, on HUB_CONSOLE_HOST, default loopback); HUB_DEMO_SIGN_IN=1 lets a visitor choose a named
+user; HUB_INGEST and HUB_STEWARD_KEY(_FILE) send stewards' decisions; HUB_CONSOLE_SECURE=1 behind TLS.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from ruamel.yaml import YAML
+
+from services.console import brand, people
+from services.console.agent import SERVICE, processor
+from services.console.doings import Doings
+from services.console.reader import Reader
+from services.console.sessions import Sessions, secret_of
+from services.console.steward import Door
+from services.console.visit import Console
+from services.console.web import create_app
+from spine.clock import WorkingDays, now
+from spine.host import Running
+from spine.postgres import PostgresJournal
+from spine.publisher import publish
+from spine.schema import Catalogue
+from spine.service import on_signals, prepare, serve
+from spine.settings import Settings
+from spine.telemetry import setup
+
+SIGN_INS_MAX = 30
+STOP_SECONDS = 3
+
+
+def _truth(name: str) -> bool:
+    return os.environ.get(name, "") == "1"
+
+
+def _key() -> str:
+    path = os.environ.get("HUB_STEWARD_KEY_FILE")
+    return Path(path).read_text().strip() if path else os.environ.get("HUB_STEWARD_KEY", "")
+
+
+def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> Console:
+    """Everything the pages need, from the environment."""
+    calendar = YAML(typ="safe", pure=False).load(contracts / "policy" / "policy.yaml")["calendar"]
+    area, closed = calendar["holidays"], calendar["extra_non_working_days"]
+    secret = os.environ.get("HUB_CONSOLE_SECRET", "").encode() or secret_of(journal.engine)
+    return Console(
+        reader=Reader(journal.engine),
+        doings=Doings(journal, journal.engine, catalogue),
+        sessions=Sessions(journal.engine, secret, now, int(os.environ.get("HUB_SIGN_INS_MAX", SIGN_INS_MAX))),
+        people=people.load(contracts),
+        brand=brand.load(contracts),
+        door=Door(os.environ.get("HUB_INGEST", ""), _key(), _truth("HUB_SIMULATED_CLOCK")),
+        clock=now,
+        working=WorkingDays.with_closures(area["country"], area["subdivision"], closed),
+        demo=_truth("HUB_DEMO_SIGN_IN"),
+        simulated=_truth("HUB_SIMULATED_CLOCK"),
+        secure=_truth("HUB_CONSOLE_SECURE"),
+    )
+
+
+def server(made: Console) -> uvicorn.Server:
+    host, port = os.environ.get("HUB_CONSOLE_HOST", "127.0.0.1"), int(os.environ.get("HUB_CONSOLE_PORT", "8080"))
+    proxied = _truth("HUB_CONSOLE_PROXIED")
+    config = uvicorn.Config(
+        create_app(made),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=proxied,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+@dataclass(slots=True)
+class Pages:
+    """The pages beside the processor, in a thread of their own."""
+
+    server: uvicorn.Server
+    thread: threading.Thread
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(timeout=STOP_SECONDS + 5)
+
+
+def beside(running: Running) -> Pages:
+    assert isinstance(running.journal, PostgresJournal)
+    made = server(console(running.journal, running.catalogue, Settings().contracts))
+    # Signals are the service's: uvicorn sets none outside the main thread.
+    thread = threading.Thread(target=made.run, name="pages", daemon=True)
+    thread.start()
+    return Pages(made, thread)
+
+
+def web() -> None:
+    """Pages alone; they publish what workers do whenever nobody else holds the publisher's place."""
+    setup(SERVICE)
+    prepared = prepare(SERVICE, ("statuses",))
+    stop = threading.Event()
+    on_signals(stop, 45)
+    made = server(console(prepared.journal, prepared.catalogue, prepared.settings.contracts))
+    thread = threading.Thread(target=made.run, name="pages", daemon=True)
+    thread.start()
+    while not stop.wait(1.0):
+        with prepared.journal.publishing() as mine:
+            while mine and publish(prepared.journal, prepared.log):
+                pass
+    Pages(made, thread).close()
+    prepared.close()
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["run"]:
+            serve(SERVICE, processor, before=beside)
+        case ["web"]:
+            web()
+        case _:
+            sys.exit("usage: python -m services.console run | web")

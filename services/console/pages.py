@@ -1,0 +1,166 @@
+"""Templates and the words of the pages. Everything that comes from data is escaped; nothing is marked safe here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+
+from services.console.people import role_name
+from spine.clock import LONDON, WorkingDays
+
+FOLDER = Path(__file__).resolve().parent / "templates"
+
+ACTS = {
+    "raised": "Raised",
+    "updated": "Updated with news",
+    "superseded": "Closed: a stronger alert took over",
+    "stood_down": "Stood down: its ground ended",
+    "retracted": "Retracted: it was not true",
+    "resolved": "Resolved",
+    "escalated": "Escalated to the manager",
+    "acknowledged": "Acknowledged",
+    "moved": "Moved to another owner",
+}
+VERBS = {
+    "acknowledge": "Acknowledged",
+    "outcome": "Outcome",
+    "note": "Note",
+    "assign": "Assigned",
+    "snooze": "Put off",
+    "wrong_person": "Wrong person",
+}
+OUTCOMES = {
+    "done": "Done: the young person was helped or contacted",
+    "not_needed": "Not needed: nothing had to be done",
+    "declined": "Declined: the young person did not want help",
+    "wrong_person": "Wrong person: this alert is about somebody else",
+}
+SEVERITIES = {"P1": "Urgent", "P2": "High", "P3": "Normal", "P4": "Routine"}
+WITHHELD = {
+    "agreement": "no agreement lets us share it with your role",
+    "mask": "your role does not see this kind of information",
+    "consent": "consent was not given or was withdrawn",
+    "choice": "the young person asked us not to share it",
+}
+DELIVERIES = {
+    "created": "Waiting to be sent",
+    "sending": "Being sent",
+    "delivered": "Delivered",
+    "failed": "Not delivered, will be tried again",
+    "given_up": "Given up",
+}
+CHANNELS = {"inbox": "This inbox", "email": "E-mail", "webhook": "Your system"}
+GROUNDS = {
+    "worker": "A worker who knows the young person said so",
+    "identifier": "An identifier agrees, such as NHS number or ULN",
+    "document": "I have seen a document",
+    "young_person": "The young person or their family said so",
+    "provider": "The organisation that sent the record said so",
+}
+FIELDS = {
+    "given_name": "Given name",
+    "family_name": "Family name",
+    "other_names": "Other names",
+    "date_of_birth": "Date of birth",
+    "sex": "Sex",
+    "postcode": "Postcode",
+    "address_line": "Address",
+    "phone": "Phone",
+    "email": "E-mail",
+    "nhs_number": "NHS number",
+    "uln": "ULN",
+    "upn": "UPN",
+    "nino": "National Insurance number",
+    "source_ref": "Reference at the sender",
+}
+REASONS = {
+    "clash": "identifiers disagree",
+    "no_support": "name and date of birth agree, and nothing else does",
+    "dob_near": "dates of birth differ a little",
+    "dob_missing": "no date of birth",
+    "two_persons": "two people fit equally well",
+    "suggested": "two records may be one person",
+}
+FLASHES = {
+    "acknowledge": "You acknowledged this alert.",
+    "outcome": "Outcome recorded. The alert closes shortly.",
+    "note": "Note added.",
+    "already": "Somebody acknowledged this alert before you.",
+    "decided": "Decision sent. The review closes shortly.",
+}
+
+
+def day(value: date | str | None) -> str:
+    """3 November 2026."""
+    if value is None or value == "":
+        return ""
+    read = date.fromisoformat(value) if isinstance(value, str) else value
+    return f"{read.day} {read:%B %Y}"
+
+
+def moment(value: datetime) -> str:
+    """3 November 2026 at 9:05am, London time."""
+    local = value.astimezone(LONDON)
+    half = "am" if local.hour < 12 else "pm"
+    return f"{day(local.date())} at {(local.hour - 1) % 12 + 1}:{local:%M}{half}"
+
+
+def due_words(due_on: date, today: date, working: WorkingDays) -> str:
+    """How far the due day is, in working days."""
+    if due_on == today:
+        return "due today"
+    first, last = sorted((due_on, today))
+    count, reached = 0, first
+    while reached < last and count < 100:
+        reached = working.after(reached, 1)
+        count += reached <= last
+    many = "over 100" if count >= 100 else str(count)
+    unit = "working day" if count == 1 else "working days"
+    if due_on < today:
+        return f"{many} {unit} overdue" if count else "overdue"
+    return f"in {many} {unit}" if count else "before the next working day"
+
+
+def capped(count: int) -> str:
+    return "99+" if count > 99 else str(count)
+
+
+def query(**parts: str | int | bool) -> str:
+    """A query string of what is set; starts with a question mark."""
+    kept = {name: ("1" if value is True else value) for name, value in parts.items() if value}
+    return f"?{urlencode(kept)}" if kept else "?"
+
+
+def environment() -> jinja2.Environment:
+    """Autoescaping throughout. The macros need a chainable undefined outside Flask."""
+    loader = jinja2.ChoiceLoader(
+        [
+            jinja2.FileSystemLoader(FOLDER),
+            jinja2.PrefixLoader({"govuk_frontend_jinja": jinja2.PackageLoader("govuk_frontend_jinja")}),
+        ]
+    )
+    made = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {"day": day, "moment": moment, "capped": capped, "role": role_name}
+    words: Mapping[str, Any] = {
+        "ACTS": ACTS,
+        "VERBS": VERBS,
+        "OUTCOMES": OUTCOMES,
+        "SEVERITIES": SEVERITIES,
+        "WITHHELD": WITHHELD,
+        "DELIVERIES": DELIVERIES,
+        "CHANNELS": CHANNELS,
+        "GROUNDS": GROUNDS,
+        "FIELDS": FIELDS,
+        "REASONS": REASONS,
+        "FLASHES": FLASHES,
+        "query": query,
+    }
+    made.globals |= words
+    return made

@@ -1,0 +1,90 @@
+"""Who signs in, and how teams, workers and roles are called: ``contracts/teams.yaml``, parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+#: Roles whose id does not read well.
+_ROLES = {
+    "sena-caseworker": "SEND caseworker",
+    "sena-manager": "SEND manager",
+    "est": "Employment support",
+    "eet-panel": "EET panel",
+    "yjt-case-manager": "Youth justice case manager",
+    "yjt-education-coordinator": "Youth justice education coordinator",
+    "yjt-manager": "Youth justice manager",
+    "tbag-coordinator": "Teenage parent support coordinator",
+    "dhp-officer": "Housing payments officer",
+    "dwp-spoc": "Jobcentre Plus contact",
+    "agency-spoc": "Partner data contact",
+    "dpo": "Data protection officer",
+    "csc-front-door": "Social care front door",
+    "data-steward": "Data steward",
+}
+STEWARD = "data-steward"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who is signed in. ``worker`` is empty for one who holds no cases."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    teams: tuple[str, ...]
+    worker: str
+
+    @property
+    def key(self) -> str:
+        """How actions and records name them."""
+        return self.worker or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    users: Mapping[str, User]
+    teams: Mapping[str, str]
+    workers: Mapping[str, str]
+
+    def worker(self, key: str) -> str:
+        """Name of a worker or user; an unknown one is called by id."""
+        if key in self.workers:
+            return self.workers[key]
+        return self.users[key].name if key in self.users else key
+
+    def team(self, key: str) -> str:
+        return self.teams.get(key, key)
+
+    def owner(self, team: str, worker: str) -> str:
+        if worker:
+            return self.worker(worker)
+        return f"{self.team(team)} (nobody assigned)" if team else "Nobody assigned"
+
+
+def role_name(role: str) -> str:
+    return _ROLES.get(role, role.replace("-", " ").capitalize())
+
+
+def parse(read: Mapping[str, Any]) -> People:
+    users = {
+        str(name): User(
+            id=str(name),
+            name=str(user["name"]),
+            roles=tuple(map(str, user["roles"])),
+            teams=tuple(map(str, user["teams"])),
+            worker=str(user.get("worker") or ""),
+        )
+        for name, user in read["users"].items()
+    }
+    teams = {str(name): str(team["name"]) for name, team in read["teams"].items()}
+    workers = {str(name): str(worker["name"]) for name, worker in read.get("workers", {}).items()}
+    return People(users, teams, workers)
+
+
+def load(contracts: Path) -> People:
+    return parse(YAML(typ="safe", pure=False).load(contracts / "teams.yaml"))

@@ -1,0 +1,149 @@
+"""From facts to rows of the read models. Pure.
+
+A row of the inbox takes the view that the disclosure gate made for that recipient, and no other content of the alert:
+the ground's machine word, for one, stays out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from spine.record import Fact
+
+Row = dict[str, Any]
+Told = tuple[str, str, str]
+#: Reads an identity block (``subject.v1``).
+ReadSubject = Callable[[bytes], Mapping[str, Any]]
+#: Fields of an identity block that a steward compares, in the order in which they are shown.
+COMPARED = (
+    *("given_name", "family_name", "other_names", "date_of_birth", "sex", "postcode", "address_line", "phone", "email"),
+    *("nhs_number", "uln", "upn", "nino", "source_ref"),
+)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one batch of facts changes. Alerts are folded, so that each is written once."""
+
+    alerts: dict[str, Row] = field(default_factory=dict)
+    told: dict[str, dict[Told, Row]] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+    history: list[Row] = field(default_factory=list)
+    deliveries: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+    reviews: dict[str, Row] = field(default_factory=dict)
+    refusals: list[Row] = field(default_factory=list)
+    today: date | None = None
+
+
+def take(batch: Batch, fact: Fact, read_subject: ReadSubject) -> str:
+    """Add a fact to the batch; returns what was done with it, as a machine word."""
+    match fact.kind:
+        case "alert.v1":
+            return _alert(batch, fact)
+        case "delivery.v1":
+            row = _delivery(fact)
+            batch.deliveries[(row["delivery_id"], row["state"], row["attempt"])] = row
+        case "review.v1":
+            row = _review(fact, read_subject)
+            batch.reviews[row["review_id"]] = row
+        case "refusal.v1":
+            batch.refusals.append(_refusal(fact))
+        case "tick.v1":
+            on: date = fact.fields["on"]
+            batch.today = on if batch.today is None else max(batch.today, on)
+        case _:
+            return "not_shown"
+    return "shown"
+
+
+def ref_of(alert_id: str) -> str:
+    """Name of an alert in paths. A path is logged in many places: nobody's id stands in one."""
+    return hashlib.sha256(alert_id.encode()).hexdigest()[:20]
+
+
+def _alert(batch: Batch, fact: Fact) -> str:
+    fields = fact.fields
+    if fields["test"]:
+        return "test"
+    alert_id: str = fields["alert_id"]
+    names = ("alert_id", "person_id", "rule", "severity", "raised_on", "due_on", "open", "act", "times", "at")
+    batch.alerts[alert_id] = {name: fields[name] for name in names} | {"ref": ref_of(alert_id)}
+    history = ("alert_id", "act", "on", "at", "severity", "due_on")
+    batch.history.append({name: fields[name] for name in history} | {"event_id": fact.event_id})
+    if fields["act"] == "moved" and fields["recipients"]:
+        # The matter has another owner: who had it before keeps what they saw and is shown nothing new.
+        batch.moved.add(alert_id)
+        batch.told[alert_id] = {}
+    told = batch.told.setdefault(alert_id, {})
+    for recipient in fields["recipients"]:
+        key = (recipient["role"], recipient["team"] or "", recipient["worker"] or "")
+        told[key] = view_row(recipient["view"])
+    return "shown"
+
+
+def view_row(view: Mapping[str, Any]) -> Row:
+    """A view as JSON: dates become ISO text."""
+    spans = [
+        {
+            "start": s["start"].isoformat(),
+            "end": None if s["end"] is None else s["end"].isoformat(),
+            "label": s["label"],
+        }
+        for s in view["timeline"]
+    ]
+    plain = ("headline", "lines", "why", "todo", "withheld", "agreements", "policy")
+    return {name: view[name] for name in plain} | {"timeline": spans}
+
+
+def _delivery(fact: Fact) -> Row:
+    fields = fact.fields
+    row = {
+        name: fields[name]
+        for name in ("delivery_id", "alert_id", "role", "channel", "state", "attempt", "at", "reason")
+    }
+    return row | {"team": fields["team"] or "", "worker": fields["worker"] or ""}
+
+
+def _review(fact: Fact, read_subject: ReadSubject) -> Row:
+    fields = fact.fields
+    plain = ("review_id", "state", "authority", "source", "source_ref", "opened_at", "closed_at", "safeguarding")
+    row: Row = {name: fields[name] for name in plain}
+    row |= {"reason": fields["reason"], "outcome": fields["outcome"], "message_id": fields.get("message_id")}
+    row["subject"] = _subject(read_subject(fields["subject"]))
+    row["candidates"] = [_candidate(c, read_subject) for c in fields["candidates"]]
+    return row
+
+
+def _candidate(candidate: Mapping[str, Any], read_subject: ReadSubject) -> Row:
+    subject = _subject(read_subject(candidate["subject"]))
+    return {
+        "person_id": candidate["person_id"],
+        "weight_millibits": candidate["weight_millibits"],
+        "reasons": list(candidate["reasons"]),
+        "source": candidate.get("source") or "",
+        "source_ref": candidate.get("source_ref") or subject.get("source_ref"),
+        "subject": subject,
+    }
+
+
+def _subject(read: Mapping[str, Any]) -> Row:
+    return {name: _plain(read.get(name)) for name in COMPARED}
+
+
+def _plain(value: Any) -> str | None:
+    if value is None or value == []:
+        return None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _refusal(fact: Fact) -> Row:
+    fields = fact.fields
+    faults = [{"pointer": f["pointer"], "code": f["code"]} for f in fields["faults"]]
+    row = {name: fields[name] for name in ("party", "type", "reason", "received_at")}
+    return row | {"event_id": fact.event_id, "faults": faults}

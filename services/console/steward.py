@@ -1,0 +1,109 @@
+"""A data steward's decision as an event at the ingest door, like any partner's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import httpx2
+import sqlalchemy as sa
+
+from services.console.people import User
+from services.console.tables import DECISION_SENT
+from spine.telemetry import log
+
+PARTY = "northshire-data-steward"
+GROUNDS = ("worker", "identifier", "document", "young_person", "provider")
+SECONDS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The door took every event of the decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """``reason``: away, not_set_up, or the status that the door gave. The form stays as it was filled in."""
+
+    reason: str
+
+
+def events(
+    review: Mapping[str, Any], choice: str, grounds: Sequence[str], on: date, user: User
+) -> list[dict[str, Any]] | None:
+    """CloudEvents for ``link:<n>`` or ``apart`` (from every candidate); None if a record cannot be named.
+
+    Ids follow from review, choice and day: sending a decision twice says it once.
+    """
+    candidates = review["candidates"]
+    chosen: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]]
+    if choice == "apart":
+        chosen = [("identity.separated", candidate, {}) for candidate in candidates]
+    else:
+        number = choice.removeprefix("link:")
+        if not number.isdigit() or int(number) >= len(candidates):
+            return None
+        chosen = [("identity.linked", candidates[int(number)], {"confirmed_by": list(grounds)})]
+    made = [_event(review, kind, candidate, more, on, user) for kind, candidate, more in chosen]
+    return None if not made or None in made else [event for event in made if event is not None]
+
+
+def _event(
+    review: Mapping[str, Any], kind: str, candidate: Mapping[str, Any], more: Mapping[str, Any], on: date, user: User
+) -> dict[str, Any] | None:
+    data: dict[str, Any] = {"record_source": review["source"], "person_source": candidate["source"]}
+    data |= {"person_ref": candidate["source_ref"], **more}
+    if review["source_ref"]:
+        data["record_ref"] = review["source_ref"]
+    elif review["message_id"] and kind == "identity.linked":
+        data["held_event_id"] = review["message_id"]
+    else:
+        return None
+    if not data["person_source"] or not data["person_ref"]:
+        return None
+    seed = "\x1f".join((review["review_id"], kind, candidate["person_id"], on.isoformat(), user.key))
+    return {
+        "specversion": "1.0",
+        "id": f"review-{hashlib.sha256(seed.encode()).hexdigest()[:24]}",
+        "source": PARTY,
+        "type": kind,
+        "data": {"effective_on": on.isoformat(), "subject": {}, "data": data},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The ingest API as the steward sees it. Empty ``url`` or ``key``: decisions cannot be taken here."""
+
+    url: str
+    key: str
+    simulated: bool = False
+    transport: httpx2.BaseTransport | None = None
+
+    def send(self, made: Sequence[Mapping[str, Any]], at: datetime) -> Taken | NotTaken:
+        if not self.url or not self.key:
+            return NotTaken("not_set_up")
+        headers = {"authorization": f"Bearer {self.key}"}
+        if self.simulated:
+            headers["Hub-Simulated-Time"] = at.isoformat()
+        with httpx2.Client(transport=self.transport, timeout=SECONDS_MAX, trust_env=False) as client:
+            for event in made:
+                try:
+                    answer = client.post(f"{self.url}/v1/events", json=event, headers=headers)
+                except httpx2.HTTPError as error:
+                    log().warning("steward_refused", status=0, reason=type(error).__name__)
+                    return NotTaken("away")
+                if answer.status_code not in (200, 202):
+                    log().warning("steward_refused", status=answer.status_code, reason="status")
+                    return NotTaken(str(answer.status_code))
+        return Taken()
+
+
+def remember(engine: sa.Engine, review_id: str, user: User, choice: str, at: datetime) -> None:
+    with engine.begin() as connection:
+        row = {"review_id": review_id, "user_id": user.id, "choice": choice, "at": at}
+        connection.execute(sa.insert(DECISION_SENT).values(row))

@@ -1,0 +1,169 @@
+"""Read models of the console, in its own schema beside its journal."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+META = sa.MetaData()
+_TEXT, _DAY, _INT, _BOOL = sa.Text, sa.Date, sa.Integer, sa.Boolean
+_MOMENT = sa.DateTime(timezone=True)
+
+
+def _needed(name: str, kind: object) -> sa.Column[object]:
+    return sa.Column(name, kind, nullable=False)  # type: ignore[arg-type]
+
+
+#: Who was told of an alert, each with the view that was disclosed to them and nothing else. (``inbox`` is the
+#: journal's own.)
+INBOX = sa.Table(
+    "told",
+    META,
+    sa.Column("alert_id", _TEXT, primary_key=True),
+    sa.Column("role", _TEXT, primary_key=True),
+    sa.Column("team", _TEXT, primary_key=True, comment="Empty: no team."),
+    sa.Column("worker", _TEXT, primary_key=True, comment="Empty: nobody is assigned."),
+    sa.Column("number", sa.BigInteger, sa.Identity(), nullable=False, comment="Order of arrival, for the live count."),
+    sa.Column("ref", _TEXT, nullable=False, comment="Name of the alert in paths; says nothing."),
+    _needed("person_id", _TEXT),
+    _needed("rule", _TEXT),
+    _needed("severity", _TEXT),
+    _needed("raised_on", _DAY),
+    _needed("due_on", _DAY),
+    _needed("open", _BOOL),
+    _needed("act", _TEXT),
+    _needed("times", _INT),
+    sa.Column("handed_on", _BOOL, nullable=False, comment="The matter moved to somebody else."),
+    _needed("at", _MOMENT),
+    _needed("view", JSONB),
+    sa.Index("told_ref", "ref"),
+    sa.Index("told_person", "person_id"),
+    sa.Index("told_role_open", "role", "open", "due_on"),
+    sa.Index("told_number", "number"),
+)
+
+HISTORY = sa.Table(
+    "history",
+    META,
+    sa.Column("event_id", _TEXT, primary_key=True),
+    _needed("alert_id", _TEXT),
+    _needed("act", _TEXT),
+    _needed("on", _DAY),
+    _needed("at", _MOMENT),
+    _needed("severity", _TEXT),
+    _needed("due_on", _DAY),
+    sa.Index("history_alert", "alert_id", "at"),
+)
+
+#: What workers did here. It shows at once; alerts hears of it through the outbox.
+ACTION = sa.Table(
+    "action",
+    META,
+    sa.Column("event_id", _TEXT, primary_key=True),
+    _needed("alert_id", _TEXT),
+    _needed("role", _TEXT),
+    _needed("worker", _TEXT),
+    _needed("verb", _TEXT),
+    _needed("value", _TEXT),
+    _needed("at", _MOMENT),
+    sa.Index("action_alert", "alert_id", "at"),
+)
+
+DELIVERY = sa.Table(
+    "delivery",
+    META,
+    sa.Column("delivery_id", _TEXT, primary_key=True),
+    sa.Column("state", _TEXT, primary_key=True),
+    sa.Column("attempt", _INT, primary_key=True),
+    _needed("alert_id", _TEXT),
+    _needed("role", _TEXT),
+    _needed("team", _TEXT),
+    _needed("worker", _TEXT),
+    _needed("channel", _TEXT),
+    _needed("reason", _TEXT),
+    _needed("at", _MOMENT),
+    sa.Index("delivery_alert", "alert_id"),
+)
+
+REVIEW = sa.Table(
+    "review",
+    META,
+    sa.Column("review_id", _TEXT, primary_key=True),
+    _needed("state", _TEXT),
+    _needed("authority", _TEXT),
+    _needed("source", _TEXT),
+    sa.Column("source_ref", _TEXT),
+    sa.Column("message_id", _TEXT),
+    _needed("opened_at", _MOMENT),
+    sa.Column("closed_at", _MOMENT),
+    _needed("safeguarding", _BOOL),
+    _needed("reason", _TEXT),
+    _needed("subject", JSONB),
+    _needed("candidates", JSONB),
+    _needed("outcome", _TEXT),
+    sa.Index("review_state", "state", "safeguarding", "opened_at"),
+)
+
+DECISION_SENT = sa.Table(
+    "decision_sent",
+    META,
+    sa.Column("number", sa.BigInteger, sa.Identity(), primary_key=True),
+    _needed("review_id", _TEXT),
+    _needed("user_id", _TEXT),
+    _needed("choice", _TEXT),
+    _needed("at", _MOMENT),
+    sa.Index("decision_sent_review", "review_id"),
+)
+
+REFUSAL = sa.Table(
+    "refusal",
+    META,
+    sa.Column("event_id", _TEXT, primary_key=True),
+    _needed("party", _TEXT),
+    _needed("type", _TEXT),
+    _needed("reason", _TEXT),
+    _needed("received_at", _MOMENT),
+    sa.Column("faults", JSONB, nullable=False, comment="Pointer and code of each fault; never a value."),
+    sa.Index("refusal_party", "party", "received_at"),
+)
+
+#: The last date that the ticker announced.
+TODAY = sa.Table("today", META, sa.Column("one", _BOOL, primary_key=True), _needed("on", _DAY))
+
+SESSION = sa.Table(
+    "session",
+    META,
+    sa.Column("digest", sa.LargeBinary, primary_key=True, comment="sha256 of the session's number; never the number."),
+    _needed("user_id", _TEXT),
+    _needed("csrf", _TEXT),
+    _needed("began_at", _MOMENT),
+    _needed("seen_at", _MOMENT),
+    sa.Column("flash", _TEXT, nullable=False, server_default=""),
+)
+
+SIGN_IN = sa.Table(
+    "sign_in",
+    META,
+    sa.Column("number", sa.BigInteger, sa.Identity(), primary_key=True),
+    _needed("address", _TEXT),
+    _needed("at", _MOMENT),
+    sa.Index("sign_in_address", "address", "at"),
+)
+
+#: Who looked at whom. Never changed, never deleted by the console.
+ACCESS = sa.Table(
+    "access",
+    META,
+    sa.Column("number", sa.BigInteger, sa.Identity(), primary_key=True),
+    _needed("at", _MOMENT),
+    _needed("user_id", _TEXT),
+    _needed("roles", _TEXT),
+    _needed("page", _TEXT),
+    _needed("person_id", _TEXT),
+    _needed("about", _TEXT),
+    sa.Index("access_person", "person_id", "at"),
+    sa.Index("access_user", "user_id", "at"),
+)
+
+#: One secret that signs cookies, made by the first start where none is given.
+SECRET = sa.Table("secret", META, sa.Column("one", _BOOL, primary_key=True), _needed("value", sa.LargeBinary))

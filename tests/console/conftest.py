@@ -1,0 +1,333 @@
+"""A console with generated people: real processor, real PostgreSQL, pages by a test client or by a browser."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from fastapi.testclient import TestClient
+
+from services.console import brand, people
+from services.console.agent import SERVICE, TOPICS, processor
+from services.console.doings import Doings
+from services.console.project import ref_of
+from services.console.reader import Reader
+from services.console.sessions import Sessions, secret_of
+from services.console.steward import Door
+from services.console.tables import META
+from services.console.visit import Console
+from services.console.web import create_app
+from spine.journal import Position
+from spine.log import MemoryLog
+from spine.migrate import migrate
+from spine.postgres import PostgresJournal
+from spine.publisher import publish
+from spine.record import Effect
+from spine.schema import Catalogue
+from spine.step import Limits, SetAside, encode_effects, step
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = ROOT / "contracts"
+CATALOGUE = Catalogue([ROOT / "schemas" / "avro"])
+TODAY = date(2026, 11, 25)
+NAMES = ("Aisha Verity", "Callum Tansley", "Ewa Brandt", "Jordan Pike", "Leila Farouk", "Milo Hartnell", "Tia Osgood")
+HEADLINES = (
+    ("A01", "has left Northvale College with no next step", "P2"),
+    ("A03", "turns 16 with no offer for September", "P4"),
+    ("A05", "has claimed Universal Credit while a job is on file", "P3"),
+    ("A10", "attended 71% of the last four weeks", "P2"),
+    ("A11", "was absent for 6 days without a reason", "P2"),
+    ("A26", "becomes 18 in four weeks and has no adviser", "P1"),
+    ("A27", "did not start the agreed course", "P3"),
+)
+
+
+def line(label: str, value: str, category: str = "status") -> dict[str, str]:
+    return {"label": label, "value": value, "category": category}
+
+
+def span(start: date, end: date | None, label: str) -> dict[str, Any]:
+    return {"start": start, "end": end, "label": label}
+
+
+def view_of(headline: str, name: str, **more: Any) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "headline": headline,
+        "lines": [
+            line("Name", name, "identity"),
+            line("Date of birth", "14 March 2009", "identity"),
+            line("Before", "In full-time education at Northvale College, since 7 September 2026"),
+            line("Now", "Not in education, employment or training"),
+            line("Happened on", "3 November 2026"),
+            line("Known since", "4 November 2026"),
+            line("Told by", "Northvale College"),
+            line("Reason given", "Did not attend", "education"),
+        ],
+        "why": [
+            f"Northvale College told us on 4 November that {name.split()[0]} left.",
+            "You are in 16 to 18 tracking, and nobody else holds the case.",
+            "Rule: left with no next step.",
+            "The agreement lets us share name, date of birth and status with the Inclusion Team.",
+        ],
+        "todo": ["Ring within two working days.", "Offer a careers appointment.", "Record what came of it."],
+        "timeline": [
+            span(date(2025, 9, 3), date(2026, 7, 10), "School sixth form"),
+            span(date(2026, 7, 11), date(2026, 9, 6), "Not known"),
+            span(date(2026, 9, 7), date(2026, 11, 2), "Full-time education"),
+            span(date(2026, 11, 3), None, "Not in education, employment or training"),
+        ],
+        "withheld": [{"what": "send", "why": "agreement"}, {"what": "health", "why": "mask"}],
+        "agreements": ["ISA-2024-011@1.0"],
+        "policy": "f00d",
+    }
+    return view | more
+
+
+@dataclass
+class Desk:
+    """Feeds facts and shows what came of them."""
+
+    url: str
+    journal: PostgresJournal = field(init=False)
+    log: MemoryLog = field(init=False)
+    clock: datetime = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self.journal = PostgresJournal(self.url, SERVICE)
+        self.log = MemoryLog(dict.fromkeys((*TOPICS, "statuses", "quarantine"), 1), CATALOGUE.frame)
+        self.processor = processor(CATALOGUE, CONTRACTS)
+        self.aside = SetAside(Limits())
+
+    def tell(self, topic: str, key: str, kind: str, fields: dict[str, Any]) -> None:
+        self.number += 1
+        self.log.append(encode_effects("test", f"cause-{self.number}", [Effect(topic, key, kind, fields)], CATALOGUE))
+
+    def settle(self) -> None:
+        for topic in TOPICS:
+            held = self.journal.positions(topic).get((topic, 0), Position(0))
+            records = self.log.read({(topic, 0): held.next}, 1000)
+            step(records, self.processor, self.journal, CATALOGUE, self.aside)
+        assert self.aside.poisoned == 0
+
+    def alert(
+        self,
+        alert_id: str = "a1",
+        *,
+        name: str = NAMES[0],
+        headline: str = "",
+        person: str = "",
+        rule: str = "A01",
+        act: str = "raised",
+        severity: str = "P2",
+        due: date = TODAY + timedelta(days=2),
+        is_open: bool = True,
+        told: list[dict[str, Any]] | None = None,
+        times: int = 1,
+        test: bool = False,
+        settle: bool = True,
+        **view: Any,
+    ) -> str:
+        """Raise an alert (for the inclusion team's Beth Novak unless said otherwise); returns its name in paths."""
+        shown = view_of(headline or f"{name} has left Northvale College with no next step", name, **view)
+        default = [{"role": "inclusion-team", "team": "inclusion-south", "worker": "w-4401"}]
+        recipients = [{"view": shown, **r} for r in (default if told is None else told)]
+        fields = {
+            "alert_id": alert_id,
+            "rule": rule,
+            "person_id": person or f"p-{name}",
+            "act": act,
+            "on": TODAY,
+            "at": datetime(2026, 11, 23, 8, 0, tzinfo=UTC) + timedelta(minutes=self.number),
+            "raised_on": TODAY - timedelta(days=2),
+            "due_on": due,
+            "severity": severity,
+            "open": is_open,
+            "times": times,
+            "because": "ground_word_that_stays_out",
+            "caused_by": "o1",
+            "test": test,
+            "recipients": recipients,
+            "policy": "f00d",
+        }
+        self.tell("alerts", fields["person_id"], "alert.v1", fields)
+        if settle:
+            self.settle()
+        return ref_of(alert_id)
+
+    def crowd(self, count: int = 12) -> None:
+        """A day's inbox of invented people."""
+        for n in range(count):
+            rule, words, severity = HEADLINES[n % len(HEADLINES)]
+            owner = ("w-4401", None, "w-4403")[n % 3] if n else "w-4401"
+            told = [{"role": "inclusion-team", "team": "inclusion-south", "worker": owner}]
+            name = NAMES[n % len(NAMES)]
+            due = TODAY + timedelta(days=(-6, -1, 0, 1, 2, 5, 9, 12)[n % 8])
+            self.alert(
+                f"crowd-{n}", name=name, headline=f"{name} {words}", rule=rule, severity=severity, due=due, told=told,
+                times=1 + (n % 4 == 1) * 2, settle=False,
+            )  # fmt: skip
+        self.settle()
+
+    def delivery(self, alert_id: str = "a1", state: str = "delivered", channel: str = "email", **more: Any) -> None:
+        fields = {
+            "delivery_id": f"{alert_id}-{channel}", "alert_id": alert_id, "role": "inclusion-team",
+            "team": "inclusion-south", "worker": "w-4401", "rule": "A01", "act": "raised", "due_on": TODAY,
+            "severity": "P2", "channel": channel, "state": state, "attempt": 1, "reason": "",
+            "at": datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
+        }  # fmt: skip
+        self.tell("deliveries", alert_id, "delivery.v1", fields | more)
+        self.settle()
+
+    def review(self, review_id: str = "r1", *, state: str = "open", given_name: str = "Callum", **more: Any) -> None:
+        held = subject(given_name=given_name, source_ref="HPA2-6001")
+        known = subject(given_name="Calum", source_ref="NGA-4471", date_of_birth=date(2008, 5, 2), upn="A123456789012")
+        candidate = {
+            "person_id": "p-77", "weight_millibits": 8100, "reasons": ["family name agrees", "postcode agrees"],
+            "subject": known, "source": "northgate-academy", "source_ref": "NGA-4471",
+        }  # fmt: skip
+        fields = {
+            "review_id": review_id, "state": state, "authority": "northshire", "person_id": "stub-1",
+            "source": "northshire-housing", "source_ref": "HPA2-6001",
+            "opened_at": datetime(2026, 11, 24, 8, tzinfo=UTC),
+            "closed_at": None, "safeguarding": True, "reason": "dob_near", "subject": held, "candidates": [candidate],
+            "outcome": "", "message_id": None,
+        }  # fmt: skip
+        self.tell("reviews", review_id, "review.v1", fields | more)
+        self.settle()
+
+    def refusal(self, reason: str = "not_in_agreement") -> None:
+        fault = {"pointer": "/data/health", "code": "not_shared", "message": "Leave it out.", "expected": ""}
+        fields = {
+            "submission_id": "s1", "party": "southmere-college", "message_id": "m1", "type": "person.registered",
+            "received_at": datetime(2026, 11, 24, 8, tzinfo=UTC), "door": "http", "reason": reason, "faults": [fault],
+        }  # fmt: skip
+        self.tell("refusals", "southmere-college", "refusal.v1", fields)
+        self.settle()
+
+    def sent(self, topic: str = "statuses") -> list[dict[str, Any]]:
+        """What the console's publisher brings to the log."""
+        publish(self.journal, self.log)
+        records = self.log.read({(topic, 0): 0}, 1000)
+        return [{**CATALOGUE.fact(record).fields, "_key": record.key} for record in records]
+
+    def console(self, **more: Any) -> Console:
+        engine = self.journal.engine
+        parts: dict[str, Any] = {
+            "reader": Reader(engine),
+            "doings": Doings(self.journal, engine, CATALOGUE),
+            "sessions": Sessions(engine, secret_of(engine), lambda: self.clock, 1000),
+            "people": people.load(CONTRACTS),
+            "brand": brand.load(CONTRACTS),
+            "door": Door("", ""),
+            "clock": lambda: self.clock,
+            "demo": True,
+            "live_seconds": 0.2,
+        }
+        return Console(**(parts | more))
+
+
+def subject(**fields: Any) -> bytes:
+    whole: dict[str, Any] = {
+        "source_ref": None, "given_name": None, "family_name": "Tansley", "other_names": [],
+        "date_of_birth": date(2008, 5, 3), "sex": "male", "postcode": "NS1 4QT", "address_line": "4 Mill Lane",
+        "phone": None, "email": None, "nhs_number": None, "uln": None, "upn": None, "nino": None, "other_refs": {},
+    }  # fmt: skip
+    return CATALOGUE.encode("subject.v1", whole | fields)
+
+
+@dataclass
+class Visit:
+    """A test client that signs in and posts forms with their token."""
+
+    client: TestClient
+
+    def sign_in(self, user: str) -> Visit:
+        page = self.client.get("/sign-in")
+        answer = self.client.post("/sign-in", data={"user": user, "csrf": token(page.text)})
+        assert answer.status_code == 200, answer.text
+        return self
+
+    def get(self, path: str) -> Any:
+        return self.client.get(path)
+
+    def post(self, path: str, page: str = "/about", **data: Any) -> Any:
+        csrf = token(self.client.get(page).text)
+        return self.client.post(path, data={"csrf": csrf, **data})
+
+
+def token(text: str) -> str:
+    return text.split('name="csrf" value="', 1)[1].split('"', 1)[0]
+
+
+@pytest.fixture(scope="session")
+def console_database(postgres_url: str) -> Iterator[str]:
+    """One migrated database for all tests of the pages; each begins with empty tables."""
+    name = f"console_{uuid.uuid4().hex[:12]}"
+    base, _, rest = postgres_url.rpartition("/")
+    _, question, options = rest.partition("?")
+    url = f"{base}/{name}{question}{options}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')
+    migrate(url, SERVICE)
+    yield url
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def desk(console_database: str) -> Iterator[Desk]:
+    made = Desk(console_database)
+    tables = [*META.tables, "inbox", "outbox", "state", "decision", "source_offset"]
+    with made.journal.engine.begin() as connection:
+        connection.execute(sa.text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
+    yield made
+    made.journal.close()
+
+
+@pytest.fixture
+def visit(desk: Desk) -> Iterator[Visit]:
+    with TestClient(create_app(desk.console())) as client:
+        yield Visit(client)
+
+
+@dataclass
+class Served:
+    """The pages on a loopback port, for a browser."""
+
+    desk: Desk
+    url: str
+
+
+@pytest.fixture
+def served(desk: Desk) -> Iterator[Served]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = uvicorn.Config(
+        create_app(desk.console()), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield Served(desk, f"http://127.0.0.1:{port}")
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+@pytest.fixture
+def served_desk(served: Served) -> Desk:
+    return served.desk
