@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from types import TracebackType
 from typing import Any
@@ -24,22 +26,27 @@ class FeedError(Exception):
 
 
 class Feed:
-    """A client of ``POST /v1/events``. ``answers`` counts what the door said, one for each event."""
+    """A client of ``POST /v1/events``. ``answers`` counts what the door said, one for each event.
 
-    def __init__(self, door: str, keys: Mapping[str, str], *, simulate: bool = False) -> None:
+    ``at_once`` parties are sent for at the same time; each party's own lines go one after the other.
+    """
+
+    def __init__(self, door: str, keys: Mapping[str, str], *, simulate: bool = False, at_once: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(at_once)
+        self._lock = threading.Lock()
         self._client = httpx2.Client(base_url=door, timeout=WAIT_SECONDS_MAX)
         self._keys = keys
         self._simulate = simulate
         self.answers: Counter[str] = Counter()
 
     @classmethod
-    def of_machine(cls, door: str, *, simulate: bool = False) -> Feed:
+    def of_machine(cls, door: str, *, simulate: bool = False, at_once: int = 1) -> Feed:
         """With the demo keys of this machine. FeedError if it has none."""
         try:
             keys = json.loads(Home.of_environment().keys.read_text())
         except FileNotFoundError:
             raise FeedError("this machine has no demo keys; `hub up` makes them") from None
-        return cls(door, keys, simulate=simulate)
+        return cls(door, keys, simulate=simulate, at_once=at_once)
 
     def __enter__(self) -> Feed:
         return self
@@ -47,10 +54,17 @@ class Feed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pool.shutdown()
         self._client.close()
 
     def send(self, lines: Iterable[Line]) -> None:
-        for party, batch in batches(lines):
+        """Return when the door has answered for all of them. Raises FeedError."""
+        parties = [list(group) for _, group in groupby(batches(lines), key=lambda batch: batch[0])]
+        for done in [self._pool.submit(self._post_all, batches_) for batches_ in parties]:
+            done.result()
+
+    def _post_all(self, batches_: Sequence[tuple[str, Sequence[Line]]]) -> None:
+        for party, batch in batches_:
             self._post(party, batch)
 
     def _post(self, party: str, batch: Sequence[Line]) -> None:
@@ -60,7 +74,8 @@ class Feed:
             headers["Hub-Simulated-Time"] = batch[-1].received_at.isoformat().replace("+00:00", "Z")
         body = json.dumps([line.event for line in batch]).encode()
         answer = self._patiently(body, headers | {"Content-Type": "application/json"})
-        self.answers.update(outcomes(answer.status_code, answer.json(), len(batch)))
+        with self._lock:
+            self.answers.update(outcomes(answer.status_code, answer.json(), len(batch)))
 
     def _patiently(self, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
         """Again after the time that the door names, while it says "not now"."""
@@ -74,7 +89,8 @@ class Feed:
                 break
             if time.monotonic() > deadline:
                 raise FeedError(f"the door still answers {answer.status_code} after {WAIT_SECONDS_MAX} s")
-            self.answers["asked to wait"] += 1
+            with self._lock:
+                self.answers["asked to wait"] += 1
             time.sleep(min(float(answer.headers.get("Retry-After", 1)), WAIT_SECONDS_MAX))
         if answer.status_code >= 500:
             raise FeedError(f"the door answered {answer.status_code}")

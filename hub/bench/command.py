@@ -71,5 +71,6 @@ def _show(found: dict[str, Any]) -> None:
     rows.append(("bare loop, events/s through all hops", bare["events_per_second"]))
     rows.append(("hub to bare loop", bare.get("hub_to_baseline")))
     show_table("Pipeline", ("figure", "measured"), rows)
-    used = found["processes"].items()
-    show_table("Processes", ("name", "RSS MB", "CPU s"), [(name, u["rss_mb"], u["cpu_seconds"]) for name, u in used])
+    used = flood["processes"] if flood else found["processes"]
+    cells = [(name, u["rss_mb"], u["cpu_seconds"], u.get("cpu_ms_per_event")) for name, u in used.items()]
+    show_table("Processes, in the flood", ("name", "RSS MB", "CPU s", "CPU ms an event"), cells)

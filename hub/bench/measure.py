@@ -28,13 +28,16 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"count": len(values), **{name: None if v is None else round(v, 3) for name, v in named.items()}}
 
 
-def stage_rates(postgres: str, services: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Records decided, and per second between a service's first and last batch of this run."""
+def stage_rates(postgres: str, services: Iterable[str], since: datetime) -> dict[str, dict[str, Any]]:
+    """Records decided, and per second between a service's first and last batch, after ``since``."""
     rates: dict[str, dict[str, Any]] = {}
-    query = "SELECT count(*), min(recorded_at), max(recorded_at) FROM {}.decision WHERE kind <> 'tick.v1'"
+    query = (
+        "SELECT count(*), min(recorded_at), max(recorded_at) FROM {}.decision"
+        " WHERE kind <> 'tick.v1' AND recorded_at >= %s"
+    )
     with psycopg.connect(postgres, autocommit=True) as connection:
         for service in services:
-            row = connection.execute(sql.SQL(query).format(sql.Identifier(service))).fetchone()
+            row = connection.execute(sql.SQL(query).format(sql.Identifier(service)), (since,)).fetchone()
             count, first, last = row if row else (0, None, None)
             seconds = (last - first).total_seconds() if first else 0.0
             rates[service] = {"records": count, "per_second": round(count / seconds, 1) if seconds else None}
@@ -93,12 +96,13 @@ def _usage(pid: int) -> dict[str, float]:
     return {"rss_mb": round(memory / 1e6, 1), "cpu_seconds": round(cpu, 2)}
 
 
-def spent(before: Mapping[str, Mapping[str, float]], after: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Per process: memory at the end, CPU seconds in between."""
-    return {
-        name: {
-            "rss_mb": now["rss_mb"],
-            "cpu_seconds": round(now["cpu_seconds"] - before.get(name, {}).get("cpu_seconds", 0), 2),
-        }
-        for name, now in after.items()
-    }
+def spent(
+    before: Mapping[str, Mapping[str, float]], after: Mapping[str, Mapping[str, float]], events: int
+) -> dict[str, Any]:
+    """Per process: memory at the end, CPU in between, and CPU for each event sent: where the time goes."""
+    found = {}
+    for name, now in after.items():
+        cpu = now["cpu_seconds"] - before.get(name, {}).get("cpu_seconds", 0)
+        each = round(cpu * 1000 / events, 3) if events else None
+        found[name] = {"rss_mb": now["rss_mb"], "cpu_seconds": round(cpu, 2), "cpu_ms_per_event": each}
+    return found

@@ -55,4 +55,5 @@ def test_a_paced_load_keeps_its_rate() -> None:
 def test_cpu_is_what_was_spent_in_between() -> None:
     before = {"status": {"rss_mb": 50.0, "cpu_seconds": 2.0}}
     after = {"status": {"rss_mb": 60.0, "cpu_seconds": 5.5}}
-    assert spent(before, after) == {"status": {"rss_mb": 60.0, "cpu_seconds": 3.5}}
+    used = {"rss_mb": 60.0, "cpu_seconds": 3.5, "cpu_ms_per_event": 3.5}
+    assert spent(before, after, 1000) == {"status": used}
