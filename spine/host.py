@@ -85,25 +85,25 @@ class Worker:
             raise
         except Exception as error:
             log().error("isolating", error=type(error).__name__, at=where(error), count=len(records))
-            outcome = self._one_by_one(records)
+            outcome = self._divide(records)
         self.relay.wake()
         self._tell(outcome, len(records), time.monotonic() - begun)
         self._check_tail(outcome)
         return self._seeks(outcome)
 
-    def _one_by_one(self, records: Sequence[Record]) -> Outcome:
-        whole = Outcome()
-        for record in records:
-            one = self._patiently([record], isolate=True)
-            whole.decided += one.decided
-            whole.skipped += one.skipped
-            whole.repeated += one.repeated
-            whole.set_aside += one.set_aside
-            whole.effects += one.effects
-            whole.positions.update(one.positions)
-            # Later records of a place with a hole are holes too; the first tells where to read on.
-            for place, offset in one.gaps.items():
-                whole.gaps.setdefault(place, offset)
+    def _divide(self, records: Sequence[Record]) -> Outcome:
+        """Halve what fails until the culprit stands alone and is set aside; order is kept."""
+        if len(records) == 1:
+            return self._patiently(records, isolate=True)
+        whole, middle = Outcome(), len(records) // 2
+        for part in (records[:middle], records[middle:]):
+            try:
+                one = self._patiently(part, isolate=False)
+            except (Retry, Halt):
+                raise
+            except Exception:
+                one = self._divide(part)
+            whole.add(one)
         return whole
 
     def _patiently(self, records: Sequence[Record], *, isolate: bool) -> Outcome:

@@ -29,6 +29,7 @@ from spine.record import Changes, Outgoing
 IDLE_IN_TRANSACTION_MS = 15_000
 STATEMENT_MS = 60_000
 LOCK_MS = 20_000
+PUBLISHER_IDLE_MS = 10_000
 #: SQLSTATEs, or their classes, after which the same batch may succeed: connection, rollback, resources, operator.
 PASSING_CLASSES = ("08", "40", "53", "57", "58")
 PASSING = ("55P03", "25P03", "25P04")
@@ -144,6 +145,7 @@ class PostgresJournal:
     def __init__(self, url: str, schema: str) -> None:
         self.schema = schema
         self.engine = engine_for(url, schema)
+        self._publisher: sa.Connection | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresTransaction]:
@@ -157,10 +159,12 @@ class PostgresJournal:
             return {(topic, n): Position(following, link, tick) for n, following, link, tick in cursor}
 
     def unsent(self, limit: int) -> Sequence[Outgoing]:
+        """Read on the connection that holds the publisher's place, where this process holds it: a place lost
+        unnoticed shows here (Retry), and a publisher at work keeps its session from being ended as idle."""
         query = (
             "SELECT number, event_id, topic, key, kind, body, headers, partition FROM outbox ORDER BY number LIMIT %s"
         )
-        with retrying(), self._cursor() as cursor:
+        with retrying(), self._publisher_cursor() as cursor:
             cursor.execute(query, (limit,), binary=True)
             return [
                 Outgoing(number, event_id, topic, key, kind, body, _headers(headers), partition)
@@ -175,18 +179,22 @@ class PostgresJournal:
     def publishing(self) -> Iterator[bool]:
         """The place of the only publisher is a session lock on a connection of its own.
 
-        A publisher whose connection dies unnoticed can only repeat ids that its successor sends too.
+        A publisher that stands still loses its session, and so its place; when it wakes up it can only repeat ids
+        that its successor sent.
         """
         number = zlib.crc32(f"publish {self.schema}".encode())
         with retrying(), self.engine.connect() as connection:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            mine = bool(connection.scalar(sa.text("SELECT pg_try_advisory_lock(:n)"), {"n": number}))
             try:
+                mine = bool(connection.scalar(sa.text("SELECT pg_try_advisory_lock(:n)"), {"n": number}))
+                if mine:
+                    connection.execute(sa.text(f"SET idle_session_timeout = {PUBLISHER_IDLE_MS}"))
+                    self._publisher = connection
                 yield mine
             finally:
-                if mine:
-                    # The session goes with the lock: a lock must not return to the pool with its connection.
-                    connection.invalidate()
+                self._publisher = None
+                # The session goes with the lock: neither it nor its timeout may return to the pool.
+                connection.invalidate()
 
     def decisions(self, topic: str | None = None) -> Iterator[DecisionRow]:
         """Every decision in order of place, for tests and audit."""
@@ -216,6 +224,15 @@ class PostgresJournal:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _publisher_cursor(self) -> Iterator[psycopg.Cursor[Any]]:
+        if self._publisher is None:
+            with self._cursor() as cursor:
+                yield cursor
+        else:
+            with _raw(self._publisher).cursor() as cursor:
+                yield cursor
 
     @contextmanager
     def _cursor(self) -> Iterator[psycopg.Cursor[Any]]:

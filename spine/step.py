@@ -69,6 +69,16 @@ class Outcome:
     gaps: dict[Place, int] = field(default_factory=dict)
     positions: dict[Place, int] = field(default_factory=dict)
 
+    def add(self, later: Outcome) -> None:
+        """Take in what a later step did. Behind a hole all records are holes: the first tells where to read on."""
+        self.decided += later.decided
+        self.skipped += later.skipped
+        self.repeated += later.repeated
+        self.set_aside += later.set_aside
+        self.effects += later.effects
+        self.positions |= later.positions
+        self.gaps = later.gaps | self.gaps
+
 
 @dataclass(slots=True)
 class SetAside:

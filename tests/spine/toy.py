@@ -127,7 +127,8 @@ def main() -> None:
     from spine.service import run
 
     topic, effects = os.environ["HUB_TOY_TOPIC"], os.environ["HUB_TOY_EFFECTS"]
-    code = run("toy", lambda catalogue, contracts: toy_processor(topic, effects))
+    poison = int(os.environ.get("HUB_TOY_POISON", "-1"))
+    code = run("toy", lambda catalogue, contracts: toy_processor(topic, effects, poison))
     sys.exit(code)
 
 
