@@ -9,7 +9,7 @@ from typing import Any
 
 from services.matching.cluster import Held, Person
 from services.matching.facts import Observation
-from services.matching.index import Index, Review
+from services.matching.index import Candidate, Index, Review
 from spine.record import Effect
 
 
@@ -142,7 +142,7 @@ def _review(
     return Effect("reviews", review.review_id, "review.v1", fields)
 
 
-def _candidates(index: Index, candidates: Sequence[tuple[str, int, tuple[str, ...]]]) -> list[dict[str, Any]]:
+def _candidates(index: Index, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     rows = []
     for candidate, weight, reasons in candidates:
         person = index.people.get(candidate)

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from services.matching import acts
 from services.matching.cluster import Face, Person, SourceRecord
 from services.matching.facts import Linked, Matter, Observation, Separated, Suggested
-from services.matching.index import Review, record_in
+from services.matching.index import Candidate, Review, record_in
 from services.matching.rows import Ledger, held_of, person_key, review_key
 from services.matching.rules import Result
 from services.matching.search import Assessed, Matcher, assess_all, is_misfiled
@@ -71,7 +72,7 @@ def _beside_stub(
 ) -> list[Effect]:
     """The source's record waits on a stub. A re-send that decides settles it; anything else joins it."""
     certain = {a.person.person_id: a.person for a in autos} | {p.person_id: p for p in mine}
-    if len(certain) == 1 and stub in _resent(ledger, seen):
+    if len(certain) == 1 and _resent(stub, seen):
         (person,) = certain.values()
         return _resend(ledger, seen, stub, person)
     return _join_stub(matcher, ledger, seen, stub, candidates)
@@ -88,7 +89,7 @@ def _stranger(
             return _keep(ledger, people[0], seen, "human", None)
     if len(autos) == 1:
         best = autos[0]
-        waiting = [s for s in _resent(ledger, seen) if _may_be(ledger, s, best.person)]
+        waiting = _waiting_for(ledger, best.person, seen)
         if len(waiting) == 1:
             return _resend(ledger, seen, waiting[0], best.person)
         return _keep(ledger, best.person, seen, "exact", best.weight)
@@ -115,7 +116,7 @@ def weighed(matcher: Matcher, ledger: Ledger, reviews: Sequence[Assessed]) -> As
     return first if least is not None and not first.clash and first.weight >= least else None
 
 
-def _own(person: Person, rule: str) -> tuple[str, int, tuple[str, ...]]:
+def _own(person: Person, rule: str) -> Candidate:
     return (person.person_id, 0, (rule, "same_reference"))
 
 
@@ -127,14 +128,23 @@ def _adopted_away(person: Person, seen: Observation) -> bool:
     return not names.issuperset(seen.identity.names)
 
 
-def _resent(ledger: Ledger, seen: Observation) -> list[Person]:
-    return ledger.index.with_content(seen.source, seen.type, seen.effective_on.toordinal(), seen.data)
+def _resent(stub: Person, seen: Observation) -> bool:
+    """Whether the same statement of the same source waits on the stub."""
+    content = (seen.type, seen.effective_on, seen.data)
+    return any(
+        record.key[0] == seen.source and content == (held.type, held.effective_on, held.data)
+        for record in stub.records
+        for held in record.held
+    )
 
 
-def _may_be(ledger: Ledger, stub: Person, person: Person) -> bool:
-    """Whether the stub's review asks about this person: many learners share one day and one set of facts."""
-    assert stub.review_id is not None
-    return any(c[0] == person.person_id for c in ledger.index.reviews[stub.review_id].candidates)
+def _waiting_for(ledger: Ledger, person: Person, seen: Observation) -> list[Person]:
+    """Stubs that may be this person and hold this statement. Many learners share one day and one set of facts, so the
+    statement alone says nothing."""
+    index = ledger.index
+    asking = [review for review in index.reviews_about(person.person_id) if review.asks_about(person.person_id)]
+    stubs = [index.people[review.person_id] for review in asking]
+    return [stub for stub in stubs if stub.stub and _resent(stub, seen)]
 
 
 def _face(seen: Observation) -> Face:
@@ -176,12 +186,12 @@ def _hold(
     ledger: Ledger,
     seen: Observation,
     reason: str,
-    candidates: Sequence[Assessed | tuple[str, int, tuple[str, ...]]],
+    candidates: Sequence[Assessed | Candidate],
 ) -> list[Effect]:
     """Put the observation on a stub of its own and ask."""
     index = ledger.index
     stub = Person(acts.person_id(seen.event_id), review_id=acts.review_id(seen.event_id))
-    rows: dict[str, tuple[str, int, tuple[str, ...]]] = {}
+    rows: dict[str, Candidate] = {}
     for entry in candidates:
         row = (entry.person.person_id, entry.weight, entry.reasons) if isinstance(entry, Assessed) else entry
         rows.setdefault(row[0], row)
@@ -192,11 +202,11 @@ def _hold(
         opened_at=seen.received_at,
         reason=reason,
         safeguarding=seen.type in matcher.safeguarding_types,
-        candidates=list(rows.values())[:CANDIDATES_MAX],
+        candidates=tuple(rows.values())[:CANDIDATES_MAX],
     )
     ledger.touch(person_key(index, stub.person_id))
     ledger.touch(review_key(index, review.review_id))
-    index.reviews[review.review_id] = review
+    index.put_review(review)
     record = SourceRecord(seen.key, seen.event_id, [_face(seen)], 0, [held_of(seen.body)])
     stub.records.append(record)
     index.add(stub)
@@ -219,20 +229,21 @@ def _join_stub(
         record.show(_face(seen))
     record.held.append(held_of(seen.body))
     index.add(stub)
-    urgent = seen.type in matcher.safeguarding_types and not review.safeguarding
-    fresh = _more_candidates(review, candidates)
-    review.safeguarding = review.safeguarding or urgent
-    effects = [acts.held(stub, seen, review)]
-    if urgent or fresh:
-        effects.append(acts.review_stands(index, review, stub.best_subject()))
+    urgent = seen.type in matcher.safeguarding_types
+    news = replace(
+        review, safeguarding=review.safeguarding or urgent, candidates=_with_more(review.candidates, candidates)
+    )
+    effects = [acts.held(stub, seen, news)]
+    if news != review:
+        index.put_review(news)
+        effects.append(acts.review_stands(index, news, stub.best_subject()))
     return effects
 
 
-def _more_candidates(review: Review, candidates: Sequence[Assessed]) -> bool:
-    have = {candidate for candidate, _, _ in review.candidates}
-    fresh = [a for a in candidates if a.person.person_id not in have][: CANDIDATES_MAX - len(have)]
-    review.candidates += [(a.person.person_id, a.weight, a.reasons) for a in fresh]
-    return bool(fresh)
+def _with_more(asked: tuple[Candidate, ...], candidates: Sequence[Assessed]) -> tuple[Candidate, ...]:
+    have = {candidate for candidate, _, _ in asked}
+    fresh = [(a.person.person_id, a.weight, a.reasons) for a in candidates if a.person.person_id not in have]
+    return (asked + tuple(fresh))[: max(len(asked), CANDIDATES_MAX)]
 
 
 def _resend(ledger: Ledger, seen: Observation, stub: Person, person: Person) -> list[Effect]:

@@ -17,11 +17,11 @@ from services.matching.facts import RecordKey
 from services.matching.weigh import Frequencies
 
 K = TypeVar("K")
-#: Source, type, effective day and data of a statement.
-Content = tuple[str, str, int, bytes]
+#: A person whom a review asks about, the weight, and the rule and reason.
+Candidate = tuple[str, int, tuple[str, ...]]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Review:
     """A match that a person must decide. Events wait on ``person_id`` if it is a stub."""
 
@@ -31,7 +31,10 @@ class Review:
     opened_at: datetime
     reason: str
     safeguarding: bool
-    candidates: list[tuple[str, int, tuple[str, ...]]]
+    candidates: tuple[Candidate, ...]
+
+    def asks_about(self, person_id: str) -> bool:
+        return any(candidate == person_id for candidate, _, _ in self.candidates)
 
 
 @dataclass(slots=True)
@@ -47,20 +50,18 @@ class Index:
     _by_key: dict[str, Person | list[Person]] = field(default_factory=dict)
     _by_record: dict[RecordKey, list[Person]] = field(default_factory=dict)
     _waiting: dict[tuple[str, str], Person] = field(default_factory=dict)
-    _same_content: dict[Content, list[Person]] = field(default_factory=dict)
+    _asking: dict[str, set[str]] = field(default_factory=dict)
 
     # People
 
     def add(self, person: Person) -> None:
-        """Put a person into the index. Stubs are found by record, by waiting message and by content only."""
+        """Put a person into the index. Stubs are found by record and by waiting message only."""
         self.people[person.person_id] = person
         for record_key in {record.key for record in person.records}:
             self._by_record.setdefault(record_key, []).append(person)
         if person.stub:
             for source, held in _held(person):
                 self._waiting[source, held.message_id] = person
-            for content in _contents(person):
-                self._same_content.setdefault(content, []).append(person)
             return
         person.known = known_of(person.records)
         self._count(person.known, 1)
@@ -75,8 +76,6 @@ class Index:
         if person.stub:
             for source, held in _held(person):
                 self._waiting.pop((source, held.message_id), None)
-            for content in _contents(person):
-                _drop(self._same_content, content, person)
             return
         assert person.known is not None
         self._count(person.known, -1)
@@ -92,10 +91,6 @@ class Index:
     def waiting(self, source: str, message_id: str) -> Person | None:
         """The stub on which a message waits."""
         return self._waiting.get((source, message_id))
-
-    def with_content(self, source: str, kind: str, day: int, data: bytes) -> list[Person]:
-        """Stubs on which the same statement of the same source waits."""
-        return sorted(self._same_content.get((source, kind, day, data), []), key=lambda p: p.person_id)
 
     def candidates(self, keys: Iterable[str]) -> Iterator[Person]:
         """People under any of the keys, each once, in the order of the keys. Lists over their cap are skipped."""
@@ -113,6 +108,29 @@ class Index:
                 if person.person_id not in seen:
                     seen.add(person.person_id)
                     yield person
+
+    # Reviews
+
+    def put_review(self, review: Review) -> None:
+        """Open a review, or put a changed one in its place."""
+        self.drop_review(review.review_id)
+        self.reviews[review.review_id] = review
+        for person_id in (review.person_id, *(candidate for candidate, _, _ in review.candidates)):
+            self._asking.setdefault(person_id, set()).add(review.review_id)
+
+    def drop_review(self, review_id: str) -> None:
+        review = self.reviews.pop(review_id, None)
+        if review is None:
+            return
+        for person_id in {review.person_id, *(candidate for candidate, _, _ in review.candidates)}:
+            left = self._asking[person_id]
+            left.discard(review_id)
+            if not left:
+                del self._asking[person_id]
+
+    def reviews_about(self, person_id: str) -> list[Review]:
+        """Open reviews of the person, as stub, as the one asked about or as a candidate."""
+        return [self.reviews[review_id] for review_id in sorted(self._asking.get(person_id, ()))]
 
     # Human decisions
 
@@ -178,11 +196,6 @@ def _blocking_keys(person: Person) -> list[str]:
 
 def _held(stub: Person) -> Iterator[tuple[str, Held]]:
     return ((record.key[0], held) for record in stub.records for held in record.held)
-
-
-def _contents(stub: Person) -> set[Content]:
-    """What waits on a stub, each statement once however often it was sent."""
-    return {(source, held.type, held.effective_on.toordinal(), held.data) for source, held in _held(stub)}
 
 
 def _drop(table: dict[K, list[Person]], key: K, person: Person) -> None:

@@ -131,7 +131,7 @@ def encode_review(review: Review) -> bytes:
 
 def decode_review(body: bytes) -> Review:
     row = orjson.loads(body)
-    candidates = [(person, weight, tuple(reasons)) for person, weight, reasons in row["c"]]
+    candidates = tuple((person, weight, tuple(reasons)) for person, weight, reasons in row["c"])
     return Review(row["i"], row["p"], (row["k"][0], row["k"][1]), _at(row["o"]), row["w"], row["s"], candidates)
 
 
@@ -220,7 +220,7 @@ class Ledger:
                 index.add(decode_person(body, self.codec))
             case "r":
                 review = decode_review(body)
-                index.reviews[review.review_id] = review
+                index.put_review(review)
             case "l":
                 self.pairs[key] = one, other = _unpair(body)
                 index.links[one] = other
@@ -235,7 +235,7 @@ class Ledger:
                 if name in index.people:
                     index.remove(index.people[name])
             case "r":
-                index.reviews.pop(name, None)
+                index.drop_review(name)
             case "l":
                 index.links.pop(self.pairs[key][0], None)
             case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from services.matching.cluster import Person, SourceRecord
 from services.matching.compare import BornGrade, born_grade
 from services.matching.facts import Linked, RecordKey, Separated, Suggested
 from services.matching.identity import Identity
-from services.matching.index import Review
+from services.matching.index import Index, Review
 from services.matching.rows import Ledger, person_key, review_key, stored_key
 from services.matching.rules import Evidence, twin
 from services.matching.search import Matcher
@@ -86,16 +87,19 @@ def _take_over(ledger: Ledger, source: Person, target: Person) -> None:
 
 
 def _rename_candidate(ledger: Ledger, old: str, new: str) -> None:
-    """Open reviews that ask about somebody who was joined to another ask about the other."""
+    """Open reviews about somebody who was joined to another are about the other."""
     index = ledger.index
-    for identity in sorted(index.reviews):
-        review = index.reviews[identity]
-        if any(candidate == old for candidate, _, _ in review.candidates):
-            ledger.touch(review_key(index, identity))
-            have = {candidate for candidate, _, _ in review.candidates}
-            review.candidates = [
-                (new if c[0] == old else c[0], *c[1:]) for c in review.candidates if c[0] != old or new not in have
-            ]
+    for review in index.reviews_about(old):
+        ledger.touch(review_key(index, review.review_id))
+        twice = review.asks_about(new) or review.person_id == new
+        others = [c for c in review.candidates if c[0] != old or not twice]
+        index.put_review(
+            replace(
+                review,
+                person_id=new if review.person_id == old else review.person_id,
+                candidates=tuple((new if c[0] == old else c[0], c[1], c[2]) for c in others),
+            )
+        )
 
 
 def release_stub(ledger: Ledger, stub: Person, target: Person, at: datetime, outcome: str) -> list[Effect]:
@@ -116,7 +120,7 @@ def release_stub(ledger: Ledger, stub: Person, target: Person, at: datetime, out
     _settle_records(ledger, stub)
     target.records += stub.records
     index.add(target)
-    del index.reviews[review.review_id]
+    index.drop_review(review.review_id)
     return effects + acts.review_closed(index, review, subject, at, outcome, target.person_id)
 
 
@@ -179,8 +183,10 @@ def _settle_stub(ledger: Ledger, stub: Person, fact: Separated) -> list[Effect]:
     if not barred & {candidate for candidate, _, _ in review.candidates}:
         return []
     ledger.touch(review_key(index, review.review_id))
-    review.candidates = [c for c in review.candidates if c[0] not in barred and c[0] in index.people]
-    if review.candidates:
+    left = tuple(c for c in review.candidates if c[0] not in barred and c[0] in index.people)
+    if left:
+        review = replace(review, candidates=left)
+        index.put_review(review)
         return [acts.review_stands(index, review, stub.best_subject())]
     ledger.touch(person_key(index, stub.person_id))
     index.remove(stub)
@@ -191,7 +197,7 @@ def _settle_stub(ledger: Ledger, stub: Person, fact: Separated) -> list[Effect]:
     _settle_records(ledger, stub)
     stub.review_id = None
     index.add(stub)
-    del index.reviews[review.review_id]
+    index.drop_review(review.review_id)
     return effects + acts.review_closed(index, review, stub.best_subject(), fact.decided_at, "separated", None)
 
 
@@ -202,8 +208,7 @@ def suggest(matcher: Matcher, ledger: Ledger, fact: Suggested) -> list[Effect]:
     other = next((p for p in index.holders(fact.other) if not p.stub), None)
     if one is None or other is None or one is other or not _may_suggest(matcher, ledger, one, other):
         return []
-    pair = {one.person_id, other.person_id}
-    if any(pair == {r.person_id, *(c[0] for c in r.candidates)} for r in index.reviews.values()):
+    if any(r.person_id in (one.person_id, other.person_id) for r in _asked_of_both(index, one, other)):
         return []
     review = Review(
         review_id=acts.review_id(fact.event_id),
@@ -212,11 +217,16 @@ def suggest(matcher: Matcher, ledger: Ledger, fact: Suggested) -> list[Effect]:
         opened_at=fact.asked_at,
         reason="suggested",
         safeguarding=False,
-        candidates=[(other.person_id, 0, ("suggested",))],
+        candidates=((other.person_id, 0, ("suggested",)),),
     )
     ledger.touch(review_key(index, review.review_id))
-    index.reviews[review.review_id] = review
+    index.put_review(review)
     return acts.review_opened(index, review, one.best_subject(), other.person_id)
+
+
+def _asked_of_both(index: Index, one: Person, other: Person) -> list[Review]:
+    both = index.reviews_about(other.person_id)
+    return [review for review in index.reviews_about(one.person_id) if review in both]
 
 
 def _may_suggest(matcher: Matcher, ledger: Ledger, one: Person, other: Person) -> bool:
@@ -243,15 +253,16 @@ def _twins(matcher: Matcher, mine: Identity, theirs: Identity) -> bool:
 def _close_suggestions(
     ledger: Ledger, people: set[str], at: datetime, outcome: str, target: Person | None
 ) -> list[Effect]:
-    index, effects = ledger.index, []
-    for identity in sorted(index.reviews):
-        review = index.reviews[identity]
+    index = ledger.index
+    effects: list[Effect] = []
+    asked = {review.review_id: review for person_id in people for review in index.reviews_about(person_id)}
+    for _, review in sorted(asked.items()):
         pair = {review.person_id, *(candidate for candidate, _, _ in review.candidates)}
         if review.reason == "suggested" and pair <= people:
-            ledger.touch(review_key(index, identity))
-            asked = index.people.get(review.person_id) or target
-            subject = asked.best_subject() if asked else b""
-            del index.reviews[identity]
+            ledger.touch(review_key(index, review.review_id))
+            index.drop_review(review.review_id)
+            of = index.people.get(review.person_id) or target
+            subject = of.best_subject() if of else b""
             effects += acts.review_closed(index, review, subject, at, outcome, target.person_id if target else None)
     return effects
 
