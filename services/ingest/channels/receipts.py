@@ -14,7 +14,7 @@ from services.ingest.agent import decode_state
 from services.ingest.decide import Heard
 from spine.journal import Journal
 
-RECENT_MAX = 50_000
+RECENT_MAX = 20_000
 
 
 class Receipts(Protocol):
