@@ -21,17 +21,17 @@ from services.status.facts import (
 from services.status.policy import Policy
 from services.status.spans import Layer, covering, last_before
 
-#: What an item does on its day. The number orders items of one day: reasons after what establishes.
+#: What an item does on its day. The number orders items of one day: reasons after what establishes. Within one number
+#: the policy's order of facts decides, so the later word about one day counts.
 ESTABLISH, CHANGE, VERIFY, STOP = 0, 1, 2, 3
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Item:
-    """Something on a day that bears on NEET. ``day`` is the evidence day; ``at`` orders the items."""
+    """Something on a day that bears on NEET; for what establishes it, ``day`` is the evidence day."""
 
-    at: int
-    rank: int
     day: int
+    rank: int
     code: str
     source: str
     since: int | None = None
@@ -77,9 +77,10 @@ def neet(
     if not items:
         return []
     items += [*_reasons(facts), *_verifications(facts, policy)]
+    items.sort(key=lambda item: (item.day, item.rank))
     layers: list[Layer] = []
     run: _Run | None = None
-    for item in sorted(items):
+    for item in items:
         if covering(busy, item.day):
             continue
         last = last_before(busy, item.day)
@@ -90,6 +91,8 @@ def neet(
             if item.rank == ESTABLISH:
                 held = layers[-1].end if layers else 0
                 run = _begin(item, last, held, policy)
+                if item.hint:
+                    _since_the_start(run, item, items, policy)
         else:
             _go_on(run, item, policy)
     return layers if run is None else layers + _finish(run, busy)
@@ -104,6 +107,13 @@ def _begin(item: Item, last: int | None, held: int, policy: Policy) -> _Run:
     else:
         start = item.day
     return _Run(max(start, held + 1), item.code, item.source, _holds_until(item.day, item.code, policy))
+
+
+def _since_the_start(run: _Run, item: Item, items: Sequence[Item], policy: Policy) -> None:
+    """A regime says nothing of the reason: what is known of it since the first NEET day counts."""
+    for earlier in items:
+        if earlier.rank == CHANGE and run.start <= earlier.day < item.day:
+            _go_on(run, earlier, policy)
 
 
 def _holds_until(day: int, code: str, policy: Policy) -> int:
@@ -142,9 +152,9 @@ def _contacts(facts: Facts) -> Iterable[Item]:
         told = Contact._make(seen.data)
         if told.activity == "not_in_eet":
             code = codes.OF_REASON.get(told.neet_reason or "", "619")
-            yield Item(seen.on, ESTABLISH, seen.on, code, seen.source, told.since)
+            yield Item(seen.on, ESTABLISH, code, seen.source, told.since)
         elif told.activity == "voluntary":
-            yield Item(seen.on, ESTABLISH, seen.on, codes.VOLUNTARY, seen.source, told.since)
+            yield Item(seen.on, ESTABLISH, codes.VOLUNTARY, seen.source, told.since)
 
 
 def _jobs_into_nothing(facts: Facts) -> Iterable[Item]:
@@ -152,7 +162,7 @@ def _jobs_into_nothing(facts: Facts) -> Iterable[Item]:
         told = JobEnded._make(seen.data)
         if told.next_activity == "not_in_eet" and seen.source_kind in COUNCIL_WORKERS:
             code = codes.OF_REASON.get(told.neet_reason or "", "619")
-            yield Item(seen.on + 1, ESTABLISH, seen.on + 1, code, seen.source)
+            yield Item(seen.on + 1, ESTABLISH, code, seen.source)
 
 
 def _left_and_claims(
@@ -177,9 +187,7 @@ def _left_and_claims(
             day = max(claim.start, first_free)
             if day > claim.end or covering(busy, day) or last_before(busy, day) not in (None, seen.on):
                 continue
-            near = day - seen.on <= policy.neet_backdate_days
-            code = policy.uc_towards_neet[claim.regime]
-            yield Item(first_free if near else day, ESTABLISH, day, code, seen.source, hint=True)
+            yield Item(day, ESTABLISH, policy.uc_towards_neet[claim.regime], seen.source, hint=True)
             break
 
 
@@ -187,9 +195,9 @@ def _voluntary(found: Sequence[Activity]) -> Iterable[Item]:
     """Voluntary work without regulated study is NEET active while it lasts."""
     for one in found:
         if one.code == codes.VOLUNTARY:
-            yield Item(one.since, ESTABLISH, one.since, codes.VOLUNTARY, one.source)
+            yield Item(one.since, ESTABLISH, codes.VOLUNTARY, one.source)
             if one.told_end is not None or one.planned is not None:
-                yield Item(one.last + 1, STOP, one.last + 1, codes.VOLUNTARY, one.source)
+                yield Item(one.last + 1, STOP, codes.VOLUNTARY, one.source)
 
 
 # Reasons and verification
@@ -197,12 +205,12 @@ def _voluntary(found: Sequence[Activity]) -> Iterable[Item]:
 
 def _reasons(facts: Facts) -> Iterable[Item]:
     for seen in facts.of("circumstance.pregnant"):
-        yield Item(seen.on, CHANGE, seen.on, "650", seen.source)
+        yield Item(seen.on, CHANGE, "650", seen.source)
     for seen in facts.of("circumstance.birth"):
         if Birth._make(seen.data).living_with_child:
-            yield Item(seen.on, CHANGE, seen.on, "630", seen.source)
+            yield Item(seen.on, CHANGE, "630", seen.source)
     for seen in facts.of("circumstance.illness"):
-        yield Item(seen.on, CHANGE, seen.on, "640", seen.source)
+        yield Item(seen.on, CHANGE, "640", seen.source)
 
 
 def _verifications(facts: Facts, policy: Policy) -> Iterable[Item]:
@@ -213,4 +221,4 @@ def _verifications(facts: Facts, policy: Policy) -> Iterable[Item]:
         for seen in facts.of(name):
             if name in ("ehcp.review_meeting_held", "in_touch_day.held") and not seen.data[0]:
                 continue
-            yield Item(seen.on, VERIFY, seen.on, "", seen.source)
+            yield Item(seen.on, VERIFY, "", seen.source)

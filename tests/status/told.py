@@ -123,3 +123,144 @@ def run(facts: Iterable[Fact], state: State | None = None) -> tuple[State, list[
             CATALOGUE.encode(effect.kind, {**effect.fields, "event_id": "e"})
         effects += told
     return state, effects
+
+
+# The short form of the cases
+
+AGENCIES = {
+    "college": "northvale-college",
+    "other college": "southmere-college",
+    "special college": "hollybank-college",
+    "school": "northgate-academy",
+    "provider": "millbrook-training",
+    "university": "university-of-eastmarsh",
+    "social care": "northshire-social-care",
+    "inclusion": "northshire-inclusion",
+    "est": "northshire-est",
+    "youth justice": "northshire-youth-justice",
+    "jobcentre": "jobcentre-plus",
+    "send": "northshire-send",
+    "housing": "northshire-housing",
+    "early help": "northshire-early-help",
+    "next council": "eastmarsh-council",
+}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "education.enrolment.started": {"institution_type": "further_education", "mode": "full_time"},
+    "education.enrolment.completed": {"achieved": True},
+    "education.enrolment.withdrawn": {
+        "reason": "changed_mind",
+        "destination": "unknown",
+        "destination_confirmed": False,
+    },
+    "provision.started": {"hours_per_week": 20.0},
+    "provision.ended": {"completed": False, "destination": "unknown", "destination_confirmed": False},
+    "provision.agreed": {"hours_per_week": 20.0},
+    "employment.started": {
+        "kind": "permanent",
+        "hours_per_week": 30.0,
+        "training": "none",
+        "evidence": "contract",
+        "supported_by_est": False,
+    },
+    "employment.ended": {"reason": "other", "next_activity": "unknown"},
+    "contact.verified": {"contact_role": "inclusion-team", "method": "phone"},
+    "contact.failed": {"contact_role": "inclusion-team", "attempts": 3, "address_current": False},
+    "contact.in_work": {"contact_role": "est", "concerns": False},
+    "offer.accepted": {"suitable": True, "conditional": False},
+    "start.cancelled": {"cancelled_by": "provider"},
+    "uc.claim_ended": {"reason": "other"},
+    "yj.custody.entered": {"kind": "remand", "setting": "youth_detention_accommodation", "education_on_site": True},
+    "yj.custody.released": {"accommodation": "parents_or_relatives"},
+    "yj.custody.sentenced": {
+        "kind": "dto",
+        "planned_release_on": "2027-01-01",
+        "accommodation_agreed": False,
+        "ete_agreed": False,
+    },
+    "yj.disposal.started": {"kind": "referral_order", "ete_hours_offered": 16.0},
+    "yj.disposal.ended": {"reason": "completed", "ete_hours_at_end": 0.0},
+    "care.episode.started": {
+        "legal_basis": "section_20",
+        "placement_type": "foster_care",
+        "planned": True,
+        "placement_authority": "northshire",
+        "out_of_area": False,
+        "education_changes": False,
+    },
+    "care.episode.ended": {"reason": "returned_home"},
+    "circumstance.birth": {"living_with_child": True},
+    "circumstance.died": {"confirmed": True},
+    "circumstance.moved_abroad": {"returning": False},
+    "education.attendance.summary": {"period_from": "2025-09-01", "days_counted": 20, "percent": 90.0},
+    "education.attendance.absence": {"reason": "unexplained"},
+    "taster.attended": {"sector": "other"},
+    "plan.multi_agency_recorded": {"agencies": ["inclusion-team"]},
+    "in_touch_day.held": {"attended": True},
+    "housing.homelessness.approached": {"circumstance": "other", "authority": "northshire"},
+    "housing.homelessness.relief_duty_accepted": {"circumstance": "other", "authority": "northshire"},
+    "housing.homelessness.main_duty_accepted": {"authority": "northshire"},
+    "housing.homelessness.duty_ended": {"reason": "other"},
+    "housing.tenancy.started": {"kind": "supported", "expected_months": 12},
+    "ehcp.issued": {"plan_ref": "EHC-1"},
+    "ehcp.cease_considered": {"ground": "outcomes_achieved", "consulted": ["young_person", "named_institution"]},
+    "ehcp.consultation_responded": {"respondent": "corporate_parenting", "view": "no_view"},
+    "ehcp.cease_decided": {"ground": "outcomes_achieved", "appeal_rights_enclosed": True},
+    "ehcp.mediation_certificate": {"mediated": False},
+    "ehcp.appeal_registered": {"about": "cease"},
+    "ehcp.ceased": {"ground": "outcomes_achieved"},
+    "ehcp.review_meeting_held": {"review_kind": "annual", "activity_confirmed": True},
+    "event.retracted": {"reason": "entered_in_error"},
+}
+SHORT = {
+    "enrolled": "education.enrolment.started",
+    "enrolment changed": "education.enrolment.changed",
+    "completed": "education.enrolment.completed",
+    "withdrawn": "education.enrolment.withdrawn",
+    "not enrolled": "education.enrolment.not_enrolled",
+    "contact": "contact.verified",
+    "job": "employment.started",
+    "job ended": "employment.ended",
+}
+
+
+def event(n: int, born: str | None, told: dict[str, Any]) -> dict[str, Any]:
+    told = dict(told)
+    at, agency, kind = str(told.pop("at")), told.pop("of"), told.pop("is")
+    kind = SHORT.get(kind, kind)
+    day = str(told.pop("day", at[:10]))
+    message, known_at = told.pop("message", None), told.pop("known_at", None)
+    data = {**DEFAULTS.get(kind, {}), **{k: str(v) if isinstance(v, date) else v for k, v in told.items()}}
+    if born is not None:
+        data_subject = {"source_ref": "1", "date_of_birth": born}
+    else:
+        data_subject = {"source_ref": "1"}
+    return {
+        "id": f"E{n}",
+        "message_id": message or f"M{n}",
+        "received_at": at if "T" in at else f"{at}T10:{n:02}:00Z",
+        "known_at": known_at,
+        "source": AGENCIES[agency],
+        "type": kind,
+        "effective_on": day,
+        "subject": data_subject,
+        "data": {k: v * 1.0 if k.startswith("hours") else v for k, v in data.items()},
+    }
+
+
+def cases() -> list[tuple[str, dict[str, Any]]]:
+    """(name, case) of every case of the folder ``cases``."""
+    found = []
+    for path in sorted((Path(__file__).parent / "cases").glob("*.yaml")):
+        for case in YAML(typ="safe", pure=True).load(path):
+            found.append((f"{path.stem}: {case['name']}", case))
+    return found
+
+
+def events_of(case: dict[str, Any]) -> list[dict[str, Any]]:
+    born = str(case["born"]) if case.get("born") else None
+    found = [event(n, born, fact) for n, fact in enumerate(case["facts"], start=1)]
+    return sorted(found, key=lambda e: str(e["known_at"] or e["received_at"]))
+
+
+def state_of(case: dict[str, Any]) -> State:
+    return run(linked(events_of(case)))[0]
