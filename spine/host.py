@@ -233,11 +233,11 @@ class ConfluentHost:
         self.relay.start()
         try:
             while not running.stop.is_set():
-                messages = consume(self._consumer, limits.records_max, limits.wait_ms_max)
+                records = self._read(limits)
                 self._raise_failure()
                 running.progress.alive()
-                if messages:
-                    self._work(records_of(messages))
+                if records:
+                    self._work(records)
                 self._look_at_lag()
         except Retry:
             if not running.stop.is_set():
@@ -247,6 +247,17 @@ class ConfluentHost:
             self.relay.leave()
             self._consumer.close()
         self._raise_failure()
+
+    def _read(self, limits: Limits) -> list[Record]:
+        try:
+            return records_of(consume(self._consumer, limits.records_max, limits.wait_ms_max))
+        except (Retry, KafkaException) as error:
+            # What came with the error is a hole now; the step sees it and reads again.
+            reason = str(error) if isinstance(error, Retry) else error.args[0].name()
+            log().warning("retry", where="read", reason=reason)
+            metrics().count("hub_retries_total", service=self.running.service, where="read")
+            self.running.stop.wait(0.5)
+            return []
 
     def _work(self, records: Sequence[Record]) -> None:
         seeks = self.worker.work(records)

@@ -65,12 +65,14 @@ def record_of(message: Any) -> Record:
 
 
 def records_of(messages: Iterable[Any]) -> list[Record]:
-    """Records of consumed messages. Raises Retry for an error that the client reports among them."""
+    """Records of consumed messages. Raises Retry for an error reported among them, Halt if it is fatal."""
     records = []
     for message in messages:
         error = message.error()
         if error is None:
             records.append(record_of(message))
+        elif error.fatal():
+            raise Halt(f"broker: {error.name()}")
         elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():
             raise Retry(f"broker: {error.name()}")
     return records

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Generic, TypeVar
 
+from spine.errors import SpineError
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Effect, Fact
 from spine.step import TICK
 
 S = TypeVar("S")
+
+TICK_FAILURES_MAX, TICK_FAILURES_PERCENT_MAX = 5, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,27 @@ class KeyedProcessor(Generic[S]):
         self._load(sorted(due), self._transaction)
         effects: list[Effect] = []
         before, after = hashlib.sha256(), hashlib.sha256()
+        failed = 0
         for key in sorted(due):
-            decided = self._decide(key, fact)
+            try:
+                decided = self._decide(key, fact)
+            except SpineError:
+                raise
+            except Exception as error:
+                # One state that breaks must not keep the date from all others; many are a bad deploy.
+                failed += 1
+                if failed > max(TICK_FAILURES_MAX, len(due) * TICK_FAILURES_PERCENT_MAX // 100):
+                    raise
+                effects.append(self._set_aside(key, error))
+                continue
             effects += decided.effects
             before.update(decided.state_before)
             after.update(decided.state_after)
         return Decided(tuple(effects), before.digest(), after.digest())
+
+    def _set_aside(self, key: str, error: Exception) -> Effect:
+        """Offset -1: the record is a tick, and only ``key`` could not take it."""
+        topic, partition = self._place
+        reason = f"tick:exception:{type(error).__name__}"
+        place = {"service": self.service, "topic": topic, "partition": partition, "offset": -1, "reason": reason}
+        return Effect("quarantine", key, "set_aside.v1", place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from spine.errors import Halt, Poison, Retry
 from spine.journal import MemoryJournal
+from spine.keyed import KeyedProcessor
 from spine.log import MemoryLog
 from spine.publisher import publish
 from spine.record import Decided, Effect, Fact, Outgoing, Record, effect_id
@@ -192,6 +194,37 @@ def test_a_tick_reaches_the_keys_that_are_due_on_file_and_in_the_batch() -> None
     assert [row.tick for row in journal.decisions][-1] == date(2026, 9, 2)
 
 
+def breaking(broken: set[str]) -> KeyedProcessor[Total]:
+    """The toy, but a tick on these keys raises."""
+
+    def decide(state: Total, fact: Fact) -> tuple[Total, Sequence[Effect]]:
+        if fact.kind == "tick.v1" and state.key in broken:
+            raise ZeroDivisionError
+        return keyed().decide(state, fact)
+
+    processor = toy_processor()
+    processor.keyed = replace(keyed(), decide=decide)
+    return processor
+
+
+def test_one_state_that_breaks_on_a_tick_does_not_keep_the_date_from_the_others() -> None:
+    log = a_log(range(0, 200, 10))
+    log.append([tick(date(2026, 9, 1))])
+    journal = MemoryJournal()
+    outcome = work(records(log), journal, processor=breaking({"key-3"}))
+    assert outcome.positions == {PLACE: 21}
+    last = list(journal.unsent(99))[20:]
+    assert [(o.topic, o.key) for o in last if o.topic == "quarantine"] == [("quarantine", "key-3")]
+    assert len(last) == 7
+
+
+def test_many_states_that_break_on_a_tick_fail_it() -> None:
+    log = a_log(range(0, 200, 10))
+    log.append([tick(date(2026, 9, 1))])
+    with pytest.raises(ZeroDivisionError):
+        work(records(log), MemoryJournal(), processor=breaking({f"key-{n}" for n in range(7)}))
+
+
 def test_a_place_where_another_owner_worked_is_forgotten() -> None:
     forgotten: list[object] = []
 
@@ -227,9 +260,7 @@ def test_poison_and_halt_leave_decide_as_what_they_are() -> None:
         raise Poison(record, "no_such_thing")
 
     processor = toy_processor()
-    processor.keyed = type(processor.keyed)(
-        keyed().key_of, keyed().empty, decide, keyed().encode, keyed().decode, keyed().due_on
-    )
+    processor.keyed = replace(keyed(), decide=decide)
     journal = MemoryJournal()
     assert work([record], journal, processor=processor).set_aside == 1
     assert journal.decisions[0].note == "poison:no_such_thing"
