@@ -39,8 +39,10 @@ class Acts:
         """Publish an act with a view for each recipient; ``told`` narrows who gets a message of it."""
         recipients = [r for r in alert.recipients if permitted(case, r.role)]
         self.effects.append(self._alert(case, alert, act, recipients))
+        if alert.test or (act not in TOLD and told is None):
+            return
         for recipient in recipients if told is None else told:
-            if act in TOLD and not alert.test:
+            if permitted(case, recipient.role):
                 self.effects += self._deliveries(alert, act, recipient)
 
     def escalate(self, case: Case, alert: Alert, role: str) -> None:

@@ -114,6 +114,7 @@ class Step:
         for alert in escalation.due(self.case):
             self.put(replace(alert, escalated=True))
             self.acts.escalate(self.case, alert, self.case.policy.manager_of[alert.owner])
+        self.reassign()
         self.refresh()
 
     # Closing
@@ -121,7 +122,7 @@ class Step:
     def close_lost(self) -> None:
         for alert in [a for a in self.case.alerts if a.open]:
             rule = RULES[alert.rule]
-            closing = rule.closing(self.case, alert)
+            closing = taken_back(self.case, alert) or rule.closing(self.case, alert)
             if closing is None and rule.custody_stands_down and self.case.in_custody:
                 closing = Closing(STOOD_DOWN, "custody")
             if closing is not None:
@@ -256,6 +257,19 @@ class Step:
             if held.alert_id == alert.alert_id:
                 self.case.alerts[index] = alert
 
+    def reassign(self) -> None:
+        """The same roles, but the worker who now holds the case: a standing alert follows, and says so."""
+        seen = self.news.seen if isinstance(self.news, Told) else None
+        if seen is None or not seen.type.startswith("case."):
+            return
+        for alert in [a for a in self.case.alerts if a.open and a.alert_id not in self.touched]:
+            ground = Ground(alert.matter, alert.because, alert.evidence, source=alert.source)
+            recipients = tuple(resolve(self.case, r.role, ground) for r in alert.recipients)
+            if recipients != alert.recipients:
+                handed = replace(alert, recipients=recipients)
+                self.put(handed)
+                self.acts.add(self.case, handed, "updated", [r for r in recipients if r not in alert.recipients])
+
     def refresh(self) -> None:
         """Recipients of a standing alert get new views when what they may see has changed."""
         for alert in [a for a in self.case.alerts if a.open and a.rule != "MR"]:
@@ -275,6 +289,14 @@ class Step:
         state, seen = self.case.state, self.news.seen if isinstance(self.news, Told) else None
         consent = seen is not None and seen.type.startswith("consent.")
         return consent or state.belief != self.before.belief or state.subjects != self.before.subjects
+
+
+def taken_back(case: Case, alert: Alert) -> Closing | None:
+    """The event that an alert was about was retracted by its source, or proved to be about somebody else."""
+    about_event = bool(alert.evidence) and alert.matter == alert.evidence[0]
+    if not about_event or case.fact(alert.matter) is not None:
+        return None
+    return Closing(RETRACTED, "the event was taken back")
 
 
 def cooling(case: Case, rule: Rule) -> bool:

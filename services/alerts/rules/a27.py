@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import date
 
 from services.alerts.belief import Episode
-from services.alerts.case import Case
+from services.alerts.case import Case, same_episode
 from services.alerts.rules.episodes import neet_evidence
 from services.alerts.rules.plans import happened
-from services.alerts.rules.shape import RESOLVED, STOOD_DOWN, Closing, Ground, Rule
+from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
 from services.alerts.state import Alert
 
 _REVIEW = ("ehcp.review_booked", "ehcp.review_meeting_held")
@@ -24,7 +24,8 @@ def ground(case: Case) -> Ground | None:
         return None
     if happened(case, episode.start, *_REVIEW) is not None:
         return None
-    return Ground(f"episode:{episode.start}", "plan_and_neet", neet_evidence(case), anchor=episode.start)
+    tag = "neet" if case.in_neet else "presumed"
+    return Ground(f"episode:{episode.start}", "plan_and_neet", neet_evidence(case), anchor=episode.start, tag=tag)
 
 
 def presumed(case: Case) -> Episode | None:
@@ -41,6 +42,8 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     """Review booked or held: resolved. EET, or no plan any more: stood down."""
     if happened(case, alert.anchor or alert.raised_on, *_REVIEW) is not None:
         return Closing(RESOLVED, "review booked or held")
+    if alert.tag == "neet" and not any(same_episode(alert, one) for one in case.belief.episodes):
+        return Closing(RETRACTED, "the episode never was")
     if case.in_eet or not case.ehcp:
         return Closing(STOOD_DOWN, "in education, employment or training")
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.alerts.case import Case
 from services.alerts.rules.plans import appealed, consulted_before, happened, plan
-from services.alerts.rules.shape import RESOLVED, SUPERSEDED, Closing, Ground, Rule
+from services.alerts.rules.shape import RESOLVED, RETRACTED, SUPERSEDED, Closing, Ground, Rule
 from services.alerts.state import Alert
 
 
@@ -54,6 +54,9 @@ def closing(case: Case, alert: Alert) -> Closing | None:
         return Closing(RESOLVED, "cease withdrawn")
     if appealed(case, since):
         return Closing(SUPERSEDED, "the appeal holds the plan")
+    decided = case.fact(alert.matter) if alert.tag == "decision" else None
+    if decided is not None and consulted_before(case, decided):
+        return Closing(RETRACTED, "they had been consulted")
     held = plan(case)
     deadline = None if held is None else held.appeal_deadline_on
     if deadline is not None and deadline < case.today and alert.tag != "ground":

@@ -1,0 +1,130 @@
+"""What happens to an alert once it stands: folding, workers' acts, escalation, new owners, retraction."""
+
+from __future__ import annotations
+
+from tests.alerts.world import World, belief, d, mark, span
+
+COLLEGE = span("2025-09-08", None, "230")
+
+
+def low(*marks: str) -> World:
+    world = World()
+    held = belief(COLLEGE, marks=[mark(name) for name in marks or ("looked_after",)])
+    world.tell("education.enrolment.started", "2025-09-08", belief=held)
+    world.tell("education.attendance.summary", "2025-10-17", received="2025-10-20", percent=88.0, days_counted=20)
+    return world
+
+
+def acts(world: World, rule: str) -> list[str]:
+    return [e.fields["act"] for e in world.effects if e.kind == "alert.v1" and e.fields["rule"] == rule]
+
+
+def test_raising_tells_each_recipient_by_inbox_and_email() -> None:
+    world = low()
+    told = [(e.fields["role"], e.fields["channel"]) for e in world.effects if e.kind == "delivery.v1"]
+    roles = ("social-worker", "virtual-school", "provider-welfare")
+    assert sorted(told) == sorted((role, channel) for role in roles for channel in ("inbox", "email"))
+
+
+def test_a_further_report_is_folded_and_nobody_is_told_twice() -> None:
+    world = low()
+    before = len([e for e in world.effects if e.kind == "delivery.v1"])
+    world.tell("education.attendance.summary", "2025-10-20", received="2025-10-21", percent=85.0, days_counted=20)
+    assert world.alert("A10").times == 2
+    assert acts(world, "A10") == ["raised", "updated"]
+    assert len([e for e in world.effects if e.kind == "delivery.v1"]) == before
+
+
+def test_overdue_and_not_acknowledged_goes_to_the_manager_once() -> None:
+    world = low().until("2025-10-31")
+    assert acts(world, "A10") == ["raised", "escalated"]
+    (escalated,) = [e for e in world.effects if e.kind == "alert.v1" and e.fields["act"] == "escalated"]
+    assert escalated.fields["on"] == d("2025-10-23")
+    assert [r["role"] for r in escalated.fields["recipients"]] == ["social-work-manager"]
+    assert world.to("A10") == {"social-worker", "virtual-school", "provider-welfare"}
+
+
+def test_acknowledged_alerts_are_not_escalated() -> None:
+    world = low()
+    world.act("A10", "acknowledge", "2025-10-21")
+    world.until("2025-10-31")
+    assert acts(world, "A10") == ["raised", "acknowledged"]
+
+
+def test_outcomes_close_as_the_policy_says() -> None:
+    for word, outcome in (("done", "resolved"), ("declined", "resolved"), ("not_needed", "stood_down")):
+        world = low()
+        world.act("A10", "outcome", "2025-10-21", word)
+        assert world.alert("A10").outcome == outcome
+        world.until("2025-11-10")
+        assert len(world.alerts("A10")) == 1
+
+
+def test_the_wrong_person_retracts_opens_a_match_review_and_is_not_raised_again() -> None:
+    world = low()
+    world.act("A10", "wrong_person", "2025-10-21")
+    assert world.alert("A10").outcome == "retracted"
+    assert world.to("MR") == {"data-steward"}
+    world.until("2025-11-10")
+    assert len(world.alerts("A10")) == 1
+    world.act("MR", "outcome", "2025-11-11", "done")
+    assert world.alert("MR").outcome == "resolved"
+
+
+def test_an_outcome_that_a_partner_records_closes_too() -> None:
+    world = low()
+    world.tell("alert.outcome_recorded", "2025-10-22", source="care", rule="A10", outcome="done")
+    assert world.alert("A10").outcome == "resolved"
+
+
+def test_a_standing_alert_follows_the_case_to_its_new_worker() -> None:
+    world = low()
+    effects = world.tell(
+        "case.assigned", "2025-10-21", source="care", role="social-worker", team="csc-north", worker_ref="w-1101"
+    )
+    (found,) = [r for r in world.alert("A10").recipients if r.role == "social-worker"]
+    assert (found.team, found.worker) == ("csc-north", "w-1101")
+    assert {e.fields["worker"] for e in effects if e.kind == "delivery.v1"} == {"w-1101"}
+
+
+def test_the_source_takes_its_event_back() -> None:
+    world = low()
+    event = world.state.facts[-1].message_id
+    world.tell("event.retracted", "2025-10-22", retracts_id=event, reason="entered_in_error")
+    assert world.lives("A10") == [("A10", "2025-10-20", "2025-10-22", "retracted")]
+
+
+def test_an_event_that_proves_to_be_about_somebody_else_retracts_what_it_raised() -> None:
+    world = low()
+    world.withdraw("2025-10-22", world.state.facts[-1].event_id, "person-2")
+    assert world.alert("A10").outcome == "retracted"
+
+
+def test_consent_withdrawn_stops_the_sharing_at_once() -> None:
+    world = World()
+    world.tell("consent.given", "2025-09-01", source="care", purpose="dwp_sharing")
+    from tests.alerts.world import episode
+
+    neet = belief(
+        span("2025-09-08", None, "619"),
+        born="2006-05-02",
+        marks=[mark("care_leaver")],
+        episodes=[episode("2025-09-08")],
+    )
+    world.tell("contact.verified", "2025-09-10", source="care", belief=neet)
+    assert "dwp-spoc" in world.to("A01")
+    effects = world.tell("consent.withdrawn", "2025-09-12", source="care", purpose="dwp_sharing")
+    (updated,) = [e for e in effects if e.kind == "alert.v1" and e.fields["rule"] == "A01"]
+    assert "dwp-spoc" not in [r["role"] for r in updated.fields["recipients"]]
+
+
+def test_facts_from_a_test_key_reach_nobody() -> None:
+    from dataclasses import replace
+
+    world = low()
+    assert not world.alert("A10").test
+    state = replace(world.state, alerts=(), facts=tuple(replace(f, test=True) for f in world.state.facts))
+    world.state, world.effects = state, []
+    world.until("2025-10-21")
+    assert world.alert("A10").test
+    assert not [e for e in world.effects if e.kind == "delivery.v1"]
