@@ -52,7 +52,7 @@ def check(
 
 @app.command()
 def build(contracts: Contracts = None, as_json: AsJson = False) -> None:
-    """Compile the agreements into contracts/compiled and point the head at the result."""
+    """Compile the agreements into contracts/compiled and point the head at the result. Exit 1 if they have errors."""
     folder = contracts or contracts_folder()
     sources = sharing.read_sources(folder)
     found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), local_date(now()))
@@ -74,7 +74,7 @@ def show(
     event: Annotated[str, typer.Option(help="Who may tell this event type, and who may read which fields.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """The sharing policy in force, as compiled."""
+    """The sharing policy in force, as compiled. Exit 0; 2 for wrong usage."""
     folder = contracts or contracts_folder()
     content = sharing.compile_policy(folder).content
     if event:
@@ -132,7 +132,10 @@ def schemas(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write schemas/avro/partner from contracts/catalogue.yaml. A released file is never edited."""
+    """Write schemas/avro/partner from contracts/catalogue.yaml. A released file is never edited.
+
+    Exit 1 if a schema has faults, or a released one would change.
+    """
     root = target or schemas_folder()
     folder, ledger = root / "partner", root / "released.json"
     wanted = partner_schemas(sharing.read_yaml((contracts or contracts_folder()) / "catalogue.yaml"))
