@@ -1,0 +1,51 @@
+"""What runs on one machine and what runs in containers is the same list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from hub.layout import Home
+from hub.machine.ports import free_ports
+from hub.topics import read_topics
+from hub.up.plan import PORT_NAMES, Addresses, children
+from hub.up.supervisor import Child
+
+ROOT = Path(__file__).parents[2]
+
+
+def plan(tmp_path: Path, *, demo: bool, registry: str = "") -> dict[str, Child]:
+    ports = dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))
+    own = registry or f"http://127.0.0.1:{ports['registry']}"
+    made = children(Home(tmp_path), Addresses("kafka:1", "postgresql://h/hub", own, ports), demo=demo)
+    return {child.name: child for child in made}
+
+
+def test_every_process_of_a_machine_is_a_container_too(tmp_path: Path) -> None:
+    composed = YAML(typ="safe").load(ROOT / "deploy" / "compose.yaml")["services"]
+    for name, child in plan(tmp_path, demo=False).items():
+        assert composed[name]["command"] == ["python", *child.command[1:]], name
+
+
+def test_every_service_with_an_input_topic_is_started(tmp_path: Path) -> None:
+    inputs = {topic.input_of for topic in read_topics(ROOT / "contracts") if topic.input_of}
+    assert inputs <= plan(tmp_path, demo=True).keys()
+
+
+def test_the_demo_has_a_mail_sink_and_a_simulated_clock_and_no_ticker(tmp_path: Path) -> None:
+    demo, real = plan(tmp_path, demo=True), plan(tmp_path, demo=False)
+    assert "mailsink" in demo and "ticker" not in demo
+    assert "mailsink" not in real and "ticker" in real
+    assert demo["door"].env["HUB_SIMULATED_CLOCK"] == "1"
+    for child in real.values():
+        assert not {"HUB_SIMULATED_CLOCK", "HUB_DEMO_SIGN_IN"} & child.env.keys(), child.name
+
+
+def test_a_registry_given_by_address_is_used_instead_of_ours(tmp_path: Path) -> None:
+    assert "registry" not in plan(tmp_path, demo=False, registry="http://registry.example:8081")
+
+
+def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
+    for child in plan(tmp_path, demo=True).values():
+        assert not any("postgresql://" in word or "key" in word for word in child.command[2:])
