@@ -47,6 +47,23 @@ WITHHELD = {
     "consent": "consent was not given or was withdrawn",
     "choice": "the young person asked us not to share it",
 }
+CATEGORIES = {
+    "identity": "Who it is",
+    "contact": "How to reach them",
+    "education": "Education",
+    "attendance": "Attendance",
+    "status": "Current activity",
+    "neet_reason": "Why they are not in education, employment or training",
+    "employment": "Work",
+    "benefit": "Benefits",
+    "care": "Social care",
+    "youth_justice": "Youth justice",
+    "health": "Health",
+    "pregnancy": "Pregnancy and parenthood",
+    "send": "SEND support",
+    "housing": "Housing",
+    "plan": "Plans and reviews",
+}
 DELIVERIES = {
     "created": "Waiting to be sent",
     "sending": "Being sent",
@@ -154,6 +171,7 @@ def environment() -> jinja2.Environment:
         "OUTCOMES": OUTCOMES,
         "SEVERITIES": SEVERITIES,
         "WITHHELD": WITHHELD,
+        "CATEGORIES": CATEGORIES,
         "DELIVERIES": DELIVERIES,
         "CHANNELS": CHANNELS,
         "GROUNDS": GROUNDS,

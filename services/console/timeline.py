@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-WIDTH = 960
+WIDTH = 640
 BAR_MIN = 6
-TICKS_MAX = 8
+TICKS_MAX = 6
+MARK_WIDTH = 62
 KINDS = 6
 
 
@@ -83,4 +84,4 @@ def _marks(first: date, last: date, at: Any) -> list[Mark]:
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
     months = [m for m in months if m >= first]
     every = max(1, -(-len(months) // TICKS_MAX))
-    return [Mark(at(m), f"{m:%b %Y}") for m in months[::every]]
+    return [Mark(at(m), f"{m:%b %Y}") for m in months[::every] if at(m) <= WIDTH - MARK_WIDTH]

@@ -172,7 +172,7 @@ class Desk:
             rule, words, severity = HEADLINES[n % len(HEADLINES)]
             owner = ("w-4401", None, "w-4403")[n % 3] if n else "w-4401"
             told = [{"role": "inclusion-team", "team": "inclusion-south", "worker": owner}]
-            name = NAMES[n % len(NAMES)]
+            name = NAMES[(n * 3 + n // 7) % len(NAMES)]
             due = TODAY + timedelta(days=(-6, -1, 0, 1, 2, 5, 9, 12)[n % 8])
             self.alert(
                 f"crowd-{n}", name=name, headline=f"{name} {words}", rule=rule, severity=severity, due=due, told=told,
@@ -316,7 +316,7 @@ def served(desk: Desk) -> Iterator[Served]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     config = uvicorn.Config(
-        create_app(desk.console()), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1
+        create_app(desk.console()), host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -331,3 +331,7 @@ def served(desk: Desk) -> Iterator[Served]:
 @pytest.fixture
 def served_desk(served: Served) -> Desk:
     return served.desk
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", action="store_true", help="write docs/images from generated people")

@@ -1,0 +1,246 @@
+"""The pages in a real browser: keyboard, live count, small screens, no JavaScript, and axe on every page and state."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.postgres,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+LONG = "Anastasia-Konstantinovna Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh"
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-dev-shm-usage", "--hide-scrollbars"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        made = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=False)
+    made = context.new_page()
+    made.problems = []
+    made.on("pageerror", lambda error: made.problems.append(str(error)))
+    made.on("console", lambda line: made.problems.append(line.text) if line.type == "error" else None)
+    yield made
+    context.close()
+
+
+def sign_in(page: Any, url: str, user: str = "inclusion-team") -> None:
+    page.goto(f"{url}/sign-in")
+    page.locator(f'input[value="{user}"]').check()
+    page.get_by_role("button", name="Sign in").click()
+
+
+def violations(page: Any) -> list[tuple[str, list[str]]]:
+    # Evaluated by the browser's own protocol: the page's policy forbids foreign scripts, and stays in force.
+    page.evaluate(AXE)
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = page.evaluate("tags => axe.run({runOnly: tags})", tags)
+    return [(v["id"], [node["html"][:160] for node in v["nodes"]]) for v in found["violations"]]
+
+
+def well(page: Any, what: str) -> None:
+    """No violation, and nothing wider than the screen at 320 pixels."""
+    assert not violations(page), what
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320, what
+    assert not violations(page), f"{what} at 320 px"
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_every_page_and_state_of_a_caseworker_is_accessible(page: Any, served: Any) -> None:
+    desk, url = served.desk, served.url
+    page.goto(f"{url}/sign-in")
+    well(page, "sign-in")
+    page.get_by_role("button", name="Sign in").click()
+    assert page.title().startswith("Error: ")
+    well(page, "sign-in with an error")
+    sign_in(page, url)
+    well(page, "empty inbox")
+    desk.crowd(60)
+    headline = f"{LONG} has left Northvale College with no next step"
+    ref = desk.alert("a1", name=LONG, headline=headline)
+    desk.delivery("a1", "failed", reason="smtp_451")
+    page.goto(url)
+    well(page, "full inbox")
+    page.goto(f"{url}/?scope=team&severity=P2&overdue=1")
+    well(page, "filtered inbox")
+    page.goto(f"{url}/?rule=A99")
+    well(page, "nothing matches")
+    page.goto(f"{url}/alerts/{ref}")
+    page.locator("summary").click()
+    well(page, "alert with a long name")
+    page.get_by_role("button", name="Record outcome").click()
+    well(page, "alert with an error")
+    page.get_by_role("button", name="Acknowledge").click()
+    well(page, "alert after acknowledging")
+    page.goto(f"{url}/alerts/{ref}/person")
+    well(page, "person")
+    desk.alert("a1", act="retracted", is_open=False, told=[])
+    page.goto(f"{url}/alerts/{ref}")
+    well(page, "retracted alert")
+    page.goto(f"{url}/?closed=1")
+    well(page, "closed alerts")
+    for path in ("/activity", "/about", "/accessibility", "/nope"):
+        page.goto(url + path)
+        well(page, path)
+    assert not [p for p in page.problems if "404" not in p and "422" not in p]
+
+
+def test_every_page_and_state_of_a_steward_is_accessible(page: Any, served: Any) -> None:
+    url = served.url
+    sign_in(page, url, "data-steward")
+    page.goto(f"{url}/reviews")
+    well(page, "no reviews")
+    served.desk.review()
+    served.desk.refusal()
+    for path in ("/reviews", "/reviews/r1", "/refusals"):
+        page.goto(url + path)
+        well(page, path)
+    page.goto(f"{url}/reviews/r1")
+    page.get_by_role("button", name="Send decision").click()
+    well(page, "review with an error")
+    page.get_by_label("No, keep the record apart").check()
+    page.get_by_role("button", name="Send decision").click()
+    assert "not set up" in page.content()
+    served.desk.review(state="closed", outcome="linked", closed_at=served.desk.clock)
+    page.goto(f"{url}/reviews/r1")
+    well(page, "decided review")
+
+
+def press_until(page: Any, key: str, wanted: str, limit: int = 80) -> None:
+    """Go on by keyboard until the element with the focus matches ``wanted``."""
+    for _ in range(limit):
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"the keyboard does not reach {wanted}")
+
+
+def test_a_worker_gets_from_signing_in_to_acknowledging_by_keyboard_alone(page: Any, served: Any) -> None:
+    desk = served.desk
+    ref = desk.alert("a1")
+    page.goto(f"{served.url}/sign-in")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent").strip() == "Skip to main content"
+    press_until(page, "Tab", 'input[name="user"]')
+    press_until(page, "ArrowDown", 'input[value="inclusion-team"]')
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{served.url}/")
+    press_until(page, "Tab", f'a[href="/alerts/{ref}"]')
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/alerts/{ref}")
+    press_until(page, "Tab", 'form[action$="/acknowledge"] button')
+    page.keyboard.press("Enter")
+    page.get_by_text("You acknowledged this alert.").wait_for()
+    assert [f["verb"] for f in desk.sent()] == ["acknowledge"]
+    # The banner takes the focus, so that a screen reader begins there.
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+
+
+def test_news_is_counted_on_the_open_page_and_no_row_moves(page: Any, served: Any) -> None:
+    desk = served.desk
+    desk.alert("a1")
+    sign_in(page, served.url)
+    before = page.locator("#list").inner_html()
+    for n in range(3):
+        name = ("Ewa Brandt", "Milo Hartnell", "Tia Osgood")[n]
+        desk.alert(f"b{n}", name=name, due=desk.clock.date() - timedelta(days=9))
+    line = page.locator("#news")
+    playwright.expect(line).to_have_text("3 new alerts. Refresh list", timeout=15_000)
+    assert line.get_attribute("role") == "status"
+    assert page.locator("#list").inner_html() == before
+    assert not violations(page)
+    line.get_by_role("link").click()
+    page.get_by_text("4 alerts, oldest due first").wait_for()
+    playwright.expect(page.locator("#news")).to_have_text("")
+    assert not page.problems
+
+
+def test_the_live_stream_says_a_number_and_nothing_else(page: Any, served: Any) -> None:
+    served.desk.alert("a1")
+    sign_in(page, served.url)
+    script = """async () => {
+      const reader = (await fetch('/live?since=0')).body.getReader();
+      let text = '';
+      while (!text.includes('event: news')) text += new TextDecoder().decode((await reader.read()).value);
+      reader.cancel();
+      return text;
+    }"""
+    assert re.fullmatch(r"retry: \d+\n\nevent: news\ndata: 1\n\n", page.evaluate(script))
+
+
+def test_filters_work_without_leaving_the_page_and_stand_in_the_url(page: Any, served: Any) -> None:
+    served.desk.crowd(7)
+    sign_in(page, served.url)
+    page.evaluate("window.stayed = true")
+    page.get_by_label("Priority").select_option("P1")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_text("1 alert", exact=True).wait_for()
+    assert "severity=P1" in page.url
+    assert page.evaluate("window.stayed") is True
+    assert not violations(page)
+    assert not page.problems
+
+
+def test_everything_works_without_javascript(browser: Any, served: Any) -> None:
+    served.desk.crowd(7)
+    ref = served.desk.alert("a1")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, served.url)
+    page.get_by_label("Priority").select_option("P1")
+    page.get_by_role("button", name="Show").click()
+    assert "severity=P1" in page.url
+    assert page.locator("tbody tr").count() == 1
+    page.goto(f"{served.url}/alerts/{ref}")
+    page.get_by_label("Done: the young person was helped or contacted").check()
+    page.get_by_role("button", name="Record outcome").click()
+    assert page.get_by_text("Outcome recorded.").is_visible()
+    context.close()
+
+
+def test_nothing_that_a_partner_sent_runs_in_the_browser(page: Any, served: Any) -> None:
+    text = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>'
+    ref = served.desk.alert("a1", name=text, headline=text, why=[text], todo=[text])
+    sign_in(page, served.url)
+    for path in ("/", f"/alerts/{ref}", f"/alerts/{ref}/person"):
+        page.goto(served.url + path)
+        assert page.evaluate("window.hurt") is None
+    assert not page.problems
+
+
+def test_pictures_for_the_readme_are_of_generated_people(page: Any, served: Any, tmp_path: Path, request: Any) -> None:
+    """Writes docs/images when asked: ``pytest tests/console -k pictures --pictures``; else into a scratch folder."""
+    folder = IMAGES if request.config.getoption("--pictures") else tmp_path
+    desk = served.desk
+    desk.crowd(9)
+    desk.delivery("crowd-0", "delivered")
+    sign_in(page, served.url)
+    page.set_viewport_size({"width": 1200, "height": 1000})
+    page.goto(served.url)
+    page.screenshot(path=folder / "inbox.png")
+    page.locator("tbody a").first.click()
+    page.screenshot(path=folder / "alert.png", full_page=True)
+    assert (folder / "alert.png").stat().st_size > 20_000
