@@ -16,6 +16,7 @@ import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from ruamel.yaml import YAML
 
 from hub.backlog import backlogs
 from hub.demo.drain import NotDrained, drain
@@ -75,6 +76,8 @@ def demo(
             take_down(home)
     if faults:
         fail("; ".join(faults), as_json=as_json)
+    if not leave and not as_json:
+        typer.echo("It stays up: `hub status` shows it, `hub down` ends it.")
 
 
 def _empty(home: Home, *, as_json: bool) -> None:
@@ -144,7 +147,13 @@ def tell(
         return
     sent = sum(number for answer, number in answers.items() if answer != "asked to wait")
     show_table("What came of it", ("what", "how many"), rows(made, answers, sent, seconds))
-    Console().print(f"\nConsole: {run.addresses['console']}   (`hub status`, `hub down`)")
+    Console().print(f"\nConsole: {run.addresses['console']}", highlight=False)
+    Console().print(f"Sign in, no password in the demo, as one of: {', '.join(users())}", highlight=False)
+
+
+def users() -> list[str]:
+    """The demo's named users, by what they do."""
+    return sorted(YAML(typ="safe", pure=True).load(contracts_folder() / "teams.yaml")["users"])
 
 
 def rows(made: Summary, answers: Mapping[str, int], sent: int, seconds: float) -> list[tuple[str, str]]:
