@@ -1,0 +1,133 @@
+"""Weights: whole millibits, two alternatives, rarity by what is known, thresholds that move with the population."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from datetime import date
+
+import pytest
+from hub_of_matching import CONTRACTS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.matching.agent import MODEL, matcher_of
+from services.matching.bulk import Bulk
+from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameGrade
+from services.matching.identity import identity_of
+from services.matching.model import log2_millibits, read_model
+from services.matching.weigh import Comparison, Frequencies, presence, rarity_millibits, weigh
+
+WEIGHTS = read_model(MODEL.read_text("utf-8"))
+BORN = date(2009, 3, 14)
+NAME = identity_of({"given_name": "Isla", "family_name": "Bennett"}).names[0]
+
+
+def comparison(given_name: GivenGrade = GivenGrade.EXACT, **changes: object) -> Comparison:
+    fields: dict[str, object] = {
+        "names": NameGrade(given_name, FamilyGrade.EXACT, False),
+        "name": NAME,
+        "born": BornGrade.EQUAL,
+        "born_on": BORN,
+        "agree": 0,
+        "clash": 0,
+        "postcode": ("missing", None),
+        "address": "missing",
+        "phone": ("missing", None),
+        "email": ("missing", None),
+        **changes,
+    }
+    return Comparison(**fields)  # type: ignore[arg-type]
+
+
+def crowd(people: int, **counts: int) -> Frequencies:
+    frequencies = Frequencies(people)
+    values = {"given": "isla", "family": "bennett", "born": BORN, "postcode": "NS29TF", "phone": "07700900231"}
+    for kind, count in counts.items():
+        frequencies.add(kind, values[kind], count)
+    return frequencies
+
+
+@given(st.integers(1, 2**40))
+def test_log2_in_millibits_is_within_a_millibit_and_a_half(number: int) -> None:
+    assert abs(log2_millibits(number) - 1000 * math.log2(number)) <= 1.5
+
+
+def test_the_model_is_dated_and_holds_whole_numbers_only() -> None:
+    read = json.loads(MODEL.read_text("utf-8"))
+    assert MODEL.name == f"{read['name']}-weights.json"
+    date.fromisoformat(read["name"])
+    numbers = [v for rows in read["grades"].values() for row in rows.values() for v in row.values()]
+    assert all(v is None or isinstance(v, int) for v in numbers)
+
+
+def test_a_rare_name_says_more_than_a_common_one() -> None:
+    rare, common = (crowd(50_000, given=2_000, born=60, family=count) for count in (2, 900))
+    assert rarity_millibits(WEIGHTS, rare, "family", "bennett") > rarity_millibits(WEIGHTS, common, "family", "bennett")
+    assert weigh(WEIGHTS, rare, comparison()) > weigh(WEIGHTS, common, comparison())
+
+
+def test_the_same_evidence_is_worth_less_in_a_larger_population() -> None:
+    small = crowd(20_000, given=200, family=100, born=20)
+    large = crowd(1_000_000, given=10_000, family=5_000, born=1_000)
+    lost = weigh(WEIGHTS, small, comparison()) - weigh(WEIGHTS, large, comparison())
+    assert 5_000 <= lost <= 6_500
+
+
+def test_a_similar_given_name_at_one_address_is_a_brother_before_it_is_a_typing_error() -> None:
+    home = {"postcode": ("equal", "NS29TF"), "phone": ("equal", "07700900231")}
+    people = crowd(20_000, given=20, family=10, born=5, postcode=3, phone=3)
+    same = weigh(WEIGHTS, people, comparison(**home))
+    similar = weigh(WEIGHTS, people, comparison(GivenGrade.ALIAS, **home))
+    twin = weigh(WEIGHTS, people, comparison(GivenGrade.DIFFERENT, **home))
+    assert same > similar > twin
+    assert similar < WEIGHTS.auto_millibits
+    assert twin < WEIGHTS.review_millibits
+
+
+def test_an_address_says_nothing_against_a_member_of_the_household() -> None:
+    people = crowd(20_000, given=20, family=10, born=5, postcode=3)
+    brother = NameGrade(GivenGrade.DIFFERENT, FamilyGrade.EXACT, False)
+    for place in (("missing", None), ("equal", "NS29TF")):
+        apart = comparison(names=brother, born=BornGrade.DIFFERENT, postcode=place)
+        assert weigh(WEIGHTS, people, apart) < -10_000
+
+
+def test_a_number_is_worth_less_against_a_twin_than_against_a_stranger() -> None:
+    row = WEIGHTS.grades["number", "agree"]
+    assert row.stranger is not None
+    assert 20_000 <= row.same - row.stranger <= 22_000
+    assert 10_000 <= row.same - row.household <= 12_000
+
+
+PRESENT = [(None, ["a"], "missing"), ("a", [], "missing"), ("a", ["a"], "equal"), ("b", ["a"], "different")]
+
+
+PRESENT = [(None, ["a"], "missing"), ("a", [], "missing"), ("a", ["a"], "equal"), ("b", ["a"], "different")]
+
+
+@pytest.mark.parametrize(("mine", "known", "grade"), PRESENT)
+def test_a_value_is_compared_with_all_that_are_known(mine: str | None, known: list[str], grade: str) -> None:
+    assert presence(mine, known)[0] == grade
+
+
+def test_in_a_small_population_the_rules_decide_alone() -> None:
+    bulk = Bulk(matcher_of(CONTRACTS)[0])
+    row = {"source": "a", "source_ref": "1", "given_name": "Xanthippe", "family_name": "Zorkovicz"}
+    row["date_of_birth"] = "2009-03-14"
+    assert bulk.resolve({**row, "event_id": "1"}).decision == "new"
+    assert bulk.resolve({**row, "event_id": "2", "source": "b"}).decision == "review"
+
+
+def test_in_a_measured_population_a_rare_name_and_birth_date_are_enough() -> None:
+    bulk = Bulk(matcher_of(CONTRACTS)[0])
+    letters = random.Random(1)
+    for n in range(1_100):
+        filler = {"event_id": f"f{n}", "source": "a", "source_ref": f"f{n}", "given_name": "Jack"}
+        family = "".join(letters.choices("abcdeilmnorstu", k=9))
+        bulk.resolve({**filler, "family_name": family, "date_of_birth": f"{2000 + n % 9}-{n % 12 + 1:02d}-10"})
+    row = {"source": "a", "source_ref": "1", "given_name": "Xanthippe", "family_name": "Zorkovicz"}
+    row["date_of_birth"] = "2009-03-14"
+    assert bulk.resolve({**row, "event_id": "1"}).decision == "new"
+    assert bulk.resolve({**row, "event_id": "2", "source": "b"}).decision == "link"
