@@ -19,6 +19,7 @@ from services.alerts.delivery.sender import Sender
 from services.alerts.delivery.sink import open_sink
 from spine.clock import now
 from spine.host import Running
+from spine.kafka import KafkaLog
 from spine.postgres import PostgresJournal
 from spine.service import serve
 from spine.settings import Settings
@@ -32,10 +33,12 @@ class Sending:
 
     sender: Sender
     thread: threading.Thread
+    log: KafkaLog
 
     def close(self) -> None:
         self.sender.stop.set()
         self.thread.join(timeout=30)
+        self.log.close()
 
 
 def begin_sending(running: Running) -> Sending | None:
@@ -48,10 +51,12 @@ def begin_sending(running: Running) -> Sending | None:
     link = os.environ.get("HUB_CONSOLE_URL", "http://127.0.0.1:8080")
     channel = Smtp.of_environment(made.sender)
     engine, people = running.journal.engine, directory.load(contracts)
-    sender = Sender(engine, running.log, running.catalogue, channel, made, people, link, now, running.stop)
+    # A producer of its own: the service's log has one appender already, the relay.
+    own = KafkaLog(running.bootstrap, running.catalogue.frame, source="delivery-sender")
+    sender = Sender(engine, own, running.catalogue, channel, made, people, link, now, running.stop)
     thread = threading.Thread(target=sender.run, name="sender")
     thread.start()
-    return Sending(sender, thread)
+    return Sending(sender, thread, own)
 
 
 def main(arguments: list[str]) -> None:

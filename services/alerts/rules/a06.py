@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from services.alerts.belief import NEET_GROUPS
 from services.alerts.case import Case, same_episode
-from services.alerts.rules.shape import RESOLVED, RETRACTED, Closing, Ground, Rule
+from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
 from services.alerts.state import Alert
 
 
@@ -45,6 +45,8 @@ def closing(case: Case, alert: Alert) -> Closing | None:
         return Closing(RESOLVED, "panel reviewed")
     if case.in_eet:
         return Closing(RESOLVED, "in education, employment or training")
+    if alert.anchor is not None and case.marked("quiet", alert.anchor + timedelta(days=int(alert.tag))):
+        return Closing(STOOD_DOWN, "the mark fell inside the quiet period")
     if not any(same_episode(alert, episode) for episode in case.belief.episodes):
         return Closing(RETRACTED, "the episode never was")
     if case.group in NEET_GROUPS and case.episode is not None and not same_episode(alert, case.episode):
