@@ -54,6 +54,10 @@ class Activity:
     verified: list[int] = field(default_factory=list)
 
     @property
+    def higher_education(self) -> bool:
+        return isinstance(self.told, Enrolled) and self.told.institution_type == "higher_education"
+
+    @property
     def since(self) -> int:
         return self.steps[0][0]
 
@@ -75,15 +79,18 @@ def activities(facts: Facts, policy: Policy) -> list[Activity]:
     provisions = _provisions(facts)
     jobs = _jobs(facts, policy)
     workers = _verified_by_workers(facts)
+    found = [*enrolments, *provisions, *jobs, *workers]
+    if not found:
+        return found
+    verifications = _verifications(facts, policy)
+    for one in found:
+        _limit(one, verifications, policy)
     _close_learning(facts, enrolments, provisions)
     _change_hours(facts, jobs, policy)
     _close_jobs(facts, jobs, provisions, workers)
-    found = [*enrolments, *provisions, *jobs, *workers]
-    if found:
-        verifications = _verifications(facts, policy)
-        for one in found:
-            _limit(one, verifications, policy)
-        _give_way(found)
+    for one in found:
+        _limit(one, verifications, policy)
+    _give_way(found)
     return [one for one in found if one.since <= one.last]
 
 
@@ -141,12 +148,20 @@ def _latest(found: Sequence[Activity], seen: Seen) -> Activity | None:
     )
 
 
+def _open_on(found: Iterable[Activity], day: int) -> list[Activity]:
+    """Facts open on ``day``; if time has ended them all, the one that began last: an event knows better than a plan."""
+    running = [one for one in found if one.runs_on(day)]
+    if len(running) < 2:
+        return running
+    return [one for one in running if one.last >= day] or [max(running, key=lambda one: one.order)]
+
+
 def _close_learning(facts: Facts, enrolments: Sequence[Activity], provisions: Sequence[Activity]) -> None:
     """A withdrawal, completion or end closes the open fact of the same publisher."""
     endings = facts.any_of("education.enrolment.withdrawn", "education.enrolment.completed", "provision.ended")
     for seen in endings:
-        own = [one for one in enrolments if one.source == seen.source and one.runs_on(seen.on)]
-        provided = [one for one in provisions if one.source == seen.source and one.runs_on(seen.on)]
+        own = _open_on((one for one in enrolments if one.source == seen.source), seen.on)
+        provided = _open_on((one for one in provisions if one.source == seen.source), seen.on)
         if seen.type == "education.enrolment.withdrawn":
             ended = OVER if Withdrawn._make(seen.data).destination_confirmed else LEFT
             for one in own or provided:
@@ -216,7 +231,7 @@ def job_code(told: Employed, policy: Policy) -> str:
 
 def _change_hours(facts: Facts, jobs: Sequence[Activity], policy: Policy) -> None:
     for seen in facts.of("employment.hours_changed"):
-        running = [one for one in jobs if one.runs_on(seen.on)]
+        running = _open_on(jobs, seen.on)
         for one in [one for one in running if one.source == seen.source] or running:
             assert isinstance(one.told, Employed)
             one.told = one.told._replace(hours_per_week=Hours._make(seen.data).hours_per_week)
@@ -230,9 +245,9 @@ def _close_jobs(
     for seen in facts.of("employment.ended"):
         told = JobEnded._make(seen.data)
         ended = LEFT if told.next_activity in ("unknown", "not_in_eet") else OVER
-        told_by_workers = [one for one in workers if one.code in codes.JOBS and one.runs_on(seen.on)]
-        running = [one for one in jobs if one.runs_on(seen.on)]
-        provided = [one for one in provisions if one.code in codes.JOBS and one.runs_on(seen.on)]
+        told_by_workers = [w for w in workers if w.code in codes.JOBS and w.runs_on(seen.on) and w.last >= seen.on]
+        running = _open_on(jobs, seen.on)
+        provided = _open_on((one for one in provisions if one.code in codes.JOBS), seen.on)
         for one in (running or provided) + told_by_workers:
             one.close(seen.on, ended)
 

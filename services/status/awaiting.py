@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.status import codes, days
 from services.status.facts import Accepted, Agreed, Contact, Facts, Kind, Reason, Seen, Withdrawn
 from services.status.policy import Policy
 from services.status.spans import Layer, paint
+from spine.clock import WorkingDays
 
 _CALLED_OFF = frozenset({"entry_requirements_not_met", "place_withdrawn", "declined"})
 
@@ -66,11 +68,16 @@ def _agreed(facts: Facts, born: int | None, policy: Policy) -> list[Wait]:
         kind, starts_on = _kind_and_start(seen)
         if starts_on is None:
             continue
-        last = days.of(policy.working_days.after(days.to_date(starts_on), policy.awaiting_start_lapse_working_days))
+        last = _working_days_after(policy.working_days, starts_on, policy.awaiting_start_lapse_working_days)
         young = born is not None and starts_on < days.birthday(born, policy.rpa_age)
         code = "616" if young and kind in codes.RPA_COMPLIANT else "615"
         found.append(Wait(seen.on, starts_on, kind, code, seen.source, seen.order, seen.on, last))
     return found
+
+
+@lru_cache(maxsize=65_536)
+def _working_days_after(working: WorkingDays, day: int, count: int) -> int:
+    return working.after(days.to_date(day), count).toordinal()
 
 
 def _kind_and_start(seen: Seen) -> tuple[str, int | None]:

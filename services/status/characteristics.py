@@ -17,6 +17,9 @@ _LEAVER_UNTIL_AGE, _LOOKED_AFTER_UNTIL_AGE = 25, 18
 #: A birth belongs to the pregnancy whose due day is this near.
 _TERM_DAYS = 140
 _DUTIES = {"prevention_duty_accepted": "prevention", "relief_duty_accepted": "relief", "main_duty_accepted": "main"}
+_HOMELESS = "housing.homelessness."
+#: What opens an approach or a duty.
+_HOUSING = (f"{_HOMELESS}approached", *(f"{_HOMELESS}{name}" for name in _DUTIES))
 
 
 class Mark(NamedTuple):
@@ -30,16 +33,23 @@ class Mark(NamedTuple):
 def marks(facts: Facts, born: int | None, policy: Policy) -> list[Mark]:
     """Characteristics with their days. An absent flag is no evidence of absence."""
     found: list[Mark] = []
-    for name, stretches in (
-        ("looked_after", _looked_after(facts, born)),
-        ("care_leaver", _care_leaver(facts, born)),
-        ("yj_open", _yj_open(facts)),
-        ("pregnant_or_parent", _pregnant_or_parent(facts)),
-        ("young_carer", _young_carer(facts)),
-        ("homeless", _homeless(facts)),
-        ("quiet", _quiet(facts, policy)),
-    ):
-        found += [Mark(start, end, name) for start, end in merged(stretches)]
+
+    def add(name: str, stretches: Iterator[tuple[int, int]]) -> None:
+        found.extend([Mark(start, end, name) for start, end in merged(stretches)])
+
+    if facts.has("care.episode.started", "yj.custody.entered"):
+        add("looked_after", _looked_after(facts, born))
+    if facts.has("care.leaver_status.changed"):
+        add("care_leaver", _care_leaver(facts, born))
+    if facts.has("yj.disposal.started"):
+        add("yj_open", _yj_open(facts))
+    if facts.has("circumstance.pregnant", "circumstance.birth"):
+        add("pregnant_or_parent", _pregnant_or_parent(facts))
+        add("quiet", _quiet(facts, policy))
+    if facts.has("circumstance.young_carer"):
+        add("young_carer", _young_carer(facts))
+    if facts.has(*_HOUSING):
+        add("homeless", _homeless(facts))
     return found
 
 
@@ -138,15 +148,8 @@ def _young_carer(facts: Facts) -> Iterator[tuple[int, int]]:
 def _homeless(facts: Facts) -> Iterator[tuple[int, int]]:
     """While an approach or a duty is open. A place to live ends all; a duty ends with its own end or the next duty."""
     open_ones: dict[str, int] = {}
-    prefix = "housing.homelessness."
-    for seen in facts.any_of(
-        f"{prefix}approached",
-        *(f"{prefix}{name}" for name in _DUTIES),
-        f"{prefix}duty_ended",
-        "housing.tenancy.started",
-        "care.episode.started",
-    ):
-        word = seen.type.removeprefix(prefix)
+    for seen in facts.any_of(*_HOUSING, f"{_HOMELESS}duty_ended", "housing.tenancy.started", "care.episode.started"):
+        word = seen.type.removeprefix(_HOMELESS)
         if word == "approached":
             open_ones.setdefault("none", seen.on)
         elif word in _DUTIES:

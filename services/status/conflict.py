@@ -30,8 +30,9 @@ def conflicts(
         return []
     covered = merged((span.start, span.end) for span in in_eet)
     marks = [Mark(a, b, "conflict:regime") for a, b in merged(_regime(in_eet, on_file, claims, policy))]
-    marks += [Mark(a, b, "conflict:contact") for a, b in common(merged(_contact(facts, found)), covered)]
-    marks += [Mark(a, b, "conflict:absence") for a, b in common(merged(_absence(facts, spans, found, policy)), covered)]
+    contact, absence = merged(_contact(facts, found)), merged(_absence(facts, spans, found, policy))
+    marks += [Mark(a, b, "conflict:contact") for a, b in common(contact, covered)]
+    marks += [Mark(a, b, "conflict:absence") for a, b in common(absence, covered)]
     return marks
 
 
@@ -67,16 +68,16 @@ def _without(stretch: tuple[int, int], holes: Sequence[tuple[int, int]]) -> Iter
 
 def _contact(facts: Facts, found: Sequence[Activity]) -> Iterator[tuple[int, int]]:
     """A worker found nothing on a day that an EET fact covers. Settled by attendance, by leaving, or by the worker."""
-    running = merged((one.since, one.last) for one in found if one.code != VOLUNTARY)
     contacts = [(seen.on, Contact._make(seen.data).activity) for seen in facts.of("contact.verified")]
-    present = _present(facts)
-    for on, activity in contacts:
-        if activity != "not_in_eet":
-            continue
+    nothing = [on for on, activity in contacts if activity == "not_in_eet"]
+    if not nothing:
+        return
+    running = merged((one.since, one.last) for one in found if one.code != VOLUNTARY)
+    for on in nothing:
         stretch = next((one for one in running if one[0] <= on <= one[1]), None)
         if stretch is None:
             continue
-        settled = [day for day in present if day >= on]
+        settled = [day for day in _present(facts) if day >= on]
         settled += [day for day, said in contacts if day > on and OF_KIND.get(said, VOLUNTARY) != VOLUNTARY]
         settled += [one.last + 1 for one in found if one.since <= on <= one.last and one.told_end is not None]
         yield on, min(stretch[1], min(settled, default=FOREVER) - 1)
@@ -104,7 +105,6 @@ def _absence(
     facts: Facts, spans: Sequence[Layer], found: Sequence[Activity], policy: Policy
 ) -> Iterator[tuple[int, int]]:
     """A long unexplained run of provider days; it ends when the person is there again or the enrolment is over."""
-    custody = [(span.start, span.end) for span in spans if GROUPS[span.code] == "CUSTODY"]
     runs: dict[tuple[str, int], Absent] = {}
     for seen in facts.of("education.attendance.absence"):
         told = Absent._make(seen.data)
@@ -112,10 +112,16 @@ def _absence(
         # The run grows from one report to the next; of one length, the later word about the reason counts.
         if held is None or told.last_day_on >= held.last_day_on:
             runs[seen.source, seen.on] = told
+    long = [
+        (source, first, told)
+        for (source, first), told in sorted(runs.items())
+        if told.reason == "unexplained" and told.days >= policy.absence_conflict_days
+    ]
+    if not long:
+        return
+    custody = [(span.start, span.end) for span in spans if GROUPS[span.code] == "CUSTODY"]
     present = _present(facts)
-    for (source, first), told in sorted(runs.items()):
-        if told.reason != "unexplained" or told.days < policy.absence_conflict_days:
-            continue
+    for source, first, told in long:
         if common([(first, told.last_day_on)], custody):
             continue
         enrolled = [one for one in found if one.source == source and one.since <= first <= one.last]

@@ -365,7 +365,7 @@ class Facts:
         return found[0] if len(found) == 1 else sorted(one for held in found for one in held)
 
     def has(self, *types: str) -> bool:
-        return any(name in self._by_type for name in types)
+        return not self._by_type.keys().isdisjoint(types)
 
 
 _NONE: Final[list[Seen]] = []

@@ -44,7 +44,7 @@ def _pieces(one: Activity) -> list[tuple[_Key, Layer]]:
         end = min(end, one.last)
         if start <= end and code in RANK:
             key = (RANK[code], one.since, one.order)
-            piece = Layer(start, end, code, by, one.source, one.since, one.carried_from, hours)
+            piece = Layer(start, end, code, by, one.source, one.since, one.carried_from, hours, one.higher_education)
             found.append((key, piece))
     return found
 

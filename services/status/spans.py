@@ -20,6 +20,7 @@ class Layer(NamedTuple):
     #: For education past its end (P8): first day on which the code is only carried.
     carried_from: int = FOREVER
     hours: int | None = None
+    higher_education: bool = False
 
 
 def paint(lower: Sequence[Layer], upper: Sequence[Layer]) -> list[Layer]:
@@ -47,8 +48,11 @@ def paint(lower: Sequence[Layer], upper: Sequence[Layer]) -> list[Layer]:
 
 def merged(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Union of days as disjoint, ordered, not touching stretches."""
+    ordered = sorted(stretches)
+    if len(ordered) == 1:
+        return ordered if ordered[0][0] <= ordered[0][1] else []
     out: list[tuple[int, int]] = []
-    for start, end in sorted(stretches):
+    for start, end in ordered:
         if end < start:
             continue
         if out and start <= out[-1][1] + 1:

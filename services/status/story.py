@@ -71,6 +71,8 @@ def ssda903(code: str, span: Layer | None, policy: Policy) -> str | None:
     """
     if code not in policy.ssda903:
         return None
+    if span is not None and span.higher_education and code == codes.PART_TIME_EDUCATION:
+        return policy.part_time_higher_education
     full, part = policy.ssda903[code]
     hours = None if span is None else span.hours
     return part if hours is not None and hours < policy.ssda903_full_time_hours * 100 else full
