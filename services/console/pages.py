@@ -46,6 +46,7 @@ WITHHELD = {
     "mask": "your role does not see this kind of information",
     "consent": "consent was not given or was withdrawn",
     "choice": "the young person asked us not to share it",
+    "source": "whoever told us holds it and may not send it",
 }
 CATEGORIES = {
     "identity": "Who it is",

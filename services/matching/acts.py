@@ -138,6 +138,7 @@ def _review(
         "subject": subject,
         "candidates": _candidates(index, review.candidates),
         "outcome": outcome,
+        "message_id": _message(index, review) if ref.startswith("~") else None,
     }
     return Effect("reviews", review.review_id, "review.v1", fields)
 
@@ -153,9 +154,23 @@ def _candidates(index: Index, candidates: Sequence[Candidate]) -> list[dict[str,
                     "weight_millibits": weight,
                     "reasons": list(reasons),
                     "subject": person.best_subject(),
+                    **_named(person),
                 }
             )
     return rows
+
+
+def _named(person: Person) -> dict[str, str | None]:
+    """A record by which a steward's decision can name the person."""
+    source, ref = min((r.key for r in person.records if not r.key[1].startswith("~")), default=("", None))
+    return {"source": source, "source_ref": ref}
+
+
+def _message(index: Index, review: Review) -> str | None:
+    """The held message that names a record without a reference of its own."""
+    stub = index.people.get(review.person_id)
+    waiting = [held.message_id for record in stub.records for held in record.held] if stub else []
+    return min(waiting, default=None)
 
 
 #: Test observations meet only test observations: their population is the authority with this suffix.

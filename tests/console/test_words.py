@@ -55,7 +55,7 @@ def test_small_words() -> None:
     assert role_name("inclusion-team") == "Inclusion team"
     assert role_name("sena-caseworker") == "SEND caseworker"
     assert {"raised", "updated", "moved", "retracted"} <= set(ACTS)
-    assert set(WITHHELD) == {"agreement", "mask", "consent", "choice"}
+    assert set(WITHHELD) == {"agreement", "mask", "consent", "choice", "source"}
 
 
 def test_a_name_in_a_path_says_nothing_and_stays() -> None:
