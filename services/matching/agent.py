@@ -29,7 +29,10 @@ from spine.record import Changes, Decided, Fact
 from spine.schema import Catalogue
 from spine.step import Processor
 
-MODEL = Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json"
+#: HUB_MODEL names another model file.
+MODEL = Path(
+    os.environ.get("HUB_MODEL") or Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json"
+)
 ALIASES = Path(__file__).resolve().parent / "aliases.txt"
 OBSERVATION = "observation.v1"
 

@@ -50,8 +50,9 @@ def fresh_processor() -> MatchingProcessor:
 class Matching:
     """Give it observations; ask who is who."""
 
-    def __init__(self, processor_: MatchingProcessor | None = None, journal: MemoryJournal | None = None) -> None:
+    def __init__(self, processor_: MatchingProcessor | None = None, journal: Any = None) -> None:
         self.processor = processor_ or fresh_processor()
+        #: A ``Journal``; a MemoryJournal unless a test brings another.
         self.journal = journal or MemoryJournal()
         self.log = MemoryLog(TOPICS, CATALOGUE.frame)
         self._aside = SetAside(Limits())
