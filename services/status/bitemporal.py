@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from services.status.facts import Seen, too_late
+from services.status.facts import DECIDE_A_CODE, Seen, days_late, last_day_told
 from services.status.policy import Policy
 
 FOR_EVER = 1 << 62
@@ -21,9 +21,29 @@ def live(seen: Sequence[Seen], policy: Policy, known_at: int = FOR_EVER) -> list
     if retracted:
         known = [one for one in known if (one.source, one.message) not in retracted]
     known = _first_of_each(known)
-    if policy.late_days_max is not None:
-        known = [one for one in known if not too_late(one, policy.late_days_max)]
-    return known
+    late = too_late(known, policy)
+    return [one for one in known if one.id not in late] if late else known
+
+
+def too_late(known: Sequence[Seen], policy: Policy) -> frozenset[str]:
+    """Ids of facts that came too late to decide a code (RELIABILITY, fault 23): kept as history, without effect.
+
+    Late is what is received longer than allowed after its day and after the last day that it speaks of. What follows a
+    fact that its source itself loaded from history (a course of two years ago that still runs) belongs to that load.
+    """
+    limit = policy.late_days_max
+    if limit is None:
+        return frozenset()
+    old = [one for one in known if one.type in DECIDE_A_CODE and days_late(one) > limit]
+    if not old:
+        return frozenset()
+    late = [one for one in old if days_late(one) - (last_day_told(one) - one.on) > limit]
+    ids = {one.id for one in late}
+    loaded: dict[str, int] = {}
+    for one in old:
+        if one.id not in ids:
+            loaded[one.source] = min(one.on, loaded.get(one.source, one.on))
+    return frozenset(one.id for one in late if one.source not in loaded or one.on < loaded[one.source])
 
 
 def _first_of_each(known: list[Seen]) -> list[Seen]:

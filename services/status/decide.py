@@ -13,8 +13,7 @@ from typing import Any
 
 from services.status import days
 from services.status.belief import Belief, belief
-from services.status.bitemporal import is_repeated, live
-from services.status.facts import too_late
+from services.status.bitemporal import is_repeated, live, too_late
 from services.status.policy import Policy
 from services.status.reading import Given, News, Ticked
 from services.status.state import State
@@ -34,7 +33,7 @@ def decide(state: State, news: News, policy: Policy) -> tuple[State, Sequence[Ef
     if state.stub:
         return replace(state, today=today), (_status(state, news, cause, None, False),)
     told = belief(live(state.seen, policy), policy)
-    late = news.seen is not None and too_late(news.seen, policy.late_days_max)
+    late = news.seen is not None and news.seen.id in too_late(state.seen, policy)
     state = replace(state, today=today, code=told.code(today), ahead=ahead(told, today), too_late=state.too_late + late)
     return state, (_status(state, news, cause, told, late),)
 

@@ -325,16 +325,16 @@ def _value(value: Any) -> Value:
     return value
 
 
-def too_late(seen: Seen, days_max: int | None) -> bool:
-    """Received later than allowed after its day and after the last day that it speaks of (RELIABILITY, fault 23)."""
-    if days_max is None or seen.type not in DECIDE_A_CODE:
-        return False
-    received_on = seen.received // 86_400_000 + _EPOCH
-    if received_on - seen.on <= days_max:
-        return False
+def days_late(seen: Seen) -> int:
+    """Days between the day of the fact and its receipt."""
+    return seen.received // 86_400_000 + _EPOCH - seen.on
+
+
+def last_day_told(seen: Seen) -> int:
+    """The last day that the fact speaks of: its own, or a planned end."""
     fields = READ[seen.type]._fields  # type: ignore[attr-defined]
     stated = [day for name, day in zip(fields, seen.data, strict=True) if name in _LAST_DAY and isinstance(day, int)]
-    return received_on - max(stated, default=seen.on) > days_max
+    return max(stated, default=seen.on)
 
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()

@@ -71,7 +71,7 @@ def neet(
     items = [
         *_contacts(facts),
         *_jobs_into_nothing(facts),
-        *_left_and_claims(facts, busy, claims, policy),
+        *_left_and_claims(facts, found, busy, claims, policy),
         *_voluntary(found),
     ]
     if not items:
@@ -166,9 +166,15 @@ def _jobs_into_nothing(facts: Facts) -> Iterable[Item]:
 
 
 def _left_and_claims(
-    facts: Facts, busy: Sequence[tuple[int, int]], claims: Sequence[Claimed], policy: Policy
+    facts: Facts,
+    found: Sequence[Activity],
+    busy: Sequence[tuple[int, int]],
+    claims: Sequence[Claimed],
+    policy: Policy,
 ) -> Iterable[Item]:
     """Withdrawal without confirmed destination, and a regime towards NEET: evidence once both are there.
+
+    Another EET fact in between makes it an old withdrawal; custody in between does not.
 
     A hint: it establishes NEET but does not change the reason that somebody has established.
     """
@@ -185,7 +191,9 @@ def _left_and_claims(
         first_free = seen.on + 1
         for claim in towards:
             day = max(claim.start, first_free)
-            if day > claim.end or covering(busy, day) or last_before(busy, day) not in (None, seen.on):
+            if day > claim.end or covering(busy, day):
+                continue
+            if any(one.last > seen.on and one.since <= day and one.code != codes.VOLUNTARY for one in found):
                 continue
             yield Item(day, ESTABLISH, policy.uc_towards_neet[claim.regime], seen.source, hint=True)
             break
