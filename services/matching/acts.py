@@ -138,6 +138,7 @@ def _review(
         "subject": subject,
         "candidates": _candidates(index, review.candidates),
         "outcome": outcome,
+        "test": index.population.endswith(TEST_SUFFIX),
         "message_id": _message(index, review) if ref.startswith("~") else None,
     }
     return Effect("reviews", review.review_id, "review.v1", fields)

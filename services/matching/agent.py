@@ -30,9 +30,7 @@ from spine.schema import Catalogue
 from spine.step import Processor
 
 #: HUB_MODEL names another model file.
-MODEL = Path(
-    os.environ.get("HUB_MODEL") or Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json"
-)
+MODEL = Path(os.environ.get("HUB_MODEL") or Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json")
 ALIASES = Path(__file__).resolve().parent / "aliases.txt"
 OBSERVATION = "observation.v1"
 

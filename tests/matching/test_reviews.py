@@ -228,6 +228,14 @@ def test_a_misfiled_event_that_is_nobodys_becomes_a_person_and_the_file_stays() 
     assert hub.observe("again", "school", other)[0]["person_id"] == hub.whose()["wrong"] != hub.whose()["a"]
 
 
+def test_a_review_of_test_observations_says_so() -> None:
+    hub = Matching()
+    hub.observe("known", "school", SCHOOL, test=True)
+    hub.observe("held", "college", COLLEGE, test=True)
+    (review,) = hub.facts("reviews")
+    assert (review["test"], review["authority"]) == (True, "northshire")
+
+
 def test_decisions_about_records_that_nobody_knows_do_nothing_yet() -> None:
     hub = Matching()
     assert hub.observe("l", STEWARD, None, "identity.linked", linked("x", "1", "y", "2")) == []
