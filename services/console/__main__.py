@@ -28,9 +28,9 @@ from spine.host import Running
 from spine.postgres import PostgresJournal
 from spine.publisher import publish
 from spine.schema import Catalogue
-from spine.service import on_signals, prepare, serve
+from spine.service import FAILED, on_signals, prepare, serve
 from spine.settings import Settings
-from spine.telemetry import setup
+from spine.telemetry import log, setup
 
 SIGN_INS_MAX = 30
 STOP_SECONDS = 3
@@ -96,10 +96,26 @@ class Pages:
 def beside(running: Running) -> Pages:
     assert isinstance(running.journal, PostgresJournal)
     made = server(console(running.journal, running.catalogue, Settings().contracts))
-    # Signals are the service's: uvicorn sets none outside the main thread.
-    thread = threading.Thread(target=made.run, name="pages", daemon=True)
+    return _pages(made, running.stop)
+
+
+def _pages(made: uvicorn.Server, stop: threading.Event) -> Pages:
+    """Signals are the service's: uvicorn sets none outside the main thread."""
+    thread = threading.Thread(target=_serving, args=(made, stop), name="pages", daemon=True)
     thread.start()
     return Pages(made, thread)
+
+
+def _serving(made: uvicorn.Server, stop: threading.Event) -> None:
+    """Pages that end unasked (the port is taken, say) end the process, so that somebody sees it."""
+    error = ""
+    try:
+        made.run()
+    except (Exception, SystemExit) as ended:
+        error = type(ended).__name__
+    if not stop.is_set() and not made.should_exit:
+        log().critical("failed", error=error or "pages ended", at="pages")
+        os._exit(FAILED)
 
 
 def web() -> None:
@@ -108,14 +124,12 @@ def web() -> None:
     prepared = prepare(SERVICE, ("statuses",))
     stop = threading.Event()
     on_signals(stop, 45)
-    made = server(console(prepared.journal, prepared.catalogue, prepared.settings.contracts))
-    thread = threading.Thread(target=made.run, name="pages", daemon=True)
-    thread.start()
+    pages = _pages(server(console(prepared.journal, prepared.catalogue, prepared.settings.contracts)), stop)
     while not stop.wait(1.0):
         with prepared.journal.publishing() as mine:
             while mine and publish(prepared.journal, prepared.log):
                 pass
-    Pages(made, thread).close()
+    pages.close()
     prepared.close()
 
 

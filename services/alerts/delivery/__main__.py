@@ -21,8 +21,9 @@ from spine.clock import now
 from spine.host import Running
 from spine.kafka import KafkaLog
 from spine.postgres import PostgresJournal
-from spine.service import serve
+from spine.service import FAILED, serve
 from spine.settings import Settings
+from spine.telemetry import log, where
 
 USAGE = "usage: python -m services.alerts.delivery run | sink FOLDER PORT"
 
@@ -54,9 +55,19 @@ def begin_sending(running: Running) -> Sending | None:
     # A producer of its own: the service's log has one appender already, the relay.
     own = KafkaLog(running.bootstrap, running.catalogue.frame, source="delivery-sender")
     sender = Sender(engine, own, running.catalogue, channel, made, people, link, now, running.stop)
-    thread = threading.Thread(target=sender.run, name="sender")
+    thread = threading.Thread(target=_sending, args=(sender,), name="sender")
     thread.start()
     return Sending(sender, thread, own)
+
+
+def _sending(sender: Sender) -> None:
+    """A sender that failed for an unknown reason ends the process, so that somebody starts it again."""
+    try:
+        sender.run()
+    except Exception as error:
+        if not sender.stop.is_set():
+            log().critical("failed", error=type(error).__name__, at=where(error))
+            os._exit(FAILED)
 
 
 def main(arguments: list[str]) -> None:
