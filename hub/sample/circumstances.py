@@ -31,11 +31,14 @@ def _case(life: Life, service: str, role: str) -> dict[str, str]:
 def circumstances(life: Life, days: int) -> None:
     """Draw which services know the person, and tell what they say."""
     age = life.person.age_on(FIRST_DAY)
-    if age < 18 and life.chance(7):
+    in_care = age < 18 and life.chance(7)
+    left_care = age >= 18 and life.chance(8)
+    if in_care:
         looked_after(life, days)
-    elif age >= 18 and life.chance(8):
+    elif left_care:
         care_leaver(life, days)
-    if life.chance(7):
+    # Plans are far more common among children in care and those who have left it.
+    if life.chance(30 if in_care or left_care else 6):
         plan(life, days)
     if 15 <= age < 18 and life.chance(5):
         youth_justice(life, days)
