@@ -14,6 +14,7 @@ from typing import Any
 from services.status import days
 from services.status.belief import Belief, belief
 from services.status.bitemporal import is_repeated, live, too_late
+from services.status.facts import Seen, days_late
 from services.status.policy import Policy
 from services.status.reading import Given, News, Ticked
 from services.status.state import State
@@ -33,7 +34,7 @@ def decide(state: State, news: News, policy: Policy) -> tuple[State, Sequence[Ef
     if state.stub:
         return replace(state, today=today), (_status(state, news, cause, None, False),)
     told = belief(live(state.seen, policy), policy)
-    late = news.seen is not None and news.seen.id in too_late(state.seen, policy)
+    late = news.seen is not None and _is_late(news.seen, state, policy)
     state = replace(state, today=today, code=told.code(today), ahead=ahead(told, today), too_late=state.too_late + late)
     return state, (_status(state, news, cause, told, late),)
 
@@ -56,6 +57,11 @@ def _take_in(state: State, news: Given, policy: Policy) -> tuple[State, str]:
             return replace(state, waiting=True), "held"
         case _:
             return state, _CAUSE.get(news.act, "UNKNOWN")
+
+
+def _is_late(seen: Seen, state: State, policy: Policy) -> bool:
+    limit = policy.late_days_max
+    return limit is not None and days_late(seen) > limit and seen.id in too_late(state.seen, policy)
 
 
 def _tick(state: State, on: int, policy: Policy) -> tuple[State, Sequence[Effect]]:

@@ -74,6 +74,7 @@ def neet(
         *_left_and_claims(facts, found, busy, claims, policy),
         *_voluntary(found),
     ]
+    # Most people are never NEET: the rest is not worth a look then.
     if not items:
         return []
     items += [*_reasons(facts), *_verifications(facts, policy)]

@@ -86,15 +86,10 @@ def decode(body: bytes) -> State:
     _, person_id, today, code, ahead, too_late, waiting, rows = read
     return State(
         person_id,
-        tuple([_row(row) for row in rows]),
+        tuple([Seen._make((*row[:-1], tuple(row[-1]))) for row in rows]),
         today,
         code,
         tuple([(day, changed) for day, changed in ahead]),
         too_late,
         waiting,
     )
-
-
-def _row(row: list[Any]) -> Seen:
-    row[-1] = tuple(row[-1])
-    return Seen._make(row)
