@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from spine.errors import Poison
 from spine.kafka import KafkaLog
 from spine.record import Fact
 from spine.schema import Catalogue
@@ -64,7 +63,7 @@ def summarise(bootstrap: str, catalogue: Catalogue, today: date, mail: Path) -> 
 
 
 def facts(log: KafkaLog, catalogue: Catalogue, topic: str) -> Iterator[Fact]:
-    """Every fact that stands on ``topic`` now, ticks left out, repetitions of an id once."""
+    """Every fact that stands on ``topic`` now, ticks left out, repetitions of an id once. Raises Poison."""
     places = [(topic, n) for n in range(log.partitions(topic))]
     ends = {place: log.end(place) for place in places}
     positions = {place: log.start(place) for place in places}
@@ -72,10 +71,7 @@ def facts(log: KafkaLog, catalogue: Catalogue, topic: str) -> Iterator[Fact]:
     while any(positions[place] < ends[place] for place in places):
         for record in log.read(positions, 5_000, 200):
             positions[record.place] = record.offset + 1
-            try:
-                fact = catalogue.fact(record)
-            except Poison:
-                continue
+            fact = catalogue.fact(record)
             if fact.kind != TICK and fact.event_id not in seen:
                 seen.add(fact.event_id)
                 yield fact
