@@ -14,6 +14,7 @@ from typing import Any
 from services.status import days
 from services.status.belief import Belief, belief
 from services.status.bitemporal import is_repeated, live, too_late
+from services.status.codes import NOT_KNOWN
 from services.status.facts import Seen, days_late
 from services.status.policy import Policy
 from services.status.reading import Given, News, Ticked
@@ -91,6 +92,9 @@ def ahead(told: Belief, today: int) -> tuple[tuple[int, str], ...]:
             code = span.code
         elif span.start > today:
             code = span.code
+    if told.timeline and code != NOT_KNOWN and told.timeline[-1].end < days.FOREVER:
+        # The timeline itself ends, by death or by moving abroad.
+        found.append((max(told.timeline[-1].end, today) + 1, NOT_KNOWN))
     return tuple(found)
 
 

@@ -21,7 +21,7 @@ from services.status.reading import milliseconds
 from services.status.state import decode, encode
 from services.status.story import believed, timeline, view
 
-LAW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @LAW
