@@ -127,6 +127,12 @@ def test_a_test_alert_never_reaches_a_worker(visit: Any, desk: Any) -> None:
     assert "You do not have any alerts." in visit.get("/").text
 
 
+def test_a_test_review_never_reaches_a_steward(visit: Any, desk: Any) -> None:
+    desk.review(test=True)
+    visit.sign_in("data-steward")
+    assert "There is nothing to decide." in visit.get("/reviews").text
+
+
 def test_oldest_due_comes_first_and_overdue_is_said(visit: Any, desk: Any) -> None:
     desk.crowd(8)
     visit.sign_in("inclusion-team")
