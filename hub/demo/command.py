@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Annotated
@@ -142,7 +141,7 @@ def tell(
     run: RunRecord, made: Summary, answers: Mapping[str, int], seconds: float, faults: list[str], *, as_json: bool
 ) -> None:
     if as_json:
-        document = {"summary": asdict(made), "door": dict(answers), "seconds": round(seconds, 1), "faults": faults}
+        document = {"summary": made.as_json(), "door": dict(answers), "seconds": round(seconds, 1), "faults": faults}
         show_json(document | {"addresses": dict(run.addresses)})
         return
     sent = sum(number for answer, number in answers.items() if answer != "asked to wait")

@@ -35,6 +35,11 @@ class Summary:
     set_aside: Counter[str] = field(default_factory=Counter)
     mails: int = 0
 
+    def as_json(self) -> dict[str, Any]:
+        # Not asdict: it takes a Counter's pairs for things to count.
+        held = {name: getattr(self, name) for name in Summary.__slots__}
+        return {name: dict(sorted(v.items())) if isinstance(v, Counter) else v for name, v in held.items()}
+
     def faults(self) -> list[str]:
         """Why these counts can't be right; empty if they can."""
         wrong = []

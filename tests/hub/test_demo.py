@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -54,6 +55,11 @@ def sane() -> Summary:
 
 def test_a_sane_summary_has_no_faults() -> None:
     assert sane().faults() == []
+
+
+def test_a_summary_is_one_json_document() -> None:
+    read = json.loads(json.dumps(sane().as_json()))
+    assert (read["accepted"], read["refused"], read["alerts_raised"]) == (9, {"invalid": 2}, {"A01": 3})
 
 
 def test_a_lost_submission_no_alert_or_a_record_set_aside_is_a_fault() -> None:
