@@ -15,6 +15,7 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -115,9 +116,8 @@ def postgres_url() -> Iterator[str]:
     yield _once("postgres", _begin_postgres)
 
 
-@pytest.fixture
-def fresh_database(postgres_url: str) -> Iterator[str]:
-    """URL of an empty database, dropped after the test."""
+@contextmanager
+def _database(postgres_url: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     base, _, rest = postgres_url.rpartition("/")
     _, question, options = rest.partition("?")
@@ -126,3 +126,17 @@ def fresh_database(postgres_url: str) -> Iterator[str]:
     yield f"{base}/{name}{question}{options}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def fresh_database(postgres_url: str) -> Iterator[str]:
+    """URL of an empty database, dropped after the test."""
+    with _database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_url: str) -> Iterator[str]:
+    """URL of a database that the tests of one module share."""
+    with _database(postgres_url) as url:
+        yield url

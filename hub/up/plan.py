@@ -58,7 +58,9 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
     def child(name: str, *command: str, port: str = "", **more: str) -> Child:
         number = ports[port] if port else None
         metrics = {"HUB_METRICS_PORT": str(ports[f"metrics-{name}"])} if f"metrics-{name}" in ports else {}
-        return Child(name, [sys.executable, "-m", *command], {**shared, **metrics, **more}, number)
+        # One process holds each name here: restarted after a crash it takes its partitions again at once.
+        mine = {"HUB_INSTANCE": name}
+        return Child(name, [sys.executable, "-m", *command], {**shared, **mine, **metrics, **more}, number)
 
     registry = child("registry", "spine.registry_service", port="registry", HUB_REGISTRY_PORT=str(ports["registry"]))
     own_registry = [registry] if addresses.registry == addresses.url("registry") else []

@@ -49,3 +49,8 @@ def test_a_registry_given_by_address_is_used_instead_of_ours(tmp_path: Path) -> 
 def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
     for child in plan(tmp_path, demo=True).values():
         assert not any("postgresql://" in word or "key" in word for word in child.command[2:])
+
+
+def test_each_process_bears_a_name_of_its_own_so_that_its_restart_takes_its_partitions_at_once(tmp_path: Path) -> None:
+    made = plan(tmp_path, demo=False)
+    assert {name: child.env["HUB_INSTANCE"] for name, child in made.items()} == {name: name for name in made}
