@@ -122,7 +122,7 @@ class World:
     def _idle(self) -> bool:
         for service in self.services:
             held = service.journal.positions(service.topic)
-            places = [(service.topic, n) for n in range(TOPICS[service.topic])]
+            places = [(service.topic, n) for n in range(self.log.partitions(service.topic))]
             if any(held.get(place, Position(0)).next < self.log.end(place) for place in places):
                 return False
         return not any(service.journal.store.outbox for service in self.services)
@@ -192,7 +192,7 @@ class World:
 
     def _positions(self, service: Service) -> dict[Place, int]:
         held = service.journal.positions(service.topic)
-        places = [(service.topic, n) for n in range(TOPICS[service.topic])]
+        places = [(service.topic, n) for n in range(self.log.partitions(service.topic))]
         return {place: held.get(place, Position(0)).next for place in places}
 
     def _publisher(self, service: Service) -> Actor:
