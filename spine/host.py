@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from spine import faults
 from spine.errors import Halt, Retry
 from spine.journal import Journal, Position
-from spine.kafka import CONSUMER, consume, records_of
+from spine.kafka import CONSUMER, consume, record_of, records_of
 from spine.log import Log, Place
 from spine.progress import Progress
 from spine.record import Record
@@ -34,6 +34,7 @@ T = TypeVar("T")
 BACKOFF_SECONDS_MAX = 10.0
 SAME_GAP_MAX = 3
 COMMIT_SECONDS = 5.0
+SEEK_AGAIN_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -210,7 +211,8 @@ class ConfluentHost:
         self._failure: BaseException | None = None
         self._committed = time.monotonic()
         self._owned: set[Place] = set()
-        self._pausing = False
+        self._held: list[Record] = []
+        self._seek_after: dict[Place, float] = {}
         settings = {
             "bootstrap.servers": running.bootstrap,
             "group.id": running.group,
@@ -249,6 +251,9 @@ class ConfluentHost:
         self._raise_failure()
 
     def _read(self, limits: Limits) -> list[Record]:
+        if self._held:
+            held, self._held = self._held, []
+            return held
         try:
             return records_of(consume(self._consumer, limits.records_max, limits.wait_ms_max))
         except (Retry, KafkaException) as error:
@@ -263,7 +268,7 @@ class ConfluentHost:
         seeks = self.worker.work(records)
         for place, offset in seeks.items():
             if place in self._owned:
-                self._consumer.seek(TopicPartition(*place, offset))
+                self._seek(place, offset)
         if time.monotonic() - self._committed > COMMIT_SECONDS:
             self._commit()
         faults.reach("acknowledged")
@@ -280,7 +285,7 @@ class ConfluentHost:
                 pass
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self.running.progress.state = "rebalancing"
+        state, self.running.progress.state = self.running.progress.state, "rebalancing"
         try:
             for partition in partitions:
                 place = (partition.topic, partition.partition)
@@ -290,32 +295,35 @@ class ConfluentHost:
                 self.running.progress.owns(place, partition.offset)
                 log().info("assigned", topic=place[0], partition=place[1], offset=partition.offset)
             consumer.incremental_assign(partitions)
+            # The client remembers a pause across losing a partition and getting it back: one that was lost during a
+            # retry would come back silent, with nobody left to resume it.
+            consumer.resume(partitions)
         except BaseException as error:
             self._failure = error
         metrics().gauge("hub_assigned_partitions", len(self._owned), service=self.running.service)
-        self.running.progress.state = "running"
+        self.running.progress.state = state if state.startswith("retrying") else "running"
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # No batch is in flight here: callbacks run inside the reading thread's own calls.
         for partition in partitions:
             place = (partition.topic, partition.partition)
             self._owned.discard(place)
+            self._held = [record for record in self._held if record.place != place]
             self.running.progress.leaves(place)
             log().info("revoked", topic=place[0], partition=place[1])
         metrics().gauge("hub_assigned_partitions", len(self._owned), service=self.running.service)
 
     def _pause(self, seconds: float) -> None:
         """Wait, but stay in the group: paused partitions give nothing, and polling serves heartbeats and rebalances."""
-        assigned = self._consumer.assignment()
-        self._consumer.pause(assigned)
+        self._consumer.pause(self._consumer.assignment())
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self.running.stop.is_set():
             message = self._consumer.poll(min(left, 0.2))
             if message is not None and message.error() is None:
-                # A partition that came meanwhile is not paused: give its record back.
-                place = TopicPartition(message.topic(), message.partition(), message.offset())
-                self._consumer.seek(place)
-                self._consumer.pause([place])
+                # A partition that came meanwhile is not paused. What it gave is kept for the next read: a seek
+                # followed by a pause is forgotten by the client, and would leave a hole.
+                self._held.append(record_of(message))
+                self._consumer.pause([TopicPartition(message.topic(), message.partition())])
             self._raise_failure()
         self._consumer.resume(self._consumer.assignment())
 
@@ -329,7 +337,29 @@ class ConfluentHost:
                     continue
                 if high >= 0:
                     progress.ends[place] = high
+            self._close_holes()
             progress.publish(self.running.service)
+
+    def _close_holes(self) -> None:
+        """Read again where the client went on past what the journal decided.
+
+        The step sees a hole when the next record of that partition comes; at the end of a partition none may come.
+        """
+        places = sorted(self._owned - {record.place for record in self._held})
+        for partition in self._consumer.position([TopicPartition(*place) for place in places]):
+            place = (partition.topic, partition.partition)
+            following, now = self.running.progress.positions[place], time.monotonic()
+            if partition.offset > following and now > self._seek_after.get(place, 0.0):
+                log().warning("gap", topic=place[0], partition=place[1], offset=following)
+                self._seek(place, following)
+
+    def _seek(self, place: Place, offset: int) -> None:
+        self._seek_after[place] = time.monotonic() + SEEK_AGAIN_SECONDS
+        try:
+            self._consumer.seek(TopicPartition(*place, offset))
+        except KafkaException:
+            # Just assigned and not yet fetching: it begins at the journal's offset anyway, or the next look sees it.
+            log().warning("retry", where="seek", topic=place[0], partition=place[1])
 
     def _raise_failure(self) -> None:
         failure = self._failure or self.relay.failure

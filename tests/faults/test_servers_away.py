@@ -5,18 +5,23 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import threading
 import time
+from contextlib import AbstractContextManager
+from typing import Any, cast
 
 import httpx2
 import psycopg
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from spine.journal import Position
+from spine.errors import Retry
+from spine.host import ConfluentHost, Running, run
+from spine.journal import Journal, Position, Transaction
 from spine.service import HALTED
 from tests.spine.conftest import Toy, toy
-from tests.spine.toy import check_exact
+from tests.spine.toy import check_exact, toy_processor
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -122,3 +127,78 @@ def test_health_and_metrics_follow_progress(toy: Toy) -> None:
     assert 'hub_records_total{outcome="decided",service="toy"' in text and "hub_step_seconds_bucket" in text
     assert httpx2.get(f"{base}/else").status_code == 404
     stop(process)
+
+
+def test_records_the_client_gave_away_at_the_end_of_a_partition_are_read_again(toy: Toy) -> None:
+    """No later record shows this hole to the step: the host compares the client's position with the journal's."""
+    host = ConfluentHost(running_of(toy, toy.journal))
+    thread = threading.Thread(target=host.run)
+    thread.start()
+    try:
+        toy.feed(range(100))
+        toy.settled(100)
+        stolen = 0
+        for n in range(100, 160):
+            toy.feed(range(n, n + 1))
+            message = host._consumer.poll(0.05)
+            stolen += message is not None and message.error() is None
+        assert stolen > 0
+        toy.settled(160)
+    finally:
+        host.running.stop.set()
+        thread.join(20)
+    check_exact(toy.rows(), toy.echoes(), range(160))
+
+
+def test_a_partition_lost_during_a_retry_is_read_again_when_it_comes_back(toy: Toy) -> None:
+    """The client keeps a pause through losing a partition and getting it back; nobody else would resume it."""
+    journal = Interrupted(toy.journal)
+    running = running_of(toy, cast(Journal, journal))
+    thread = threading.Thread(target=run, args=(running,))
+    thread.start()
+    try:
+        toy.feed(range(100))
+        toy.settled(100)
+        journal.away.set()
+        toy.feed(range(100, 200))
+        toy.until(lambda: running.progress.state.startswith("retrying"))
+        other = Consumer(
+            {
+                "bootstrap.servers": toy.bootstrap,
+                "group.id": running.group,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": 6000,
+            }
+        )
+        other.subscribe([toy.topic])
+        toy.until(lambda: other.poll(0.2) is None and len(other.assignment()) == 2)
+        journal.away.clear()
+        toy.until(lambda: running.progress.state == "running")
+        other.close()
+        toy.settled(200)
+    finally:
+        running.stop.set()
+        thread.join(20)
+    check_exact(toy.rows(), toy.echoes(), range(200))
+
+
+def running_of(toy: Toy, journal: Journal) -> Running:
+    processor = toy_processor(toy.topic, toy.effects)
+    topics, group = (toy.topic,), f"{toy.prefix}toy"
+    return Running("toy", topics, processor, journal, toy.log, toy.catalogue, toy.bootstrap, group)
+
+
+class Interrupted:
+    """A journal whose database can go away for one worker only."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.away = threading.Event()
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        if self.away.is_set():
+            raise Retry("database: away")
+        return self._journal.transaction()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)

@@ -81,8 +81,8 @@ class Toy:
         self.until(lambda: self.decided() >= count and self.journal.outbox_size() == 0, seconds)
 
     def until(self, done: Callable[[], bool], seconds: float = 30) -> None:
-        # A bound, not a measure: a busy machine may take several times as long.
-        deadline = time.monotonic() + 4 * seconds
+        # A bound, not a measure: twice what a busy machine was seen to need.
+        deadline = time.monotonic() + 2 * seconds
         while not done():
             assert time.monotonic() < deadline, f"decided {self.decided()}, outbox {self.journal.outbox_size()}"
             time.sleep(0.05)
