@@ -34,14 +34,12 @@ def read_xlsx(path: Path, rule: FileRule) -> Iterator[Row]:
     """The rows below the headings; blank rows are passed over."""
     _inspect(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            book = load_workbook(path, read_only=True, data_only=False, keep_links=False)
-        try:
-            sheet = _sheet(book, rule)
-            yield from _rows(sheet, rule)
-        finally:
-            book.close()
+        # Opened here: openpyxl would judge a path by its ending.
+        with path.open("rb") as stream:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                book = load_workbook(stream, read_only=True, data_only=False, keep_links=False)
+            yield from _rows(_sheet(book, rule), rule)
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ParseError, ValueError, TypeError, EOFError) as error:
         # openpyxl raises what its parts raise for a package that is not what it says.
         raise FileFault("not_xlsx") from error
