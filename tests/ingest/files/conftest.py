@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,18 +41,45 @@ COLLEGE, ACADEMY, INCLUSION, HOUSING = (
 )
 
 COLLEGE_HEADINGS = [
-    "Learner Ref", "Forename", "Surname", "Date of Birth", "Sex", "Postcode", "ULN", "Record Type", "Start Date", "Mode",
-    "Hours", "Planned End", "Leaving Date", "Leaving Reason", "Destination", "Destination Confirmed",
-]  # fmt: skip
+    "Learner Ref",
+    "Forename",
+    "Surname",
+    "Date of Birth",
+    "Sex",
+    "Postcode",
+    "ULN",
+    "Record Type",
+    "Start Date",
+    "Mode",
+    "Hours",
+    "Planned End",
+    "Leaving Date",
+    "Leaving Reason",
+    "Destination",
+    "Destination Confirmed",
+]
 ENROLLED = {
-    "Learner Ref": "P100881", "Forename": "Zoë", "Surname": "O’Brien", "Date of Birth": "14/03/2009", "Sex": "F",
-    "Postcode": "NS3 4QT", "ULN": "7000000014", "Record Type": "ENR", "Start Date": "08/09/2025", "Mode": "FT",
-    "Hours": "17", "Planned End": "02/07/2027",
-}  # fmt: skip
+    "Learner Ref": "P100881",
+    "Forename": "Zoë",
+    "Surname": "O’Brien",
+    "Date of Birth": "14/03/2009",
+    "Sex": "F",
+    "Postcode": "NS3 4QT",
+    "ULN": "7000000014",
+    "Record Type": "ENR",
+    "Start Date": "08/09/2025",
+    "Mode": "FT",
+    "Hours": "17",
+    "Planned End": "02/07/2027",
+}
 LEFT = {
-    **{name: ENROLLED[name] for name in COLLEGE_HEADINGS[:7]}, "Record Type": "WDR", "Leaving Date": "21/11/2025",
-    "Leaving Reason": "CM", "Destination": "UNK", "Destination Confirmed": "N",
-}  # fmt: skip
+    **{name: ENROLLED[name] for name in COLLEGE_HEADINGS[:7]},
+    "Record Type": "WDR",
+    "Leaving Date": "21/11/2025",
+    "Leaving Reason": "CM",
+    "Destination": "UNK",
+    "Destination Confirmed": "N",
+}
 
 
 def csv_text(
@@ -64,13 +93,31 @@ def csv_text(
 
 
 ACADEMY_HEADINGS = [
-    "Admission No", "First name", "Last name", "DOB", "Post code", "UPN", "Date recorded", "Record", "Destination",
-    "Applied?", "Year", "Offer",
-]  # fmt: skip
+    "Admission No",
+    "First name",
+    "Last name",
+    "DOB",
+    "Post code",
+    "UPN",
+    "Date recorded",
+    "Record",
+    "Destination",
+    "Applied?",
+    "Year",
+    "Offer",
+]
 HOUSING_HEADINGS = [
-    "Case No", "Given name", "Family name", "Born", "Last postcode", "NI number", "Stage", "Stage date", "Circumstance",
+    "Case No",
+    "Given name",
+    "Family name",
+    "Born",
+    "Last postcode",
+    "NI number",
+    "Stage",
+    "Stage date",
+    "Circumstance",
     "Stated age",
-]  # fmt: skip
+]
 
 
 def nccis(people: Sequence[Mapping[str, str]], period: str = "2025-11-20", head: str = "") -> bytes:
@@ -93,9 +140,16 @@ def nccis(people: Sequence[Mapping[str, str]], period: str = "2025-11-20", head:
 def registered(number: int, **more: str) -> dict[str, str]:
     """One record of the careers database."""
     return {
-        "YoungPersonsID": f"YP{number:05}", "GivenName": "Amir", "FamilyName": f"Testcase{number}", "DOB": "2009-01-12",
-        "Gender": "M", "Postcode": "NS1 1AA", "LeadLEA": "999", "GuaranteeStatusIndicator": "N", **more,
-    }  # fmt: skip
+        "YoungPersonsID": f"YP{number:05}",
+        "GivenName": "Amir",
+        "FamilyName": f"Testcase{number}",
+        "DOB": "2009-01-12",
+        "Gender": "M",
+        "Postcode": "NS1 1AA",
+        "LeadLEA": "999",
+        "GuaranteeStatusIndicator": "N",
+        **more,
+    }
 
 
 @dataclass(slots=True)
@@ -130,8 +184,16 @@ class Drop:
         for fact in self.facts():
             envelope = opener.submission(fact).envelope
             assert envelope is not None
-            found.append({"id": fact.event_id, "party": fact.fields["party"], "door": fact.fields["door"],
-                          "type": envelope.type, "data": envelope.data, "message_id": envelope.message_id})  # fmt: skip
+            found.append(
+                {
+                    "id": fact.event_id,
+                    "party": fact.fields["party"],
+                    "door": fact.fields["door"],
+                    "type": envelope.type,
+                    "data": envelope.data,
+                    "message_id": envelope.message_id,
+                }
+            )
         return found
 
     def said(self, kind: str = "") -> list[dict[str, Any]]:
@@ -203,4 +265,29 @@ def workbook(path: Path, rows: Sequence[Sequence[Any]], headings: Sequence[str] 
         sheet.append(list(row))
     book.create_sheet("Private").append(["not", "for", "the", "hub"])
     book.save(path)
+    return path.read_bytes()
+
+
+def as_excel_writes(path: Path) -> bytes:
+    """The same workbook with shared strings, which Excel uses and openpyxl does not write."""
+    strings: list[str] = []
+
+    def shared(found: re.Match[str]) -> str:
+        strings.append(found[2])
+        return f'<c {found[1]} t="s"><v>{len(strings) - 1}</v></c>'
+
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name).decode() for name in package.namelist()}
+    for name in [n for n in parts if n.startswith("xl/worksheets/")]:
+        parts[name] = re.sub(r'<c ([^>]*?) ?t="inlineStr"><is><t[^>]*>(.*?)</t></is></c>', shared, parts[name])
+    main = "http://schemas.openxmlformats.org"
+    items = "".join(f"<si><t>{text}</t></si>" for text in strings)
+    parts["xl/sharedStrings.xml"] = f'<sst xmlns="{main}/spreadsheetml/2006/main">{items}</sst>'
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace("</Types>", override)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, text in parts.items():
+            package.writestr(name, text)
+    assert strings
     return path.read_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,13 @@ def test_all_faults_of_a_row_are_told_at_once_the_hub_s_and_the_gate_s(drop: Dro
     drop.put(COLLEGE, NAME, csv_text([row]))
     drop.look(COLLEGE)
     assert sorted(drop.codes(COLLEGE)) == sorted(
-        [("2", "ULN", "exponent"), ("2", "Start Date", "serial_date"),
-         ("2", "Date of Birth", "age_outside_agreement"), ("2", "Surname", "too_long")]
-    )  # fmt: skip
+        [
+            ("2", "ULN", "exponent"),
+            ("2", "Start Date", "serial_date"),
+            ("2", "Date of Birth", "age_outside_agreement"),
+            ("2", "Surname", "too_long"),
+        ]
+    )
 
 
 def test_a_row_with_a_damaged_cell_becomes_no_submission_and_one_that_the_gate_refuses_becomes_one(drop: Drop) -> None:
@@ -131,8 +135,13 @@ def test_a_file_that_does_not_read_has_no_effect_at_all(drop: Drop, content: byt
 
 
 def test_utf_8_where_the_code_page_was_agreed_shows_row_by_row(drop: Drop) -> None:
-    row = {"Case No": "00012345", "Family name": "O’Brien", "Stage": "Approach", "Stage date": "20-Nov-2025",
-           "Circumstance": "Other"}  # fmt: skip
+    row = {
+        "Case No": "00012345",
+        "Family name": "O’Brien",
+        "Stage": "Approach",
+        "Stage date": "20-Nov-2025",
+        "Circumstance": "Other",
+    }
     text = csv_text([row, {**row, "Case No": "00012346", "Family name": "Plain"}], HOUSING_HEADINGS, ";")
     drop.put(HOUSING, "HOUSING-1.csv", text.encode(), done=True)
     drop.look(HOUSING)
@@ -191,15 +200,27 @@ def test_a_file_without_headings_does_not_have_its_first_row_repeated(drop: Drop
         ("Admission No", 4711.5, "decimals"),
         ("Admission No", '=CONCATENATE("00","4711")', "formula"),
         ("DOB", 39937, "serial_date"),
-        ("DOB", datetime(2009, 5, 4, 12, 30), "date_form"),
+        ("DOB", datetime(2009, 5, 4, 12, 30), "date_form"),  # noqa: DTZ001
         ("DOB", True, "date_form"),
         ("Last name", "=1+1", "formula"),
         ("Year", 11.5, "decimals"),
     ],
 )
 def test_a_cell_that_a_spreadsheet_has_worked_on(drop: Drop, tmp_path: Path, column: str, cell: Any, code: str) -> None:
-    good = ["004711", "Ada", "Testcase", datetime(2009, 5, 4), None, None, datetime(2025, 11, 20), "Intended", "Job",
-            "No", 11, None]  # fmt: skip
+    good = [
+        "004711",
+        "Ada",
+        "Testcase",
+        date(2009, 5, 4),
+        None,
+        None,
+        date(2025, 11, 20),
+        "Intended",
+        "Job",
+        "No",
+        11,
+        None,
+    ]
     bad = list(good)
     bad[ACADEMY_HEADINGS.index(column)] = cell
     drop.put(ACADEMY, "Destinations.xlsx", workbook(tmp_path / "w.xlsx", [good, [], bad]))

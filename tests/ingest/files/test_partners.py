@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from tests.ingest.files.conftest import (
     INCLUSION,
     LEFT,
     Drop,
+    as_excel_writes,
     csv_text,
     nccis,
     registered,
@@ -34,13 +35,20 @@ def test_a_college_s_delta_says_who_enrolled_and_who_left(drop: Drop) -> None:
     assert (started["party"], started["door"], started["type"]) == (COLLEGE, "file", "education.enrolment.started")
     assert started["data"]["effective_on"] == "2025-09-08"
     assert started["data"]["subject"] == {
-        "source_ref": "P100881", "given_name": "Zoë", "family_name": "O’Brien", "date_of_birth": "2009-03-14",
-        "sex": "female", "postcode": "NS3 4QT", "uln": "7000000014",
-    }  # fmt: skip
+        "source_ref": "P100881",
+        "given_name": "Zoë",
+        "family_name": "O’Brien",
+        "date_of_birth": "2009-03-14",
+        "sex": "female",
+        "postcode": "NS3 4QT",
+        "uln": "7000000014",
+    }
     assert started["data"]["data"] == {
-        "institution_type": "further_education", "mode": "full_time", "hours_per_week": 17,
+        "institution_type": "further_education",
+        "mode": "full_time",
+        "hours_per_week": 17,
         "predicted_end_on": "2027-07-02",
-    }  # fmt: skip
+    }
     assert left["data"]["data"] == {"reason": "changed_mind", "destination": "unknown", "destination_confirmed": False}
     assert drop.summary(COLLEGE)["accepted"] == 2 and drop.feedback(COLLEGE) == []
 
@@ -64,7 +72,7 @@ def test_every_row_has_a_receipt_that_is_its_submission(drop: Drop) -> None:
 
 
 def test_an_academy_s_workbook_with_real_dates_and_text_numbers(drop: Drop, tmp_path: Path) -> None:
-    day, born = datetime(2025, 11, 20), datetime(2009, 5, 4)
+    day, born = date(2025, 11, 20), date(2009, 5, 4)
     rows = [
         ["004711", "Ada", "Testcase", born, "NS1 1AA", None, day, "Intended", "Sixth form", "Yes", 11, None],
         ["004712", "Bo", "Testcase", "05/05/2009", None, None, "20/11/2025", "Guarantee", None, None, 11, "No offer"],
@@ -77,6 +85,15 @@ def test_an_academy_s_workbook_with_real_dates_and_text_numbers(drop: Drop, tmp_
     assert intended["data"]["subject"]["date_of_birth"] == "2009-05-04"
     assert intended["data"]["data"] == {"destination": "school_or_college", "application_made": True, "year_group": 11}
     assert guarantee["data"]["data"] == {"status": "no_offer", "year_group": 11}
+
+
+def test_a_workbook_as_excel_itself_writes_it(drop: Drop, tmp_path: Path) -> None:
+    row = ["004711", "Ada", "Testcase", "04/05/2009", None, None, "20/11/2025", "Guarantee", None, None, 11, "No offer"]
+    workbook(tmp_path / "w.xlsx", [row])
+    drop.put(ACADEMY, "Destinations.xlsx", as_excel_writes(tmp_path / "w.xlsx"))
+    drop.look(ACADEMY)
+    (event,) = drop.said()
+    assert drop.codes(ACADEMY) == [] and event["data"]["subject"]["source_ref"] == "004711"
 
 
 def test_a_record_of_the_careers_database_is_a_registration_and_may_be_a_guarantee(drop: Drop) -> None:
@@ -93,9 +110,16 @@ def test_a_record_of_the_careers_database_is_a_registration_and_may_be_a_guarant
 
 def test_a_housing_report_in_the_code_page_of_windows(drop: Drop) -> None:
     row = {
-        "Case No": "00012345", "Given name": "Zoë", "Family name": "O’Brien", "Born": "14-Mar-2008", "Stage": "Approach",
-        "Stage date": "20-Nov-2025", "Circumstance": "Sofa surfing", "Stated age": "17", "Last postcode": "NFA",
-    }  # fmt: skip
+        "Case No": "00012345",
+        "Given name": "Zoë",
+        "Family name": "O’Brien",
+        "Born": "14-Mar-2008",
+        "Stage": "Approach",
+        "Stage date": "20-Nov-2025",
+        "Circumstance": "Sofa surfing",
+        "Stated age": "17",
+        "Last postcode": "NFA",
+    }
     text = csv_text([row], HOUSING_HEADINGS, ";")
     drop.put(HOUSING, "HOUSING-20251124.csv", text.encode("cp1252"), done=True)
     drop.look(HOUSING)
@@ -103,8 +127,11 @@ def test_a_housing_report_in_the_code_page_of_windows(drop: Drop) -> None:
     (event,) = drop.said()
     assert event["type"] == "housing.homelessness.approached"
     assert event["data"]["subject"] == {
-        "source_ref": "00012345", "given_name": "Zoë", "family_name": "O’Brien", "date_of_birth": "2008-03-14",
-    }  # fmt: skip
+        "source_ref": "00012345",
+        "given_name": "Zoë",
+        "family_name": "O’Brien",
+        "date_of_birth": "2008-03-14",
+    }
     assert event["data"]["data"]["circumstance"] == "sofa_surfing"
 
 
@@ -136,7 +163,7 @@ def test_every_committed_mapping_holds_under_the_agreements(drop: Drop) -> None:
     for party, folder in drop.folders.items():
         for rule in folder.mapping.files:
             for event in rule.events:
-                grant = policy.grant(event.type, party, datetime(2025, 11, 24).date())
+                grant = policy.grant(event.type, party, date(2025, 11, 24))
                 assert grant is not None, (party, event.type)
                 fields = {f.path for f in event.fields} - {"effective_on", "observed_at"}
                 assert fields <= grant.covered, (party, event.type, fields - grant.covered)
@@ -147,17 +174,28 @@ def wrong_mapping() -> dict[str, object]:
         "party": COLLEGE,
         "files": [
             {
-                "name": "a", "pattern": "*.csv", "format": "csv", "encoding": "utf-8", "delimiter": ",", "shape": "delta",
-                "message_id": {"from": "content"}, "ignored": ["Ref"],
+                "name": "a",
+                "pattern": "*.csv",
+                "format": "csv",
+                "encoding": "utf-8",
+                "delimiter": ",",
+                "shape": "delta",
+                "message_id": {"from": "content"},
+                "ignored": ["Ref"],
                 "fields": {"subject.source_ref": {"column": "Ref"}, "subject.shoe_size": {"column": "Shoes"}},
                 "events": [
-                    {"type": "education.enrolment.withdrawn", "fields": {
-                        "effective_on": {"column": "Left"}, "data.reason": {"column": "Why", "values": {"B": "bored"}}}},
+                    {
+                        "type": "education.enrolment.withdrawn",
+                        "fields": {
+                            "effective_on": {"column": "Left"},
+                            "data.reason": {"column": "Why", "values": {"B": "bored"}},
+                        },
+                    },
                     {"type": "education.enrolment.evaporated"},
                 ],
             }
         ],
-    }  # fmt: skip
+    }
 
 
 def test_a_mapping_that_can_t_be_right_names_every_fault(drop: Drop) -> None:
@@ -169,9 +207,13 @@ def test_a_mapping_that_can_t_be_right_names_every_fault(drop: Drop) -> None:
         parse_mapping(wrong_mapping(), schema, types)
     text = " | ".join(caught.value.faults)
     for part in (
-        "shoe_size is not a field", "effective_on needs its form of date", "bored is not in the closed list",
-        "needs data.destination", "evaporated is not an event type", "Ref is read and ignored",
-    ):  # fmt: skip
+        "shoe_size is not a field",
+        "effective_on needs its form of date",
+        "bored is not in the closed list",
+        "needs data.destination",
+        "evaporated is not an event type",
+        "Ref is read and ignored",
+    ):
         assert part in text
 
 

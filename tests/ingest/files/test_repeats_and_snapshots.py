@@ -18,8 +18,13 @@ from tests.ingest.files.conftest import (
     registered,
 )
 
-CASE = {"Case No": "00012345", "Family name": "Testcase", "Stage": "Approach", "Stage date": "20-Nov-2025",
-        "Circumstance": "Other"}  # fmt: skip
+CASE = {
+    "Case No": "00012345",
+    "Family name": "Testcase",
+    "Stage": "Approach",
+    "Stage date": "20-Nov-2025",
+    "Circumstance": "Other",
+}
 
 
 def test_the_same_bytes_again_have_the_same_receipt_and_no_effect(drop: Drop) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 from xml.etree.ElementTree import ParseError
 
 from openpyxl import load_workbook
@@ -22,10 +23,12 @@ from services.ingest.channels.files.said import FileFault
 
 MEMBERS_MAX = 500
 UNPACKED_BYTES_MAX = 1_073_741_824
-#: openpyxl holds the shared strings in memory: this part has a limit of its own.
-STRINGS_BYTES_MAX = 67_108_864
+#: openpyxl streams sheets and holds every other part in memory, above all the shared strings.
+HELD_BYTES_MAX = 33_554_432
 #: Real sheets pack 5 to 20 times; a bomb hundreds of times.
 RATIO_MAX, RATIO_FREE_BYTES = 100, 10_485_760
+SHEETS = "xl/worksheets/"
+TYPES = "[Content_Types].xml"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HEAD_BYTES = 4_096
 
@@ -111,18 +114,27 @@ def _inspect(path: Path) -> None:
                 if member.filename.endswith((".xml", ".rels")):
                     with package.open(member) as part:
                         _plain(part.read(_HEAD_BYTES))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as error:
+            _strings_are_no_sheet(package.read(TYPES))
+    except (zipfile.BadZipFile, KeyError, ParseError, EOFError, NotImplementedError, OSError, RuntimeError) as error:
         raise FileFault("not_xlsx") from error
 
 
 def _sizes(members: list[zipfile.ZipInfo]) -> None:
     total = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
-    strings = sum(m.file_size for m in members if m.filename.lower().endswith("sharedstrings.xml"))
-    if total > UNPACKED_BYTES_MAX or strings > STRINGS_BYTES_MAX:
+    held = sum(member.file_size for member in members if not member.filename.startswith(SHEETS))
+    if total > UNPACKED_BYTES_MAX or held > HELD_BYTES_MAX:
         raise FileFault("bomb")
     if total > RATIO_FREE_BYTES and total > RATIO_MAX * max(1, packed):
         raise FileFault("bomb")
+
+
+def _strings_are_no_sheet(types: bytes) -> None:
+    """Shared strings under a sheet's name would pass the limit of what is held. What this reads has been bounded."""
+    for part in ElementTree.fromstring(types):
+        name, kind = part.get("PartName", ""), part.get("ContentType", "")
+        if "worksheet" not in kind and name.lstrip("/").startswith(SHEETS):
+            raise FileFault("bomb")
 
 
 def _plain(head: bytes) -> None:
