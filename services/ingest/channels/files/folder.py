@@ -139,7 +139,7 @@ class Folder:
         work = self._work / f"{self.party}.{os.getpid()}"
         try:
             return self._deal(path, work, watched, ledger)
-        except (OSError, AssertionError, LookupError, ArithmeticError, TypeError) as error:
+        except (OSError, AssertionError, LookupError, ArithmeticError, TypeError, ValueError) as error:
             watched.broken = True
             log().error("file_failed", party=self.party, file=watched.digest[:DIGEST_SHOWN], error=type(error).__name__)
             return 0
