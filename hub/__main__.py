@@ -29,7 +29,7 @@ app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("topics")(topics)
 
-for _name in ("story", "contracts", "schemas", "bench"):
+for _name in ("story", "contracts", "schemas", "bench", "files"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:
         app.add_typer(importlib.import_module(f"hub.{_name}").app, name=_name)
 

@@ -20,6 +20,8 @@ from ruamel.yaml import YAML
 from spine.canonical import canonical
 
 FORMAT = 1
+#: A snapshot that loses more of its rows than this waits for a person, where the agreement says nothing.
+SHRINK_HOLD_PERCENT = 10
 ENVELOPE = ("effective_on", "observed_at", "sequence", "withheld")
 Entry = Mapping[str, Any]
 
@@ -116,6 +118,7 @@ def _agreement(agreement: Entry) -> dict[str, Any]:
         "status": agreement["status"],
         "provider": provider_of(agreement),
         "over_sharing": agreement["overSharing"],
+        "shrink_hold_percent": agreement["direction"].get("shrinkHoldPercent", SHRINK_HOLD_PERCENT),
         "effective_from": str(dates["effectiveFrom"]),
         "effective_to": str(dates["effectiveTo"]),
         "review_by": str(dates["reviewBy"]),

@@ -1,8 +1,8 @@
-"""``python -m services.ingest run | http | kafka``: the gate, the HTTP door, the Kafka door.
+"""``python -m services.ingest run | http | kafka | files | sftp``: the gate, and the doors.
 
 ``door`` is another name of ``http``. Settings of the HTTP door: HUB_API_KEYS (file of key hashes), HUB_HTTP_HOST,
 HUB_HTTP_PORT, HUB_RATE_EVENTS (events a second for each key), HUB_SIMULATED_CLOCK=1 (demo: believe the header
-Hub-Simulated-Time).
+Hub-Simulated-Time). Those of the files door: services/ingest/channels/files/run.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import uvicorn
 from services.ingest.agent import build_name, gate_of, processor, sealer_of_environment
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
+from services.ingest.channels.files.run import files, sftp
 from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.kafka_door import SERVICE, PartnerCatalogue, PartnerDoor, partner_topics
 from services.ingest.channels.keys import KeyRing
@@ -90,12 +91,19 @@ def kafka() -> None:
     serve(SERVICE, factory, before=before)
 
 
-COMMANDS = {"run": lambda: serve("ingest", processor), "http": http, "door": http, "kafka": kafka}
+COMMANDS = {
+    "run": lambda: serve("ingest", processor),
+    "http": http,
+    "door": http,
+    "kafka": kafka,
+    "files": files,
+    "sftp": sftp,
+}
 
 
 def main() -> int:
     if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
-        sys.stderr.write("usage: python -m services.ingest run | http | kafka\n")
+        sys.stderr.write("usage: python -m services.ingest run | http | kafka | files | sftp\n")
         return 2
     COMMANDS[sys.argv[1]]()
     return 0

@@ -12,13 +12,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One agreement, as far as the gate asks."""
+    """One agreement, as far as the gate asks. ``shrink_hold_percent``: loss of rows at which a snapshot is held."""
 
     name: str
     suspended: bool
     minimise: bool
     effective_from: date
     effective_to: date
+    shrink_hold_percent: int = 10
 
     def in_force(self, day: date) -> bool:
         return self.effective_from <= day <= self.effective_to
@@ -93,6 +94,7 @@ def _agreement(name: str, entry: Mapping[str, Any]) -> Agreement:
         minimise=entry["over_sharing"] == "minimise",
         effective_from=date.fromisoformat(entry["effective_from"]),
         effective_to=date.fromisoformat(entry["effective_to"]),
+        shrink_hold_percent=entry.get("shrink_hold_percent", 10),
     )
 
 

@@ -1,0 +1,288 @@
+"""One file, from its first byte to its feedback. Read through once before any row counts, then row by row to the gate.
+
+A row that reads well becomes a submission, whatever the gate says of it, so that a refusal is recorded and its original
+waits in quarantine where that is allowed. A row with a damaged cell becomes none: its feedback is all that comes of it.
+Memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.ingest.channels.files.convert import Made, events_of, text_of
+from services.ingest.channels.files.feedback import Feedback
+from services.ingest.channels.files.ledger import Ledger
+from services.ingest.channels.files.mapping import FileRule
+from services.ingest.channels.files.read_csv import read_csv
+from services.ingest.channels.files.read_xlsx import read_xlsx
+from services.ingest.channels.files.read_xml import read_xml
+from services.ingest.channels.files.rows import ROWS_MAX, Row, Spoilt
+from services.ingest.channels.files.said import FileFault, RowFault, row_fault
+from services.ingest.door import Arrival, Door, Message, event_message
+from services.ingest.faults import Fault
+from services.ingest.gate import Gate, No
+from services.ingest.parse import from_event
+from spine.clock import local_date
+from spine.errors import Retry
+from spine.record import Outgoing
+
+DOOR = "file"
+CHUNK_ROWS = 500
+PROGRESS_ROWS = 10_000
+ID_HEX = 24
+SHRINK_HOLD_PERCENT = 10
+READERS = {"csv": read_csv, "xlsx": read_xlsx, "xml": read_xml}
+
+Append = Callable[[Sequence[Outgoing]], None]
+Tell = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the first reading found. ``keys``: different rows of a snapshot."""
+
+    rows: int
+    keys: int
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the rows. ``absent``: in an earlier snapshot, not in this one; nothing follows from it."""
+
+    rows: int = 0
+    accepted: int = 0
+    refused: int = 0
+    duplicates: int = 0
+    unchanged: int = 0
+    absent: int = 0
+    leavers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One event of a row: its message, what the gate said."""
+
+    made: Made
+    row: Row
+    message_id: str
+    print_: bytes
+    faults: tuple[RowFault, ...]
+    outgoing: Outgoing | None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesDoor:
+    """The door behind its file form. ``append`` returns when all are durable, or raises Retry."""
+
+    door: Door
+    gate: Gate
+    append: Append
+    clock: Callable[[], datetime]
+
+    def survey(self, path: Path, rule: FileRule, ledger: Ledger) -> Survey:
+        """Read the file through. Raises FileFault: then no row of it has had any effect."""
+        ledger.begin()
+        rows = 0
+        for chunk in _chunks(READERS[rule.format](path, rule)):
+            rows += len(chunk)
+            if rows > ROWS_MAX:
+                raise FileFault("too_many_rows")
+            if rule.snapshot_key:
+                ledger.add_keys(self._row_key(row, rule) for row in chunk)
+        if not rows:
+            raise FileFault("empty")
+        return Survey(rows, ledger.count_keys())
+
+    def shrinks(self, survey: Survey, rule: FileRule, ledger: Ledger) -> bool:
+        """Whether a snapshot has fewer rows than the last one by more than the agreement lets pass."""
+        last = ledger.last_snapshot_keys(rule.name) if rule.snapshot_key else 0
+        return (last - survey.keys) * 100 > last * self._shrink_percent(rule)
+
+    def take(
+        self,
+        path: Path,
+        rule: FileRule,
+        digest: str,
+        ledger: Ledger,
+        feedback: Feedback,
+        tell: Tell = lambda rows: None,
+    ) -> Counts:
+        """Every row to the gate, and one fact about the whole file. Call after ``survey``. Raises Retry."""
+        counts = Counts(absent=ledger.count_absent(rule.name) if rule.snapshot_key else 0)
+        for chunk in _chunks(READERS[rule.format](path, rule)):
+            self._chunk(chunk, rule, digest, ledger, feedback, counts)
+            counts.rows += len(chunk)
+            if counts.rows % PROGRESS_ROWS < len(chunk):
+                tell(counts.rows)
+        self.append([self._extract(rule, digest, counts)])
+        return counts
+
+    def _chunk(
+        self, rows: Sequence[Row], rule: FileRule, digest: str, ledger: Ledger, feedback: Feedback, counts: Counts
+    ) -> None:
+        now = self.clock()
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        kept, fresh = self._fresh(rows, rule, ledger, feedback, counts)
+        judged = [self._judge(row, one, rule, at) for row, made in kept for one in made]
+        earlier = dict(ledger.seen([one.message_id for one in judged if one.message_id]))
+        going: list[_Judged] = []
+        bad_rows: set[int] = set()
+        for one in judged:
+            again = self._again(one, earlier, feedback, counts)
+            if again == "contradiction" or one.faults:
+                bad_rows.add(one.row.number)
+            if again or not one.outgoing:
+                feedback.tell(one.faults if not again else ())
+                continue
+            earlier[one.message_id] = one.print_
+            going.append(one)
+        self.append([one.outgoing for one in going if one.outgoing])
+        self._receipts(going, feedback, counts)
+        ledger.see({one.message_id: one.print_ for one in going})
+        if rule.snapshot_key:
+            good = {key: print_ for number, key, print_ in fresh if number not in bad_rows}
+            ledger.be_present(rule.name, digest, good)
+        counts.refused += len(bad_rows)
+
+    def _fresh(
+        self, rows: Sequence[Row], rule: FileRule, ledger: Ledger, feedback: Feedback, counts: Counts
+    ) -> tuple[list[tuple[Row, list[Made]]], list[tuple[int, bytes, bytes]]]:
+        """The rows that say something new, with their events; and (row, key, print) of those that are a snapshot's."""
+        read: list[tuple[Row, list[Made]]] = []
+        for row in rows:
+            made, faults = events_of(row, rule)
+            feedback.tell(faults)
+            counts.refused += bool(faults)
+            if made:
+                read.append((row, made))
+        if not rule.snapshot_key:
+            return read, []
+        prints = [(row.number, self._row_key(row, rule), self._row_print(made)) for row, made in read]
+        known = ledger.present(rule.name, [key for _, key, _ in prints])
+        same = {number for number, key, print_ in prints if known.get(key) == print_}
+        counts.unchanged += len(same)
+        return [pair for pair in read if pair[0].number not in same], [p for p in prints if p[0] not in same]
+
+    def _judge(self, row: Row, made: Made, rule: FileRule, at: datetime) -> _Judged:
+        message_id = self._message_id(row, made, rule)
+        faults = list(made.faults)
+        if isinstance(message_id, RowFault):
+            faults.append(message_id)
+            message_id = ""
+        event = {
+            "specversion": "1.0",
+            "id": message_id or "unnamed",
+            "source": rule.party,
+            "type": made.rule.type,
+            "data": {"effective_on": None, **made.body},
+        }
+        verdict = self.gate.examine(rule.party, at, from_event(event))
+        if isinstance(verdict, No):
+            if verdict.reason == "policy_missing":
+                raise Retry("no sharing policy in force")
+            told = {fault.column for fault in faults}
+            faults += [f for f in (_shown(row, made, fault) for fault in verdict.faults) if f.column not in told]
+        if made.faults or not message_id:
+            return _Judged(made, row, "", b"", tuple(faults), None)
+        message = event_message(event)
+        out = self.door.submission(self._arrival(rule.party, at), message)
+        return _Judged(made, row, message_id, self.door.sealer.fingerprint(message.said), tuple(faults), out)
+
+    def _again(self, one: _Judged, earlier: dict[str, bytes], feedback: Feedback, counts: Counts) -> str:
+        """Whether this file has said so before: ``duplicate``, ``contradiction`` or empty."""
+        before = earlier.get(one.message_id) if one.message_id else None
+        if before is None:
+            return ""
+        code = "duplicate" if before == one.print_ else "contradiction"
+        counts.duplicates += code == "duplicate"
+        feedback.tell([row_fault(one.row.number, "", code, note=code == "duplicate")])
+        return code
+
+    def _receipts(self, going: Sequence[_Judged], feedback: Feedback, counts: Counts) -> None:
+        for one in going:
+            assert one.outgoing is not None
+            feedback.tell(one.faults, one.outgoing.event_id)
+            outcome = "refused" if one.faults else "accepted"
+            feedback.receipt(one.row.number, one.message_id, outcome, one.outgoing.event_id)
+            counts.accepted += not one.faults
+            counts.leavers += one.made.rule.leaver and not one.faults
+
+    def _message_id(self, row: Row, made: Made, rule: FileRule) -> str | RowFault:
+        if rule.id_from == "content":
+            return f"file-{self._print([made.rule.type, made.body]).hex()[:ID_HEX]}"
+        texts = [text_of(row.cells.get(column)) for column in rule.id_columns]
+        for column, text in zip(rule.id_columns, texts, strict=True):
+            if isinstance(text, Spoilt):
+                return row_fault(row.number, column, text.code)
+            if not text:
+                return row_fault(row.number, column, "empty_cell")
+        if rule.id_from == "column":
+            return f"{texts[0]}:{made.rule.type}" if len(rule.events) > 1 else str(texts[0])
+        return f"file-{self._print([made.rule.type, texts]).hex()[:ID_HEX]}"
+
+    def _row_key(self, row: Row, rule: FileRule) -> bytes:
+        text = text_of(row.cells.get(rule.snapshot_key))
+        return self._print([rule.name, text if isinstance(text, str) else "", None if text else row.number])[:16]
+
+    def _row_print(self, made: Sequence[Made]) -> bytes:
+        """Of all that a snapshot's row says; its date is the extract's and makes nothing new."""
+        said = [[one.rule.type, {k: v for k, v in one.body.items() if k != "effective_on"}] for one in made]
+        return self._print(said)[:16]
+
+    def _print(self, said: Any) -> bytes:
+        return self.door.sealer.fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS, default=str))
+
+    def _arrival(self, party: str, at: datetime) -> Arrival:
+        return Arrival(party, f"folder:{party}", DOOR, at, policy=self.gate.policy_hash)
+
+    def _shrink_percent(self, rule: FileRule) -> int:
+        policy, day = self.gate.policy, local_date(self.clock())
+        grants = [policy.grant(event.type, rule.party, day) for event in rule.events] if policy else []
+        limits = [grant.agreement.shrink_hold_percent for grant in grants if grant]
+        return min(limits, default=SHRINK_HOLD_PERCENT)
+
+    def _extract(self, rule: FileRule, digest: str, counts: Counts) -> Outgoing:
+        """``feed.extract_received``: the hub's own word that a batch came. Silence of a source is judged by it."""
+        policy, now = self.gate.policy, self.clock()
+        assert policy is not None
+        (steward, *_) = sorted(name for name, kind in policy.kinds.items() if kind == "hub-steward")
+        data = {
+            "feed_source": rule.party,
+            "shape": rule.shape,
+            "rows": counts.rows,
+            "leaver_rows": counts.leavers,
+        }
+        event = {
+            "specversion": "1.0",
+            "id": f"extract-{digest[:ID_HEX]}",
+            "source": steward,
+            "type": "feed.extract_received",
+            "data": {"effective_on": local_date(now).isoformat(), "subject": {}, "data": data},
+        }
+        message: Message = event_message(event)
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return self.door.submission(self._arrival(steward, at), message)
+
+
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+        yield chunk
+
+
+def _shown(row: Row, made: Made, fault: Fault) -> RowFault:
+    """A fault of the gate at the partner's own heading. Where no column stands behind it, the mapping does."""
+    parts = fault.pointer.removeprefix("/data/").split("/")
+    headings = made.rule.headings()
+    for path in (".".join(parts[:2]), parts[0]):
+        if path in headings:
+            return RowFault(row.number, headings[path], fault.code, fault.message, fault.expected)
+        if any(rule.path == path for rule in made.rule.fields):
+            return row_fault(row.number, "", "mapping")
+    return RowFault(row.number, "", fault.code, fault.message, fault.expected)

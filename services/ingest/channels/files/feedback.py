@@ -1,0 +1,86 @@
+"""The feedback file: every fault in the partner's own headings, and no value of anybody's.
+
+CSV in UTF-8 with a byte order mark, so that a double click opens it well. Written beside its name and renamed when
+whole. Cells that a spreadsheet would run as a formula are marked as text.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from services.ingest.channels.files.said import RowFault
+
+HEADINGS = ("Row", "Column", "Weight", "What is wrong", "How to mend it", "Code", "Receipt")
+RECEIPT_HEADINGS = ("Row", "Message id", "Outcome", "Receipt")
+FAULTS_MAX = 100_000
+_RUNS = ("=", "+", "-", "@", "\t", "\r")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+
+
+def safe_cell(text: str) -> str:
+    """As text: no control characters, no turned writing direction, nothing that a spreadsheet runs."""
+    marked = f"'{text}" if text.startswith(_RUNS) or text.lstrip().startswith(_RUNS) else text
+    return _CONTROL.sub(" ", marked)
+
+
+class Feedback:
+    """Feedback of one file, in ``folder``: ``<stem>.feedback.csv`` and ``<stem>.receipts.csv``. A context manager."""
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        self.faults = self.notes = 0
+        self._stem, self._folder = stem, folder
+        self._names = {kind: folder / f"{stem}.{kind}.csv" for kind in ("feedback", "receipts")}
+        self._streams = {
+            kind: _beside(path).open("w", encoding="utf-8-sig", newline="") for kind, path in self._names.items()
+        }
+        self._writers = {kind: csv.writer(stream) for kind, stream in self._streams.items()}
+        self._writers["feedback"].writerow(HEADINGS)
+        self._writers["receipts"].writerow(RECEIPT_HEADINGS)
+
+    def tell(self, faults: Iterable[RowFault], receipt: str = "") -> None:
+        for fault in faults:
+            if fault.note:
+                self.notes += 1
+            else:
+                self.faults += 1
+            if self.faults + self.notes <= FAULTS_MAX:
+                weight = "note" if fault.note else "refused"
+                cells = (str(fault.row or ""), fault.column, weight, fault.wrong, fault.mend, fault.code, receipt)
+                self._writers["feedback"].writerow([safe_cell(cell) for cell in cells])
+
+    def receipt(self, row: int, message_id: str, outcome: str, receipt: str) -> None:
+        self._writers["receipts"].writerow([row, safe_cell(message_id), outcome, receipt])
+
+    def __enter__(self) -> Feedback:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Whole or not at all: after an error nothing new is there."""
+        for name, stream in self._streams.items():
+            stream.close()
+            beside = _beside(self._names[name])
+            if kind is None:
+                os.replace(beside, self._names[name])
+            else:
+                beside.unlink()
+
+
+def write_summary(folder: Path, stem: str, summary: Mapping[str, Any]) -> Path:
+    """``<stem>.summary.json``."""
+    path = folder / f"{stem}.summary.json"
+    _beside(path).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    os.replace(_beside(path), path)
+    return path
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")

@@ -1,0 +1,144 @@
+"""XLSX, streamed by openpyxl. The package is looked at as a zip first: sizes, encryption, entities.
+
+Cells keep their types: a number in a column of text shows that a spreadsheet has been at work. Formulas are not values.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
+
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from services.ingest.channels.files.mapping import FileRule
+from services.ingest.channels.files.rows import Cell, Row, Spoilt, checked_headings
+from services.ingest.channels.files.said import FileFault
+
+MEMBERS_MAX = 500
+UNPACKED_BYTES_MAX = 1_073_741_824
+#: openpyxl streams sheets and holds every other part in memory, above all the shared strings.
+HELD_BYTES_MAX = 33_554_432
+#: Real sheets pack 5 to 20 times; a bomb hundreds of times.
+RATIO_MAX, RATIO_FREE_BYTES = 100, 10_485_760
+SHEETS = "xl/worksheets/"
+TYPES = "[Content_Types].xml"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_HEAD_BYTES = 4_096
+
+
+def read_xlsx(path: Path, rule: FileRule) -> Iterator[Row]:
+    """The rows below the headings; blank rows are passed over."""
+    _inspect(path)
+    try:
+        # Opened here: openpyxl would judge a path by its ending.
+        with path.open("rb") as stream:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                book = load_workbook(stream, read_only=True, data_only=False, keep_links=False)
+            yield from _rows(_sheet(book, rule), rule)
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ParseError, ValueError, TypeError, EOFError) as error:
+        # openpyxl raises what its parts raise for a package that is not what it says.
+        raise FileFault("not_xlsx") from error
+
+
+def _rows(sheet: Any, rule: FileRule) -> Iterator[Row]:
+    headings: list[str] = []
+    for number, cells in enumerate(sheet.iter_rows(), start=1):
+        if number < rule.heading_row:
+            continue
+        values = [_cell(cell) for cell in cells]
+        while values and values[-1] is None:
+            values.pop()
+        if not values:
+            continue
+        if not headings:
+            headings = checked_headings([str(v).strip() if v is not None else "" for v in values], rule, number)
+            continue
+        if len(values) > len(headings):
+            raise FileFault("row_width", row=number)
+        yield Row(number, dict(zip(headings, [*values, *[None] * (len(headings) - len(values))], strict=True)))
+    if not headings:
+        raise FileFault("empty")
+
+
+def _sheet(book: Any, rule: FileRule) -> Any:
+    names = book.sheetnames
+    if rule.sheet:
+        if rule.sheet not in names:
+            raise FileFault("no_sheet", rule.sheet)
+        sheet = book[rule.sheet]
+    else:
+        if len(names) != 1:
+            raise FileFault("no_sheet", "the only one")
+        sheet = book[names[0]]
+    # The stated size is the sender's word, and may be wrong in either direction.
+    sheet.reset_dimensions()
+    return sheet
+
+
+def _cell(cell: Any) -> Cell:
+    value, kind = cell.value, getattr(cell, "data_type", "n")
+    if kind == "f" or (isinstance(value, str) and value.startswith("=")):
+        return Spoilt("formula")
+    if kind == "e":
+        return Spoilt("cell_error")
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, datetime):
+        # A time of day in a column of dates means that it is no date.
+        return value.date() if (value.hour, value.minute, value.second) == (0, 0, 0) else Spoilt("date_form")
+    return value if isinstance(value, date) else Spoilt("form")
+
+
+def _inspect(path: Path) -> None:
+    """Raises FileFault for what should not be unpacked at all."""
+    with path.open("rb") as stream:
+        if stream.read(8) == _OLE:
+            raise FileFault("encrypted")
+    try:
+        with zipfile.ZipFile(path) as package:
+            members = package.infolist()
+            if len(members) > MEMBERS_MAX:
+                raise FileFault("bomb")
+            _sizes(members)
+            for member in members:
+                if member.flag_bits & 0x1:
+                    raise FileFault("encrypted")
+                if member.filename.endswith((".xml", ".rels")):
+                    with package.open(member) as part:
+                        _plain(part.read(_HEAD_BYTES))
+            _strings_are_no_sheet(package.read(TYPES))
+    except (zipfile.BadZipFile, KeyError, ParseError, EOFError, NotImplementedError, OSError, RuntimeError) as error:
+        raise FileFault("not_xlsx") from error
+
+
+def _sizes(members: list[zipfile.ZipInfo]) -> None:
+    total = sum(member.file_size for member in members)
+    packed = sum(member.compress_size for member in members)
+    held = sum(member.file_size for member in members if not member.filename.startswith(SHEETS))
+    if total > UNPACKED_BYTES_MAX or held > HELD_BYTES_MAX:
+        raise FileFault("bomb")
+    if total > RATIO_FREE_BYTES and total > RATIO_MAX * max(1, packed):
+        raise FileFault("bomb")
+
+
+def _strings_are_no_sheet(types: bytes) -> None:
+    """Shared strings under a sheet's name would pass the limit of what is held. What this reads has been bounded."""
+    for part in ElementTree.fromstring(types):
+        name, kind = part.get("PartName", ""), part.get("ContentType", "")
+        if "worksheet" not in kind and name.lstrip("/").startswith(SHEETS):
+            raise FileFault("bomb")
+
+
+def _plain(head: bytes) -> None:
+    """A document type can only stand before the first element, and Office never writes one."""
+    text = head.replace(b"\0", b"")
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        raise FileFault("xml_dtd")

@@ -1,0 +1,141 @@
+"""The processes of the files door: ``files`` looks into the drop folders in rounds, ``sftp`` serves them to partners.
+
+Settings: HUB_FILES (root of the folders), HUB_FILES_QUIET_SECONDS, HUB_FILES_ROUND_SECONDS; HUB_SFTP_HOST,
+HUB_SFTP_PORT, HUB_SFTP_KEYS (folder of ``<party>.pub``), HUB_SFTP_HOST_KEY (made if it is missing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.ingest.agent import gate_of, sealer_of_environment
+from services.ingest.channels.files.batch import FilesDoor
+from services.ingest.channels.files.folder import PRIVATE, QUIET_SECONDS, Folder
+from services.ingest.channels.files.mapping import load_mappings
+from services.ingest.channels.files.sftp import Site, listen
+from services.ingest.door import Door
+from services.ingest.fields import type_specs
+from spine.clock import now
+from spine.errors import Retry
+from spine.health import HealthServer
+from spine.progress import Progress
+from spine.schema import Catalogue
+from spine.service import prepare
+from spine.settings import Settings
+from spine.telemetry import log, setup
+
+ROUND_SECONDS = 5.0
+SERVICE = "ingest-files"
+
+
+def files() -> None:
+    """Look into the drop folders until SIGTERM; a file that has begun is finished."""
+    setup(SERVICE)
+    stop = _stop_event()
+    prepared = prepare("ingest", ("submissions",))
+    contracts = prepared.settings.contracts
+    progress = Progress(state="running")
+    health = HealthServer(progress, prepared.settings.health_port, prepared.settings.health_host)
+    health.start()
+    root = root_of_environment()
+    mappings = load_mappings(contracts, type_specs(prepared.catalogue.sources))
+    gate = gate_of(prepared.catalogue, contracts)
+
+    def append(records: Sequence[object]) -> None:
+        # A large file appends for minutes: each chunk is a sign of life.
+        prepared.log.append(records)  # type: ignore[arg-type]
+        progress.alive()
+
+    door = FilesDoor(Door(sealer_of_environment(), prepared.catalogue), gate, append, now)
+    quiet = float(os.environ.get("HUB_FILES_QUIET_SECONDS", QUIET_SECONDS))
+    log().info("started", host="files", topics=["submissions"])
+    try:
+        with alone(root):
+            folders = [Folder(root, mapping, door, time.monotonic, quiet) for mapping in mappings.values()]
+            seconds = float(os.environ.get("HUB_FILES_ROUND_SECONDS", ROUND_SECONDS))
+            rounds(folders, stop, seconds, progress.alive)
+    finally:
+        health.stop()
+        prepared.close()
+        log().info("stopped", code=0)
+
+
+def rounds(folders: Sequence[Folder], stop: threading.Event, seconds: float, beat: Callable[[], None]) -> None:
+    """Look into all folders again and again. What can't be done now lies there still."""
+    while not stop.is_set():
+        for folder in folders:
+            beat()
+            try:
+                folder.round(stop.is_set)
+            except Retry as retry:
+                log().warning("file_waits", party=folder.party, reason=str(retry))
+            except sqlite3.OperationalError:
+                log().warning("file_waits", party=folder.party, reason="ledger")
+        stop.wait(seconds)
+
+
+def sftp() -> None:
+    """Serve the drop folders over SFTP until SIGTERM."""
+    setup("ingest-sftp")
+    settings = Settings()
+    mappings = load_mappings(settings.contracts, type_specs(Catalogue([settings.schemas]).sources))
+    root = root_of_environment()
+    site = Site(root, Path(os.environ["HUB_SFTP_KEYS"]), frozenset(mappings))
+    host, port = os.environ.get("HUB_SFTP_HOST", "127.0.0.1"), int(os.environ.get("HUB_SFTP_PORT", "2222"))
+    host_key = Path(os.environ.get("HUB_SFTP_HOST_KEY", root / PRIVATE / "sftp_host_key"))
+    progress = Progress(state="running")
+    health = HealthServer(progress, settings.health_port, settings.health_host)
+    health.start()
+    try:
+        asyncio.run(_serve(site, host, port, host_key, progress))
+    finally:
+        health.stop()
+        log().info("stopped", code=0)
+
+
+async def _serve(site: Site, host: str, port: int, host_key: Path, progress: Progress) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server = await listen(site, host, port, host_key)
+    log().info("started", host="sftp", topics=[], port=server.get_port())
+    while not stop.is_set():
+        progress.alive()
+        try:
+            await asyncio.wait_for(stop.wait(), ROUND_SECONDS)
+        except TimeoutError:
+            continue
+    server.close()
+    await server.wait_closed()
+
+
+def root_of_environment() -> Path:
+    """HUB_FILES, or ``files`` in the hub's home."""
+    return Path(os.environ.get("HUB_FILES") or Path(os.environ.get("HUB_HOME", ".hub")) / "files").absolute()
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold the root: two doors on one folder would read one file twice. Waits for the other to end."""
+    (root / PRIVATE).mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (root / PRIVATE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in (root / PRIVATE / "work").glob("*"):
+            left.unlink()
+        yield
+
+
+def _stop_event() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

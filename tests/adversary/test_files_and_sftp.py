@@ -1,0 +1,461 @@
+"""Files and file servers in the hands of somebody who means harm."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from services.ingest.channels.files.read_xml import read_xml
+from services.ingest.channels.files.said import FileFault
+from services.ingest.channels.files.sftp import UPLOADING, Site, listen
+from tests.ingest.files.conftest import (
+    ACADEMY,
+    COLLEGE,
+    ENROLLED,
+    INCLUSION,
+    Drop,
+    catalogue,
+    csv_text,
+    drop,
+    gate,
+    mappings,
+    nccis,
+    registered,
+    workbook,
+)
+
+__all__ = ["catalogue", "drop", "gate", "mappings"]
+OTHER = "northshire-housing"
+NAME = "NCCIS_1.xml"
+
+# XML
+
+
+def bad_xml() -> dict[str, tuple[bytes, str]]:
+    laughs = '<!DOCTYPE x [<!ENTITY a "ha">' + "".join(
+        f'<!ENTITY a{n} "{"&a" + (str(n - 1) if n else "") + ";" * 1}">' for n in range(1, 9)
+    )
+    return {
+        "billion laughs": (nccis([registered(1, GivenName="&a8;")], head=laughs + "]>"), "xml_dtd"),
+        "file of the machine": (
+            nccis([registered(1, GivenName="&e;")], head='<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'),
+            "xml_dtd",
+        ),
+        "address outside": (nccis([registered(1)], head='<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd">'), "xml_dtd"),
+        "parameter entity": (nccis([registered(1)], head='<!DOCTYPE x [<!ENTITY % p "x">]>'), "xml_dtd"),
+        "unknown entity": (nccis([registered(1, GivenName="&nothing;")]), "xml_broken"),
+        "deep": (nccis([registered(1)]).replace(b"<YoungPerson>", b"<a>" * 5_000 + b"<YoungPerson>"), "xml_deep"),
+        "endless attribute": (b'<NCCIS a="' + b"x" * 3_000_000, "xml_deep"),
+        "endless text": (b"<NCCIS><YoungPerson><GivenName>" + b"x" * 3_000_000, "xml_deep"),
+        "cut off": (nccis([registered(n) for n in range(50)])[:-30], "xml_broken"),
+        "many parts": (
+            nccis([registered(1)]).replace(
+                b"<GivenName>", b"".join(b"<n%d>1</n%d>" % (n, n) for n in range(2_000)) + b"<GivenName>"
+            ),
+            "unknown_column",
+        ),
+        "no xml": (b"PK\x03\x04", "xml_broken"),
+        "no records": (nccis([]), "empty"),
+    }
+
+
+@pytest.mark.parametrize("case", bad_xml(), ids=str)
+def test_xml_that_means_harm_has_no_effect(drop: Drop, case: str) -> None:
+    content, code = bad_xml()[case]
+    drop.put(INCLUSION, NAME, content, done=True)
+    drop.look(INCLUSION)
+    assert [found[2] for found in drop.codes(INCLUSION)] == [code]
+    assert drop.events() == []
+
+
+def test_an_element_that_stands_twice_is_a_fault_and_no_guess(drop: Drop) -> None:
+    content = nccis([registered(1)]).replace(b"<DOB>", b"<DOB>2008-01-01</DOB><DOB>")
+    drop.put(INCLUSION, NAME, content, done=True)
+    drop.look(INCLUSION)
+    assert drop.codes(INCLUSION) == [("1", "DOB", "repeated")]
+
+
+def test_entities_in_utf_16_do_not_slip_past(drop: Drop, tmp_path: Path) -> None:
+    text = nccis([registered(1)], head="<!DOCTYPE x [<!ENTITY e 'x'>]>").decode().replace("UTF-8", "UTF-16")
+    path = tmp_path / "x.xml"
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(FileFault, match="xml_dtd"):
+        list(read_xml(path, drop.folders[INCLUSION].mapping.files[0]))
+
+
+# Workbooks
+
+
+def repacked(source: Path, target: Path, change: Callable[[str, bytes], bytes]) -> bytes:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.infolist():
+            new.writestr(member.filename, change(member.filename, old.read(member)))
+    return target.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["bomb", "strings", "disguised", "entities", "many", "encrypted", "old"])
+def test_a_workbook_that_means_harm_is_not_unpacked(drop: Drop, tmp_path: Path, kind: str) -> None:
+    good, target = tmp_path / "good.xlsx", tmp_path / "bad.xlsx"
+    workbook(good, [["004711", "Ada", "Testcase"]])
+    if kind == "bomb":
+        content = repacked(good, target, lambda n, b: b + b" " * 50_000_000 if n.endswith("sheet2.xml") else b)
+    elif kind == "strings":
+        content = repacked(good, target, lambda n, b: b + os.urandom(34_000_000) if "styles" in n else b)
+    elif kind == "disguised":
+        line = b'<Override PartName="/xl/worksheets/x.xml" ContentType="application/x.sharedStrings+xml"/></Types>'
+        content = repacked(good, target, lambda n, b: b.replace(b"</Types>", line) if "Types" in n else b)
+    elif kind == "entities":
+        head = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+        content = repacked(good, target, lambda n, b: head + b.partition(b"?>")[2] if "sheet1" in n else b)
+    elif kind == "many":
+        repacked(good, target, lambda n, b: b)
+        with zipfile.ZipFile(target, "a") as package:
+            for n in range(600):
+                package.writestr(f"x{n}", b"")
+        content = target.read_bytes()
+    elif kind == "encrypted":
+        content = bytearray(repacked(good, target, lambda n, b: b))
+        at = content.index(b"PK\x01\x02")
+        content[at + 8] |= 1
+    else:
+        content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 1_000
+    drop.put(ACADEMY, "Destinations.xlsx", bytes(content))
+    drop.look(ACADEMY)
+    wanted = {"entities": "xml_dtd", "encrypted": "encrypted", "old": "encrypted"}.get(kind, "bomb")
+    assert [found[2] for found in drop.codes(ACADEMY)] == [wanted]
+    assert drop.events() == []
+
+
+# CSV
+
+
+INJECTIONS = [
+    '=HYPERLINK("http://x")',
+    "<script>alert(1)</script>",
+    "x\u202egnp",
+    "a\u200bb",
+    "'; drop table files; --",
+    "{0.__class__}",
+    "%s%n",
+    "O’Brien\nrow,forged",
+]
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_a_hostile_cell_is_stored_as_it_stands_and_repeated_nowhere(drop: Drop, text: str) -> None:
+    drop.put(COLLEGE, "NVC_ENROL_1.csv", csv_text([{**ENROLLED, "Surname": text}, {**ENROLLED, "Mode": text}]))
+    drop.look(COLLEGE)
+    (event,) = drop.said()
+    assert event["data"]["subject"]["family_name"] == text.strip()
+    answers = "".join(p.read_text(encoding="utf-8-sig") for p in drop.out(COLLEGE).iterdir())
+    assert text not in answers and drop.codes(COLLEGE) == [("3", "Mode", "not_a_word")]
+
+
+def test_a_partner_can_t_speak_for_another_through_a_file(drop: Drop) -> None:
+    drop.put(COLLEGE, "NVC_ENROL_1.csv", csv_text([{**ENROLLED, "Forename": OTHER}]))
+    drop.look(COLLEGE)
+    assert {e["party"] for e in drop.said()} == {COLLEGE}
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file_is_not_opened(drop: Drop, tmp_path: Path, kind: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(csv_text([ENROLLED]), encoding="utf-8")
+    path = drop.root / COLLEGE / "in" / "NVC_ENROL_1.csv"
+    if kind == "link":
+        path.symlink_to(secret)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    drop.look(COLLEGE)
+    assert drop.events() == [] and secret.exists()
+    if kind != "folder":
+        assert [found[2] for found in drop.codes(COLLEGE)] == ["not_a_file"] and not path.is_symlink()
+
+
+# SFTP
+
+
+@dataclass(slots=True)
+class Server:
+    """A file server for two parties, and their keys."""
+
+    site: Site
+    port: int
+    keys: dict[str, asyncssh.SSHKey]
+
+    @asynccontextmanager
+    async def session(self, party: str = COLLEGE, key: asyncssh.SSHKey | None = None) -> AsyncIterator[Any]:
+        async with (
+            asyncssh.connect(
+                "127.0.0.1",
+                self.port,
+                username=party,
+                client_keys=[key or self.keys[party]],
+                known_hosts=None,
+                config=None,
+            ) as connection,
+            connection.start_sftp_client() as client,
+        ):
+            yield client
+
+    def inside(self, party: str = COLLEGE) -> list[str]:
+        return sorted(p.name for p in (self.site.root / party / "in").iterdir())
+
+
+@pytest.fixture(scope="module")
+def signing() -> dict[str, asyncssh.SSHKey]:
+    return {party: asyncssh.generate_private_key("ssh-ed25519") for party in (COLLEGE, OTHER, "stranger")}
+
+
+@pytest.fixture
+def with_server(
+    tmp_path: Path, signing: dict[str, asyncssh.SSHKey]
+) -> Callable[[Callable[[Server], Awaitable[None]]], None]:
+    """Runs a test's body beside a server on a free port."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    for party in (COLLEGE, OTHER):
+        (folder / f"{party}.pub").write_bytes(signing[party].export_public_key())
+    (folder / "stranger.pub").write_bytes(signing["stranger"].export_public_key())
+    (tmp_path / "secret").write_text("CANARY")
+
+    def run(body: Callable[[Server], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            site = Site(tmp_path / "files", folder, frozenset({COLLEGE, OTHER}), bytes_max=1_000_000, files_max=20)
+            acceptor = await listen(site, "127.0.0.1", 0, tmp_path / "host_key")
+            try:
+                await body(Server(site, acceptor.get_port(), signing))
+            finally:
+                acceptor.close()
+                await acceptor.wait_closed()
+
+        asyncio.run(asyncio.wait_for(whole(), 60))
+
+    return run
+
+
+Run = Callable[[Callable[[Server], Awaitable[None]]], None]
+
+
+def test_a_partner_puts_a_file_and_reads_its_answers(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        async with server.session() as client:
+            assert sorted(await client.listdir("/")) == ["in", "out"]
+            async with client.open("in/NVC_ENROL_1.csv", "wb") as file:
+                await file.write(b"x" * 100_000)
+                assert [n for n in server.inside() if not n.endswith(UPLOADING)] == []
+            assert server.inside() == ["NVC_ENROL_1.csv"]
+            assert (await client.stat("/in/NVC_ENROL_1.csv")).size == 100_000
+            (server.site.root / COLLEGE / "out" / "answer.csv").write_text("Row")
+            assert await (await client.open("/out/answer.csv")).read() == "Row"
+            await client.remove("/out/answer.csv")
+            await client.put(__file__, "in/x.part")
+            await client.posix_rename("in/x.part", "in/NVC_ENROL_1.csv")
+            assert server.inside() == ["NVC_ENROL_1.csv"]
+
+    with_server(body)
+
+
+ESCAPES = [
+    "../northshire-housing/in/x",
+    "/../../secret",
+    "in/../../northshire-housing/in/x",
+    "/etc/passwd",
+    "//etc/passwd",
+    "in/a/b",
+    "in/..",
+    "in/.hidden",
+    ".hub/work",
+    "in/x\0y",
+    "in\\..\\x",
+    "in/%2e%2e/x",
+    "in/é.csv",
+    "out/../../../secret",
+    "~/x",
+    "in/-rf",
+    "in/" + "x" * 300,
+]
+
+
+@pytest.mark.parametrize("path", ESCAPES)
+def test_no_path_leads_out(with_server: Run, path: str) -> None:
+    async def body(server: Server) -> None:
+        before = sorted(p for p in server.site.root.parent.rglob("*"))
+        async with server.session() as client:
+            for attempt in (
+                client.stat(path),
+                client.listdir(path),
+                client.open(path, "rb"),
+                client.open(path, "wb"),
+                client.remove(path),
+                client.rename("in/a", path),
+                client.rename(path, "in/a"),
+                client.mkdir(path),
+                client.rmdir(path),
+                client.symlink("/etc/passwd", path),
+                client.link(path, "in/b"),
+                client.readlink(path),
+                client.chmod(path, 0o777),
+                client.truncate(path, 0),
+                client.statvfs(path),
+            ):
+                with pytest.raises((asyncssh.SFTPError, ValueError)):
+                    await attempt
+        after = sorted(p for p in server.site.root.parent.rglob("*"))
+        assert [p for p in after if p not in before and p.name not in ("in", "out", COLLEGE, "files")] == []
+
+    with_server(body)
+
+
+def test_a_link_that_lies_there_all_the_same_is_not_followed(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        async with server.session() as client:
+            link = server.site.root / COLLEGE / "out" / "link"
+            link.symlink_to(server.site.root.parent / "secret")
+            assert await client.listdir("out") in ([], [".", ".."])
+            for attempt in (client.open("out/link"), client.stat("out/link"), client.remove("out/link")):
+                with pytest.raises(asyncssh.SFTPError):
+                    await attempt
+
+    with_server(body)
+
+
+@pytest.mark.parametrize(
+    "operation", ["mkdir", "rmdir", "symlink", "link", "out", "append", "update", "root", "statvfs"]
+)
+def test_what_there_is_no_need_for_is_refused(with_server: Run, operation: str) -> None:
+    async def body(server: Server) -> None:
+        async with server.session() as client:
+            async with client.open("in/a.csv", "wb") as file:
+                await file.write(b"x")
+            attempts: dict[str, Callable[[], Awaitable[Any]]] = {
+                "mkdir": lambda: client.mkdir("in/b"),
+                "rmdir": lambda: client.rmdir("in"),
+                "symlink": lambda: client.symlink("/etc/passwd", "in/b"),
+                "link": lambda: client.link("in/a.csv", "in/b"),
+                "out": lambda: client.open("out/b", "wb"),
+                "append": lambda: client.open("in/a.csv", "ab"),
+                "update": lambda: client.open("in/a.csv", "r+b"),
+                "root": lambda: client.open("b", "wb"),
+                "statvfs": lambda: client.statvfs("in"),
+            }
+            with pytest.raises(asyncssh.SFTPError):
+                await attempts[operation]()
+            assert server.inside() == ["a.csv"]
+
+    with_server(body)
+
+
+def test_an_upload_that_breaks_off_never_gets_its_name(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        for ending in ("abort", "exit"):
+            connection = await asyncssh.connect(
+                "127.0.0.1",
+                server.port,
+                username=COLLEGE,
+                client_keys=[server.keys[COLLEGE]],
+                known_hosts=None,
+                config=None,
+            )
+            async with connection:
+                client = await connection.start_sftp_client()
+                file = await client.open("in/NVC_ENROL_1.csv", "wb")
+                await file.write(b"half")
+                client.exit() if ending == "exit" else connection.abort()
+                for _ in range(200):
+                    if not server.site.open_uploads:
+                        break
+                    await asyncio.sleep(0.01)
+            (left,) = [name for name in server.inside() if name.endswith(UPLOADING)]
+            assert (server.site.root / COLLEGE / "in" / left).read_bytes() == b"half"
+            async with server.session() as client, client.open("in/NVC_ENROL_1.csv", "wb") as file:
+                await file.write(b"whole")
+            assert server.inside() == ["NVC_ENROL_1.csv"], "the next attempt clears what was lost"
+
+    with_server(body)
+
+
+def test_sizes_and_numbers_of_files_have_an_end(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        async with server.session() as client:
+            file = await client.open("in/big.csv", "wb")
+            with pytest.raises(asyncssh.SFTPError):
+                await file.write(b"x", 2**40)
+            await file.write(b"x" * 10_000, 990_000)
+            with pytest.raises(asyncssh.SFTPError):
+                await file.write(b"x", 1_000_000)
+            for n in range(19):
+                await (await client.open(f"in/f{n}.csv", "wb")).close()
+            with pytest.raises(asyncssh.SFTPError):
+                await client.open("in/more.csv", "wb")
+
+    with_server(body)
+
+
+def test_only_a_party_s_own_key_opens_its_folder(with_server: Run, signing: dict[str, asyncssh.SSHKey]) -> None:
+    async def body(server: Server) -> None:
+        for party, key in (
+            (COLLEGE, signing[OTHER]),
+            (COLLEGE, signing["stranger"]),
+            ("stranger", signing["stranger"]),
+            ("", signing[OTHER]),
+            ("../keys/" + COLLEGE, signing[COLLEGE]),
+            (COLLEGE.upper(), signing[COLLEGE]),
+            ("root", signing[COLLEGE]),
+        ):
+            with pytest.raises(asyncssh.PermissionDenied):
+                async with server.session(party, key):
+                    pass
+        with pytest.raises(asyncssh.PermissionDenied):
+            await asyncssh.connect(
+                "127.0.0.1",
+                server.port,
+                username=COLLEGE,
+                password="x",
+                client_keys=None,
+                known_hosts=None,
+                config=None,
+            )
+
+    with_server(body)
+
+
+def test_a_key_that_is_taken_away_opens_nothing_from_the_next_sign_in(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        async with server.session():
+            pass
+        (server.site.keys / f"{COLLEGE}.pub").unlink()
+        with pytest.raises(asyncssh.PermissionDenied):
+            async with server.session():
+                pass
+
+    with_server(body)
+
+
+def test_there_is_no_shell_no_command_and_no_tunnel(with_server: Run, signing: dict[str, asyncssh.SSHKey]) -> None:
+    async def body(server: Server) -> None:
+        async with asyncssh.connect(
+            "127.0.0.1", server.port, username=COLLEGE, client_keys=[signing[COLLEGE]], known_hosts=None, config=None
+        ) as connection:
+            for attempt in (
+                lambda: connection.run("id", check=True),
+                lambda: connection.create_process(),
+                lambda: connection.create_process(subsystem="netconf"),
+                lambda: connection.open_connection("127.0.0.1", 22),
+                lambda: connection.start_server(lambda *_: None, "127.0.0.1", 0),
+            ):
+                with pytest.raises((asyncssh.Error, asyncssh.ChannelListenError, OSError)):
+                    await asyncio.wait_for(attempt(), 5)
+
+    with_server(body)
