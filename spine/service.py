@@ -6,6 +6,7 @@ must look (the log event ``halt`` says why); 4 database, broker or registry did 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -108,6 +109,14 @@ def run(
     return code
 
 
+def _collect_seldom() -> None:
+    """A batch makes many short-lived objects and few cycles: looking for cycles as often as Python does by default
+    took about a sixth of the services' CPU (measured with ``hub bench pipeline``)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def _run(
     name: str,
     factory: Callable[[Catalogue, Path], Processor],
@@ -137,6 +146,7 @@ def _run(
         settings.instance,
         stop,
     )
+    _collect_seldom()
     health = HealthServer(running.progress, settings.health_port, settings.health_host)
     health.start()
     closing.callback(health.stop)
