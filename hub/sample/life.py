@@ -128,6 +128,8 @@ def in_work(life: Life, days: int) -> None:
         lost = life.day(10, days - 15)
         reason = life.draw.choice(("contract_ended", "dismissed", "resigned", "not_given"))
         ended = {"reason": reason, "next_activity": life.draw.choice(("not_in_eet", "unknown"))}
+        if ended["next_activity"] == "not_in_eet":
+            ended["neet_reason"] = life.draw.choice(("seeking", "not_ready", "illness"))
         life.say(party, "employment.ended", lost, ended)
         claims(life, days, lost)
 

@@ -207,6 +207,17 @@ def in_one_process(topics: Topics, caused: dict[str, set[str]]) -> InProcessHub:
     return oracle
 
 
+def replayed(topics: Topics, service: str, topic: str) -> list[DecisionRow]:
+    """The decisions of ``service`` when it is given its recorded input again, each partition in its recorded order."""
+    alone = InProcessHub(CONTRACTS, SCHEMAS, services=(service,))
+    for record, fact in zip(topics.records[topic], topics.facts(topic), strict=True):
+        opened = topics.catalogue.unframe(record.value)
+        assert opened is not None
+        alone.log.append([Outgoing(0, fact.event_id, topic, record.key, *opened, record.headers, record.partition)])
+    alone.settle()
+    return list(alone.journal(service).decisions)
+
+
 def _in_order(
     submissions: Sequence[tuple[Record, Fact]], caused: dict[str, set[str]], places: dict[str, int]
 ) -> list[tuple[Record, Fact]]:
