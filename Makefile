@@ -33,6 +33,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hub contracts check
 	@if grep -qs importlinter pyproject.toml .importlinter; then $(BIN)/lint-imports; fi
 
 clean:

@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,18 +109,27 @@ class Toy:
         self.log.close()
 
 
+@contextmanager
+def toy_on(bootstrap: str, database: str, folder: Path) -> Iterator[Toy]:
+    """A toy on these servers; what it started is ended at the end."""
+    prefix = f"toy-{uuid.uuid4().hex[:8]}-"
+    contract = folder / "topics.yaml"
+    contract.write_text(CONTRACT)
+    ensure_topics(bootstrap, contract, prefix=prefix)
+    contract.write_text(QUARANTINE)
+    ensure_topics(bootstrap, contract)
+    schemas = write_schemas(folder / "schemas")
+    catalogue = Catalogue([schemas])
+    migrate(database, "toy")
+    journal, log = PostgresJournal(database, "toy"), KafkaLog(bootstrap, catalogue.frame)
+    held = Toy(bootstrap, database, prefix, schemas, journal, log, catalogue)
+    try:
+        yield held
+    finally:
+        held.end()
+
+
 @pytest.fixture
 def toy(kafka_bootstrap: str, fresh_database: str, tmp_path: Path) -> Iterator[Toy]:
-    prefix = f"toy-{uuid.uuid4().hex[:8]}-"
-    contract = tmp_path / "topics.yaml"
-    contract.write_text(CONTRACT)
-    ensure_topics(kafka_bootstrap, contract, prefix=prefix)
-    contract.write_text(QUARANTINE)
-    ensure_topics(kafka_bootstrap, contract)
-    schemas = write_schemas(tmp_path / "schemas")
-    catalogue = Catalogue([schemas])
-    migrate(fresh_database, "toy")
-    journal, log = PostgresJournal(fresh_database, "toy"), KafkaLog(kafka_bootstrap, catalogue.frame)
-    held = Toy(kafka_bootstrap, fresh_database, prefix, schemas, journal, log, catalogue)
-    yield held
-    held.end()
+    with toy_on(kafka_bootstrap, fresh_database, tmp_path) as held:
+        yield held

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,14 +62,15 @@ class Total:
     due_on: date | None = None
 
 
-def keyed(effects_topic: str = "effects", poison: int | None = None) -> Keyed[Total]:
-    """``poison``: the number that makes ``decide`` raise."""
+def keyed(effects_topic: str = "effects", poison: int | None = None, seconds: float = 0) -> Keyed[Total]:
+    """``poison``: the number that makes ``decide`` raise. ``seconds``: how long it takes over each fact."""
 
     def decide(state: Total, fact: Fact) -> tuple[Total, Sequence[Effect]]:
         if fact.kind == TICK:
             return Total(state.key, state.count, state.total), [_echo(effects_topic, state, -1)]
         if fact.fields["n"] == poison:
             raise ZeroDivisionError
+        time.sleep(seconds)
         n = fact.fields["n"]
         due = date(2026, 9, 1) if n % 10 == 0 else state.due_on
         new = Total(state.key, state.count + 1, state.total + n, due)
@@ -93,17 +95,22 @@ def _decode(body: bytes) -> Total:
     return Total(key, count, total, date.fromisoformat(due) if due else None)
 
 
-def toy_processor(topic: str = "things", effects: str = "effects", poison: int | None = None) -> KeyedProcessor[Total]:
-    return KeyedProcessor("toy", topic, "build", "settings", keyed(effects, poison))
+def toy_processor(
+    topic: str = "things", effects: str = "effects", poison: int | None = None, seconds: float = 0
+) -> KeyedProcessor[Total]:
+    return KeyedProcessor("toy", topic, "build", "settings", keyed(effects, poison, seconds))
 
 
-def counts(catalogue: Catalogue, topic: str, numbers: Iterable[int], keys: int = 7) -> list[Outgoing]:
-    """Facts ``count.v1`` number by number."""
+def counts(
+    catalogue: Catalogue, topic: str, numbers: Iterable[int], keys: int = 7, filler: bytes = b""
+) -> list[Outgoing]:
+    """Facts ``count.v1`` number by number; ``filler`` makes the records larger."""
+    headers = (("filler", filler),) if filler else ()
     out = []
     for n in numbers:
         fields = {"event_id": f"count-{n}", "key": f"key-{n % keys}", "n": n}
         body = catalogue.encode("count.v1", fields)
-        out.append(Outgoing(0, f"count-{n}", topic, f"key-{n % keys}", "count.v1", body))
+        out.append(Outgoing(0, f"count-{n}", topic, f"key-{n % keys}", "count.v1", body, headers))
     return out
 
 
@@ -127,8 +134,8 @@ def main() -> None:
     from spine.service import run
 
     topic, effects = os.environ["HUB_TOY_TOPIC"], os.environ["HUB_TOY_EFFECTS"]
-    poison = int(os.environ.get("HUB_TOY_POISON", "-1"))
-    code = run("toy", lambda catalogue, contracts: toy_processor(topic, effects, poison))
+    poison, seconds = int(os.environ.get("HUB_TOY_POISON", "-1")), float(os.environ.get("HUB_TOY_SECONDS", "0"))
+    code = run("toy", lambda catalogue, contracts: toy_processor(topic, effects, poison, seconds))
     sys.exit(code)
 
 

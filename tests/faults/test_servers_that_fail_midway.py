@@ -1,0 +1,202 @@
+"""Servers that fail in the middle of what they were asked: a commit without an answer, a restart, a full disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+import psutil
+import psycopg
+import pytest
+
+from hub.machine import kafka
+from hub.machine.ports import wait_until
+from hub.machine.process import end
+from tests.spine.conftest import Toy, toy, toy_on
+from tests.spine.toy import check_exact, counts
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
+
+__all__ = ["toy"]
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(25) == 0
+
+
+class CommitCutter:
+    """Between the service and the database: every ``every``-th COMMIT reaches the server, its answer no one."""
+
+    def __init__(self, host: str, port: int, every: int) -> None:
+        self._server, self._every = (host, port), every
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._commits, self.cuts = 0, 0
+        self._counting = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._server)
+            cut = threading.Event()
+            threading.Thread(target=self._ask, args=(client, server, cut), daemon=True).start()
+            threading.Thread(target=self._answer, args=(client, server, cut), daemon=True).start()
+
+    def _ask(self, client: socket.socket, server: socket.socket, cut: threading.Event) -> None:
+        try:
+            while data := client.recv(65_536):
+                if b"COMMIT\0" in data and self._is_due():
+                    cut.set()
+                server.sendall(data)
+        except OSError:
+            pass
+        close(server)
+
+    def _is_due(self) -> bool:
+        with self._counting:
+            self._commits += 1
+            due = self._commits % self._every == 0
+            self.cuts += due
+            return due
+
+    def _answer(self, client: socket.socket, server: socket.socket, cut: threading.Event) -> None:
+        try:
+            while data := server.recv(65_536):
+                if cut.is_set():
+                    # The server has answered, so the commit stands; the client never hears of it.
+                    break
+                client.sendall(data)
+        except OSError:
+            pass
+        close(client)
+        close(server)
+
+
+def close(end_of_line: socket.socket) -> None:
+    try:
+        end_of_line.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    end_of_line.close()
+
+
+@pytest.mark.parametrize("host", ["confluent", "faust"])
+def test_a_commit_whose_answer_is_lost_is_not_done_again(toy: Toy, host: str) -> None:
+    parts = urlsplit(toy.url)
+    cutter = CommitCutter(parts.hostname or "127.0.0.1", parts.port or 5432, every=6)
+    address = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{cutter.port}"
+    try:
+        toy.feed(range(600))
+        process = toy.start(host, HUB_POSTGRES=urlunsplit(parts._replace(netloc=address)), HUB_RECORDS_MAX="20")
+        toy.settled(600)
+        stop(process)
+    finally:
+        cutter.close()
+    assert cutter.cuts >= 3
+    check_exact(toy.rows(), toy.echoes(), range(600))
+
+
+def test_a_full_disk_stops_the_work_and_leaves_nothing_partial(toy: Toy) -> None:
+    """SQLSTATE 53100, raised by the server in the last write of the transaction."""
+    toy.feed(range(200))
+    process = toy.start(HUB_RECORDS_MAX="50")
+    toy.settled(200)
+    with psycopg.connect(toy.url, autocommit=True) as admin:
+        admin.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$"
+        )
+        tables = [row[0] for row in admin.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'toy'")]
+        assert "decision" in tables
+        for table in ("decision", "state"):
+            # Deferred: it fails at COMMIT, when every row has been given.
+            admin.execute(
+                f"CREATE CONSTRAINT TRIGGER full_{table} AFTER INSERT OR UPDATE ON toy.{table} "
+                "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION full_disk()"
+            )
+        toy.feed(range(200, 400))
+        time.sleep(3)
+        assert process.poll() is None
+        assert toy.decided() == 200
+        assert len(toy.rows()) == 200 and toy.journal.outbox_size() == 0
+        for table in ("decision", "state"):
+            admin.execute(f"DROP TRIGGER full_{table} ON toy.{table}")
+    toy.settled(400)
+    stop(process)
+    check_exact(toy.rows(), toy.echoes(), range(400))
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Path]:
+    reason = kafka.missing()
+    if reason:
+        pytest.skip(reason)
+    folder = tmp_path / "kafka"
+    folder.mkdir()
+    yield folder
+
+
+@pytest.mark.timeout(300)
+def test_a_broker_killed_and_started_again_loses_nothing(own_broker: Path, fresh_database: str, tmp_path: Path) -> None:
+    server = kafka.start(own_broker, heap="512m", guard=os.getpid())
+    try:
+        with toy_on(server.address, fresh_database, tmp_path) as toy:
+            toy.feed(range(500))
+            process = toy.start(HUB_RECORDS_MAX="20")
+            toy.until(lambda: toy.decided() > 60)
+            (broker,) = psutil.Process(server.pid).children()
+            end(broker.pid, signal.SIGKILL)
+            wait_until(lambda: not server.running(), 10)
+            time.sleep(2)
+            assert process.poll() is None
+            address = server.address
+            server = kafka.start(own_broker, heap="512m", guard=os.getpid())
+            assert server.address == address
+            toy.feed(range(500, 800))
+            toy.settled(800, 45)
+            stop(process)
+            check_exact(toy.rows(), toy.echoes(), range(800))
+    finally:
+        kafka.stop(server)
+
+
+def test_a_slow_service_holds_bounded_memory_and_shows_its_lag(toy: Toy) -> None:
+    """Behind by far more bytes than its queues may hold, it takes no more memory than they may."""
+    for start in range(0, 4_000, 500):
+        toy.log.append(counts(toy.catalogue, toy.topic, range(start, start + 500), filler=os.urandom(20_000)))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = toy.start(HUB_TOY_SECONDS="0.05", HUB_RECORDS_MAX="20", HUB_HEALTH_PORT=str(port))
+    toy.until(lambda: toy.decided() > 20)
+    begun, most = psutil.Process(process.pid).memory_info().rss / 2**20, 0.0
+    deadline = time.monotonic() + 8
+    while time.monotonic() < deadline:
+        most = max(most, psutil.Process(process.pid).memory_info().rss / 2**20)
+        time.sleep(0.2)
+    told = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+    lag = sum(float(line.split()[-1]) for line in told.splitlines() if line.startswith("hub_lag_records{"))
+    decided = toy.decided()
+    assert decided < 2_000, "not slow enough to show anything"
+    assert lag > 1_000
+    # 80 MB wait; the client's queues may hold 16 MB a partition set, the batch and its effects the rest.
+    assert most - begun < 60
+    stop(process)
+    places = [(row.topic, row.partition, row.offset) for row in toy.rows()]
+    assert len(places) == len(set(places)) == toy.decided()
