@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 
 from services.alerts import consent, masks, words
@@ -63,8 +63,17 @@ class View:
 
     def fields(self) -> Mapping[str, object]:
         """The shape of ``View`` in alert.v1."""
-        body = asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in body.items()}
+        # By hand: dataclasses.asdict copies deeply, and took a twelfth of what deciding an alert costs.
+        return {
+            "headline": self.headline,
+            "lines": [{"label": one.label, "value": one.value, "category": one.category} for one in self.lines],
+            "why": list(self.why),
+            "todo": list(self.todo),
+            "timeline": [{"start": span.start, "end": span.end, "label": span.label} for span in self.timeline],
+            "withheld": [{"what": one.what, "why": one.why} for one in self.withheld],
+            "agreements": list(self.agreements),
+            "policy": self.policy,
+        }
 
 
 @dataclass(slots=True)

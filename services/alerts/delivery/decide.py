@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import orjson
@@ -97,7 +97,7 @@ def backoff_s(retry: Retry, delivery_id: str, attempt: int) -> int:
 
 
 def encode(state: Delivery) -> bytes:
-    return orjson.dumps(asdict(state), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
 
 
 def decode(body: bytes) -> Delivery:
