@@ -9,7 +9,7 @@ import typer
 
 from hub.demo.drain import NotDrained
 from hub.feed import FeedError
-from hub.output import AsJson, fail, show_json, show_table
+from hub.output import DONE, FAILED, AsJson, fail, show_json, show_table
 from spine.errors import SpineError
 
 app = typer.Typer(help="How fast the hub is here, next to a bare loop in the same run.", no_args_is_help=True)
@@ -55,6 +55,37 @@ def pipeline_command(
         show_json(found)
     else:
         _show(found)
+
+
+@app.command("gate")
+def gate_command(
+    events: Annotated[int, typer.Option(min=100, max=100_000, help="Events of the generated county.")] = 5_000,
+    out: Annotated[Path | None, typer.Option(help="Write the figures as JSON to this file, too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What check, projection and seal cost an event, next to a plain Avro decode of the same events in the same run.
+
+    Exit codes: 0 the gate costs at most five times the decode; 1 it costs more; 2 wrong usage.
+    """
+    import json
+
+    from hub.bench.gate import RATIO_MAX, measure_gate
+
+    found = measure_gate(events)
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1) + "\n")
+    if as_json:
+        show_json(found)
+    else:
+        each, rates = found["microseconds"], found["per_second"]
+        rows = [(f"{name}, µs an event", value) for name, value in each.items()]
+        rows += [(f"{name}, events/s", value) for name, value in rates.items()]
+        rows += [
+            ("gate to plain decode (at most 5)", found["ratio"]),
+            ("with reading the JSON", found["ratio_with_reading"]),
+        ]
+        show_table("Gate", ("figure", "measured"), rows)
+    raise typer.Exit(DONE if found["ratio"] <= RATIO_MAX else FAILED)
 
 
 def _show(found: dict[str, Any]) -> None:

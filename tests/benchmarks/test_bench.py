@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 
+from hub.bench.gate import measure_gate
 from hub.bench.load import DAYS, load, moved, paced
 from hub.bench.measure import percentile, spent, spread
 from hub.sample.mess import Line
@@ -57,3 +58,12 @@ def test_cpu_is_what_was_spent_in_between() -> None:
     after = {"status": {"rss_mb": 60.0, "cpu_seconds": 5.5}}
     used = {"rss_mb": 60.0, "cpu_seconds": 3.5, "cpu_ms_per_event": 3.5}
     assert spent(before, after, 1000) == {"status": used}
+
+
+def test_the_gate_is_measured_part_by_part_next_to_a_plain_decode_of_the_same_events() -> None:
+    found = measure_gate(100)
+    each = found["microseconds"]
+    assert all(each[name] > 0 for name in ("decode", "read", "check", "projection", "seal"))
+    assert each["gate"] == pytest.approx(each["check"] + each["projection"] + each["seal"], abs=0.05)
+    assert found["ratio"] == pytest.approx(each["gate"] / each["decode"], abs=0.02)
+    assert found["machine"]["events"] > 80, "nearly all of the county's right events pass the gate"
