@@ -26,6 +26,8 @@ STEWARD = "northshire-data-steward"
 def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
     """Make what is missing; returns the API keys by party."""
     home.folder.mkdir(parents=True, exist_ok=True)
+    for folder in (home.files, home.sftp_keys):
+        folder.mkdir(exist_ok=True, mode=0o700)
     if not home.seal_key.exists():
         _private(home.seal_key, base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
     if not home.keys.exists():

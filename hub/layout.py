@@ -61,6 +61,21 @@ class Home:
         return self.folder / "mail"
 
     @property
+    def files(self) -> Path:
+        """Root of the partners' drop folders: ``<party>/in`` and ``<party>/out``."""
+        return self.folder / "files"
+
+    @property
+    def sftp_keys(self) -> Path:
+        """Public keys of the partners who may use the file server: ``<party>.pub``."""
+        return self.folder / "sftp_keys"
+
+    @property
+    def sftp_host_key(self) -> Path:
+        """Made on the first start and kept: partners know the server by it."""
+        return self.folder / "sftp_host_key"
+
+    @property
     def kafka(self) -> Path:
         return self.folder / "kafka"
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from datetime import date, timedelta
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated
 
 import psycopg
@@ -19,6 +20,7 @@ from ruamel.yaml import YAML
 
 from hub.backlog import backlogs
 from hub.demo.drain import NotDrained, drain
+from hub.demo.drop import Drop
 from hub.demo.summary import Summary, summarise
 from hub.feed import Feed, FeedError
 from hub.layout import Home, contracts_folder, schemas_folder
@@ -64,10 +66,12 @@ def demo(
     run = start_detached(home, demo=True, as_json=as_json)
     faults: list[str] = []
     try:
-        answers = feed(home, run, lines, days, quiet=as_json)
+        drop = Drop.of_college(home.files, contracts_folder(), Catalogue([schemas_folder()]))
+        answers = feed(home, run, lines, days, drop, quiet=as_json)
         made = sum_up(home, run, FIRST_DAY + timedelta(days=days - 1), answers)
+        made.files, made.file_rows = drop.came_of_it()
         faults = made.faults()
-        tell(run, made, answers, time.monotonic() - began, faults, as_json=as_json)
+        tell(run, made, answers, time.monotonic() - began, faults, drop.feedback(), as_json=as_json)
     except (FeedError, NotDrained, SpineError) as error:
         faults = [str(error)]
     finally:
@@ -85,14 +89,14 @@ def _empty(home: Home, *, as_json: bool) -> None:
     if (home.kafka.exists() or home.postgres.exists()) and not (home.folder / MARK).exists():
         fail(f"{home.folder} holds a hub that is no demo; set HUB_HOME to another folder", as_json=as_json)
     postgres.remove(home.postgres)
-    for folder in (home.kafka, home.logs, home.mail):
+    for folder in (home.kafka, home.logs, home.mail, home.files):
         shutil.rmtree(folder, ignore_errors=True)
     home.folder.mkdir(parents=True, exist_ok=True)
     (home.folder / MARK).touch()
 
 
-def feed(home: Home, run: RunRecord, lines: list[Line], days: int, *, quiet: bool) -> Counter[str]:
-    """Each day: its tick, what came that day, and waiting until all of it is decided."""
+def feed(home: Home, run: RunRecord, lines: list[Line], days: int, drop: Drop, *, quiet: bool) -> Counter[str]:
+    """Each day: its tick, what came that day by file and by HTTP, and waiting until all of it is decided."""
     by_day = {day: list(group) for day, group in groupby(lines, key=lambda line: line.received_at.date())}
     topics = read_topics(contracts_folder())
     kafka, database = run.addresses["kafka"], run.addresses["postgres"]
@@ -107,7 +111,10 @@ def feed(home: Home, run: RunRecord, lines: list[Line], days: int, *, quiet: boo
         for day in (FIRST_DAY + timedelta(days=n) for n in range(days)):
             progress.update(task, description=f"{day:%d %b %Y}")
             ticker.write(day)
-            door.send(by_day.get(day, []))
+            told = by_day.get(day, [])
+            drop.put([line for line in told if drop.takes(line)])
+            door.send([line for line in told if not drop.takes(line)])
+            drop.wait(lambda: halted(home))
             drain(lambda: backlogs(kafka, database, topics), lambda: halted(home), DRAIN_SECONDS_MAX)
             progress.advance(task, len(by_day.get(day, [])))
         return door.answers
@@ -124,7 +131,7 @@ def sum_up(home: Home, run: RunRecord, today: date, answers: Mapping[str, int]) 
     made = summarise(run.addresses["kafka"], catalogue, today, home.mail)
     made.without_effect = without_effect(run.addresses["postgres"])
     # The door does not pass on what it knows already, and nothing at all of a stranger.
-    heard = sum(number for answer, number in answers.items() if answer not in NOT_HEARD)
+    heard = sum(number for answer, number in answers.items() if answer not in NOT_HEARD) + made.by_file
     made.doubled = heard - made.accepted - sum(made.refused.values())
     return made
 
@@ -138,14 +145,24 @@ def without_effect(database: str) -> int:
 
 
 def tell(
-    run: RunRecord, made: Summary, answers: Mapping[str, int], seconds: float, faults: list[str], *, as_json: bool
+    run: RunRecord,
+    made: Summary,
+    answers: Mapping[str, int],
+    seconds: float,
+    faults: list[str],
+    feedback: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
         document = {"summary": made.as_json(), "door": dict(answers), "seconds": round(seconds, 1), "faults": faults}
-        show_json(document | {"addresses": dict(run.addresses)})
+        show_json(document | {"feedback": str(feedback or ""), "addresses": dict(run.addresses)})
         return
     sent = sum(number for answer, number in answers.items() if answer != "asked to wait")
+    sent += made.file_rows["rows"]
     show_table("What came of it", ("what", "how many"), rows(made, answers, sent, seconds))
+    if feedback:
+        Console().print(f"\nWhat the college is told of its rows: {feedback}", highlight=False, soft_wrap=True)
     Console().print(f"\nConsole: {run.addresses['console']}", highlight=False)
     Console().print(f"Sign in, no password in the demo, as one of: {', '.join(users())}", highlight=False)
 
@@ -160,8 +177,10 @@ def rows(made: Summary, answers: Mapping[str, int], sent: int, seconds: float) -
         return "\n".join(f"{number:>6}  {name}" for name, number in sorted(counted.items())) or "0"
 
     return [
-        ("events sent to the door", str(sent)),
+        ("events sent", str(sent)),
         ("what the door said", listed(answers)),
+        ("files of the college", listed(made.files)),
+        ("rows in them", listed(made.file_rows)),
         ("accepted by the gate", str(made.accepted)),
         ("duplicates", str(made.doubled)),
         ("refused, by reason", listed(made.refused)),

@@ -34,6 +34,9 @@ class Summary:
     deliveries: Counter[str] = field(default_factory=Counter)
     set_aside: Counter[str] = field(default_factory=Counter)
     mails: int = 0
+    files: Counter[str] = field(default_factory=Counter)
+    file_rows: Counter[str] = field(default_factory=Counter)
+    by_file: int = 0
 
     def as_json(self) -> dict[str, Any]:
         # Not asdict: it takes a Counter's pairs for things to count.
@@ -51,6 +54,8 @@ class Summary:
             wrong.append(f"records were set aside: {dict(self.set_aside)}")
         if self.submitted != self.accepted + sum(self.refused.values()) + self.without_effect:
             wrong.append("a submission was neither accepted nor refused nor known as a duplicate")
+        if self.files["unanswered"]:
+            wrong.append("a file was delivered and not answered")
         if self.doubled < 0:
             wrong.append("more was decided than was sent")
         return wrong
@@ -83,7 +88,8 @@ def facts(log: KafkaLog, catalogue: Catalogue, topic: str) -> Iterator[Fact]:
 
 
 def _gate(made: Summary, log: KafkaLog, catalogue: Catalogue) -> None:
-    made.submitted = sum(1 for _ in facts(log, catalogue, "submissions"))
+    doors = Counter(fact.fields["door"] for fact in facts(log, catalogue, "submissions"))
+    made.submitted, made.by_file = doors.total(), doors["file"]
     made.accepted = sum(1 for fact in facts(log, catalogue, "observations") if fact.kind == "observation.v1")
     made.refused = Counter(fact.fields["reason"] for fact in facts(log, catalogue, "refusals"))
     made.set_aside = Counter(

@@ -22,7 +22,7 @@ REFS = {
     "northshire-early-help": "EH-{:05d}",
     "northshire-housing": "HPA2-{:05d}",
     "jobcentre-plus": "JCP-{:06d}",
-    "northvale-college": "NVC-{:05d}",
+    "northvale-college": "P{:06d}",
     "southmere-college": "SMC-{:05d}",
     "hollybank-college": "HBC-{:05d}",
     "northgate-academy": "NGA-{:05d}",

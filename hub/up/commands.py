@@ -92,6 +92,8 @@ def _supervise(home: Home, *, demo: bool, as_json: bool) -> None:
         shown = {
             "console": addresses.url("console"),
             "door": addresses.url("door"),
+            "files": str(home.files),
+            "sftp": addresses.sftp,
             "registry": addresses.registry,
             "kafka": addresses.kafka,
             "postgres": addresses.postgres,

@@ -22,10 +22,14 @@ class Addresses:
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
 
+    @property
+    def sftp(self) -> str:
+        return f"sftp://127.0.0.1:{self.ports['sftp-port']}"
+
 
 #: Everything that listens; a process named here is given its number.
-SERVICES = ("door", "kafka-door", "ingest", "matching", "status", "alerts", "delivery", "console")
-PORT_NAMES = ("registry", "door", "console", "smtp", *(f"metrics-{name}" for name in SERVICES))
+SERVICES = ("door", "kafka-door", "files", "sftp", "ingest", "matching", "status", "alerts", "delivery", "console")
+PORT_NAMES = ("registry", "door", "sftp-port", "console", "smtp", *(f"metrics-{name}" for name in SERVICES))
 
 
 def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
@@ -41,12 +45,18 @@ def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
         "HUB_CONSOLE_URL": addresses.url("console"),
         "HUB_INGEST": addresses.url("door"),
         "HUB_STEWARD_KEY_FILE": str(home.steward_key),
+        "HUB_FILES": str(home.files),
+        "HUB_SFTP_KEYS": str(home.sftp_keys),
+        "HUB_SFTP_HOST_KEY": str(home.sftp_host_key),
     }
     if demo:
         shared |= {
             "HUB_SIMULATED_CLOCK": "1",
             "HUB_DEMO_SIGN_IN": "1",
             "HUB_SMTP": f"127.0.0.1:{addresses.ports['smtp']}",
+            # The demo renames whole files into place, and every second that one lies still would be waited for.
+            "HUB_FILES_QUIET_SECONDS": "0",
+            "HUB_FILES_ROUND_SECONDS": "0.1",
         }
     return shared
 
@@ -73,6 +83,8 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         child("delivery", "services.alerts.delivery", "run"),
         child("door", "services.ingest", "http", port="door", HUB_HTTP_PORT=str(ports["door"])),
         child("kafka-door", "services.ingest", "kafka"),
+        child("files", "services.ingest", "files"),
+        child("sftp", "services.ingest", "sftp", port="sftp-port", HUB_SFTP_PORT=str(ports["sftp-port"])),
         child("console", "services.console", "run", port="console", HUB_CONSOLE_PORT=str(ports["console"])),
     ]
     if demo:

@@ -2,6 +2,7 @@
 
 Settings: HUB_FILES (root of the folders), HUB_FILES_QUIET_SECONDS, HUB_FILES_ROUND_SECONDS; HUB_SFTP_HOST,
 HUB_SFTP_PORT, HUB_SFTP_KEYS (folder of ``<party>.pub``), HUB_SFTP_HOST_KEY (made if it is missing).
+HUB_SIMULATED_CLOCK=1 (demo): files arrive when ``.hub/simulated_time`` says.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from services.ingest.agent import gate_of, sealer_of_environment
@@ -35,6 +37,7 @@ from spine.telemetry import log, setup
 
 ROUND_SECONDS = 5.0
 SERVICE = "ingest-files"
+SIMULATED = "simulated_time"
 
 
 def files() -> None:
@@ -55,7 +58,8 @@ def files() -> None:
         prepared.log.append(records)  # type: ignore[arg-type]
         progress.alive()
 
-    door = FilesDoor(Door(sealer_of_environment(), prepared.catalogue), gate, append, now)
+    clock = _simulated(root) if os.environ.get("HUB_SIMULATED_CLOCK") == "1" else now
+    door = FilesDoor(Door(sealer_of_environment(), prepared.catalogue), gate, append, clock)
     quiet = float(os.environ.get("HUB_FILES_QUIET_SECONDS", QUIET_SECONDS))
     log().info("started", host="files", topics=["submissions"])
     try:
@@ -132,6 +136,18 @@ def alone(root: Path) -> Iterator[None]:
         for left in (root / PRIVATE / "work").glob("*"):
             left.unlink()
         yield
+
+
+def _simulated(root: Path) -> Callable[[], datetime]:
+    """The demo's clock: the moment that stands in a file which no partner reaches, if there is one."""
+
+    def clock() -> datetime:
+        try:
+            return datetime.fromisoformat((root / PRIVATE / SIMULATED).read_text())
+        except FileNotFoundError:
+            return now()
+
+    return clock
 
 
 def _stop_event() -> threading.Event:
