@@ -16,9 +16,9 @@ from hub.sharing import ensure_built
 from services.ingest.agent import gate_of
 from services.ingest.channels.files.batch import FilesDoor
 from services.ingest.channels.files.feedback import Feedback
-from services.ingest.channels.files.folder import copy, ledger_path, stem_of
 from services.ingest.channels.files.ledger import HELD, RELEASED, Ledger
 from services.ingest.channels.files.mapping import MappingWrong, PartyMapping, load_mappings
+from services.ingest.channels.files.places import copy, ledger_path, stem_of
 from services.ingest.channels.files.rows import FILE_BYTES_MAX
 from services.ingest.channels.files.said import FileFault
 from services.ingest.door import Door

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncssh
 import pytest
 
+from services.ingest.channels.files.places import stem_of
 from services.ingest.channels.files.read_xml import read_xml
 from services.ingest.channels.files.said import FileFault
 from services.ingest.channels.files.sftp import UPLOADING, Site, listen
@@ -441,6 +445,157 @@ def test_a_key_that_is_taken_away_opens_nothing_from_the_next_sign_in(with_serve
                 pass
 
     with_server(body)
+
+
+def test_a_key_that_is_taken_away_ends_what_its_holder_is_doing(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        async with server.session() as client:
+            file = await client.open("in/NVC_ENROL_1.csv", "wb")
+            await file.write(b"x")
+            (server.site.keys / f"{COLLEGE}.pub").write_bytes(server.keys[OTHER].export_public_key())
+            with pytest.raises(asyncssh.SFTPError):
+                await file.close()
+            for attempt in (client.open("in/b.csv", "wb"), client.listdir("in"), client.open("out/a", "rb")):
+                with pytest.raises(asyncssh.SFTPError):
+                    await attempt
+            assert server.inside() == []
+
+    with_server(body)
+
+
+def test_a_party_that_has_left_signs_in_no_more(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        async with server.session() as client:
+            server.site.parties = frozenset({OTHER})
+            with pytest.raises(asyncssh.SFTPError):
+                await client.listdir("in")
+        with pytest.raises(asyncssh.PermissionDenied):
+            async with server.session():
+                pass
+
+    with_server(body)
+
+
+@pytest.mark.parametrize("fault", ["size", "disk at write", "disk at close"])
+def test_an_upload_of_which_a_part_was_not_written_never_gets_its_name(
+    with_server: Run, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(server: Server) -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "no space left")
+
+        async with server.session() as client:
+            file = await client.open("in/NVC_ENROL_1.csv", "wb")
+            await file.write(b"half")
+            if fault == "size":
+                with pytest.raises(asyncssh.SFTPError):
+                    await file.write(b"x", 2**40)
+            elif fault == "disk at write":
+                (upload,) = server.site.open_uploads.values()
+                real, upload.stream = upload.stream, SimpleNamespace(seek=full)
+                with pytest.raises(asyncssh.SFTPError):
+                    await file.write(b"x")
+                upload.stream = real
+            else:
+                monkeypatch.setattr(os, "fdatasync", full)
+            with pytest.raises(asyncssh.SFTPError):
+                await file.close()
+            monkeypatch.undo()
+            assert server.inside() == [] and not server.site.open_uploads
+            async with client.open("in/NVC_ENROL_1.csv", "wb") as again:
+                await again.write(b"whole")
+            assert server.inside() == ["NVC_ENROL_1.csv"]
+
+    with_server(body)
+
+
+def test_many_uploads_at_once_have_one_limit_together(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        server.site.folder_bytes_max = 1_500_000
+        async with server.session() as client:
+            first, second = await client.open("in/a.csv", "wb"), await client.open("in/b.csv", "wb")
+            await first.write(b"x" * 10, 900_000)
+            with pytest.raises(asyncssh.SFTPError):
+                await second.write(b"x" * 10, 900_000)
+
+    with_server(body)
+
+
+def test_when_the_disk_is_nearly_full_nothing_more_is_taken(with_server: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(server: Server) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000))
+        async with server.session() as client:
+            with pytest.raises(asyncssh.SFTPError):
+                await client.open("in/a.csv", "wb")
+        assert server.inside() == []
+
+    with_server(body)
+
+
+def test_a_test_key_opens_the_test_folder_and_no_other(with_server: Run, signing: dict[str, asyncssh.SSHKey]) -> None:
+    async def body(server: Server) -> None:
+        trial = asyncssh.generate_private_key("ssh-ed25519")
+        (server.site.keys / f"{COLLEGE}.test.pub").write_bytes(trial.export_public_key())
+        home = server.site.root / COLLEGE
+        async with server.session(key=trial) as client:
+            async with client.open("in/trial.csv", "wb") as file:
+                await file.write(b"x")
+            assert sorted(await client.listdir("/")) == ["in", "out"]
+            with pytest.raises(asyncssh.SFTPError):
+                await client.listdir("test")
+        assert [p.name for p in (home / "test" / "in").iterdir()] == ["trial.csv"]
+        async with server.session() as client:
+            assert sorted(await client.listdir("/")) == ["in", "out"] and server.inside() == []
+            for path in ("test", "test/in/trial.csv", "in/../test/in/trial.csv"):
+                with pytest.raises(asyncssh.SFTPError):
+                    await client.stat(path)
+        async with (
+            asyncssh.connect(
+                "127.0.0.1",
+                server.port,
+                username=COLLEGE,
+                client_keys=[signing["stranger"], trial, signing[COLLEGE]],
+                known_hosts=None,
+                config=None,
+            ) as connection,
+            connection.start_sftp_client() as client,
+            client.open("in/offered.csv", "wb") as file,
+        ):
+            await file.write(b"x")
+        assert sorted(p.name for p in (home / "test" / "in").iterdir()) == ["offered.csv", "trial.csv"]
+        assert server.inside() == [], "the key that signed decides, not one that was merely offered"
+
+    with_server(body)
+
+
+def test_the_answer_to_the_longest_name_can_be_fetched(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        name = "N" * 116 + ".csv"
+        async with server.session() as client:
+            async with client.open(f"in/{name}", "wb") as file:
+                await file.write(b"x")
+            answer = f"{stem_of(name, 'a' * 64)}.feedback.csv"
+            (server.site.root / COLLEGE / "out" / answer).write_text("Row")
+            assert await (await client.open(f"out/{answer}")).read() == "Row"
+
+    with_server(body)
+
+
+def test_the_host_key_is_kept_for_the_owner_alone(tmp_path: Path) -> None:
+    async def fingerprints() -> list[str]:
+        found = []
+        for _ in range(2):
+            site = Site(tmp_path / "files", tmp_path, frozenset({COLLEGE}))
+            acceptor = await listen(site, "127.0.0.1", 0, tmp_path / "host_key")
+            key = await asyncssh.get_server_host_key("127.0.0.1", acceptor.get_port())
+            assert key is not None
+            found.append(key.get_fingerprint())
+            acceptor.close()
+            await acceptor.wait_closed()
+        return found
+
+    first, second = asyncio.run(fingerprints())
+    assert first == second and (tmp_path / "host_key").stat().st_mode & 0o777 == 0o600
 
 
 def test_there_is_no_shell_no_command_and_no_tunnel(with_server: Run, signing: dict[str, asyncssh.SSHKey]) -> None:

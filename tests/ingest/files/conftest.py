@@ -18,9 +18,10 @@ import pytest
 from hub.sharing import compile_policy
 from services.ingest.agent import Opener
 from services.ingest.channels.files.batch import FilesDoor
-from services.ingest.channels.files.folder import Folder, ledger_path
+from services.ingest.channels.files.folder import Folder
 from services.ingest.channels.files.ledger import Ledger
 from services.ingest.channels.files.mapping import PartyMapping, load_mappings
+from services.ingest.channels.files.places import ledger_path
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ class FilesDoor:
     gate: Gate
     append: Append
     clock: Callable[[], datetime]
+    test: bool = False
 
     def survey(self, path: Path, rule: FileRule, ledger: Ledger) -> Survey:
         """Read the file through. Raises FileFault: then no row of it has had any effect."""
@@ -113,23 +114,34 @@ class FilesDoor:
         ledger: Ledger,
         feedback: Feedback,
         tell: Tell = lambda rows: None,
+        begun: datetime | None = None,
     ) -> Counts:
-        """Every row to the gate, and one fact about the whole file. Call after ``survey``. Raises Retry."""
+        """Every row to the gate, and one fact about the whole file. Call after ``survey``. Raises Retry.
+
+        All is received at the moment ``begun``: read again from there, even on another day, it has the same ids.
+        """
+        at = begun or self.clock()
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)
         counts = Counts(absent=ledger.count_absent(rule.name) if rule.snapshot_key else 0)
         for chunk in _chunks(READERS[rule.format](path, rule)):
-            self._chunk(chunk, rule, digest, ledger, feedback, counts)
+            self._chunk(chunk, rule, digest, at, ledger, feedback, counts)
             counts.rows += len(chunk)
             if counts.rows % PROGRESS_ROWS < len(chunk):
                 tell(counts.rows)
-        self.append([self._extract(rule, digest, counts)])
+        self.append([self._extract(rule, digest, at, counts)])
         return counts
 
     def _chunk(
-        self, rows: Sequence[Row], rule: FileRule, digest: str, ledger: Ledger, feedback: Feedback, counts: Counts
+        self,
+        rows: Sequence[Row],
+        rule: FileRule,
+        digest: str,
+        at: datetime,
+        ledger: Ledger,
+        feedback: Feedback,
+        counts: Counts,
     ) -> None:
-        now = self.clock()
-        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        kept, fresh = self._fresh(rows, rule, ledger, feedback, counts)
+        kept, fresh = self._fresh(rows, rule, digest, ledger, feedback, counts)
         judged = [self._judge(row, one, rule, at) for row, made in kept for one in made]
         earlier = dict(ledger.seen([one.message_id for one in judged if one.message_id]))
         going: list[_Judged] = []
@@ -152,7 +164,7 @@ class FilesDoor:
         counts.refused += len(bad_rows)
 
     def _fresh(
-        self, rows: Sequence[Row], rule: FileRule, ledger: Ledger, feedback: Feedback, counts: Counts
+        self, rows: Sequence[Row], rule: FileRule, digest: str, ledger: Ledger, feedback: Feedback, counts: Counts
     ) -> tuple[list[tuple[Row, list[Made]]], list[tuple[int, bytes, bytes]]]:
         """The rows that say something new, with their events; and (row, key, print) of those that are a snapshot's."""
         read: list[tuple[Row, list[Made]]] = []
@@ -162,10 +174,11 @@ class FilesDoor:
             counts.refused += bool(faults)
             if made:
                 read.append((row, made))
+                counts.leavers += any(one.rule.leaver and not one.faults for one in made)
         if not rule.snapshot_key:
             return read, []
         prints = [(row.number, self._row_key(row, rule), self._row_print(made)) for row, made in read]
-        known = ledger.present(rule.name, [key for _, key, _ in prints])
+        known = ledger.present(rule.name, [key for _, key, _ in prints], digest)
         same = {number for number, key, print_ in prints if known.get(key) == print_}
         counts.unchanged += len(same)
         return [pair for pair in read if pair[0].number not in same], [p for p in prints if p[0] not in same]
@@ -192,7 +205,7 @@ class FilesDoor:
         if made.faults or not message_id:
             return _Judged(made, row, "", b"", tuple(faults), None)
         message = event_message(event)
-        out = self.door.submission(self._arrival(rule.party, at), message)
+        out = self._submission(rule.party, at, message)
         return _Judged(made, row, message_id, self.door.sealer.fingerprint(message.said), tuple(faults), out)
 
     def _again(self, one: _Judged, earlier: dict[str, bytes], feedback: Feedback, counts: Counts) -> str:
@@ -212,7 +225,6 @@ class FilesDoor:
             outcome = "refused" if one.faults else "accepted"
             feedback.receipt(one.row.number, one.message_id, outcome, one.outgoing.event_id)
             counts.accepted += not one.faults
-            counts.leavers += one.made.rule.leaver and not one.faults
 
     def _message_id(self, row: Row, made: Made, rule: FileRule) -> str | RowFault:
         if rule.id_from == "content":
@@ -242,15 +254,18 @@ class FilesDoor:
     def _arrival(self, party: str, at: datetime) -> Arrival:
         return Arrival(party, f"folder:{party}", DOOR, at, policy=self.gate.policy_hash)
 
+    def _submission(self, party: str, at: datetime, message: Message) -> Outgoing:
+        return self.door.submission(replace(self._arrival(party, at), test=self.test), message)
+
     def _shrink_percent(self, rule: FileRule) -> int:
         policy, day = self.gate.policy, local_date(self.clock())
         grants = [policy.grant(event.type, rule.party, day) for event in rule.events] if policy else []
         limits = [grant.agreement.shrink_hold_percent for grant in grants if grant]
         return min(limits, default=SHRINK_HOLD_PERCENT)
 
-    def _extract(self, rule: FileRule, digest: str, counts: Counts) -> Outgoing:
+    def _extract(self, rule: FileRule, digest: str, at: datetime, counts: Counts) -> Outgoing:
         """``feed.extract_received``: the hub's own word that a batch came. Silence of a source is judged by it."""
-        policy, now = self.gate.policy, self.clock()
+        policy, day = self.gate.policy, local_date(at)
         assert policy is not None
         (steward, *_) = sorted(name for name, kind in policy.kinds.items() if kind == "hub-steward")
         data = {
@@ -261,14 +276,13 @@ class FilesDoor:
         }
         event = {
             "specversion": "1.0",
-            "id": f"extract-{digest[:ID_HEX]}",
+            # With the day: should the ledger be lost and the file read again later, that is another extract.
+            "id": f"extract-{digest[:ID_HEX]}-{day:%Y%m%d}",
             "source": steward,
             "type": "feed.extract_received",
-            "data": {"effective_on": local_date(now).isoformat(), "subject": {}, "data": data},
+            "data": {"effective_on": day.isoformat(), "subject": {}, "data": data},
         }
-        message: Message = event_message(event)
-        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        return self.door.submission(self._arrival(steward, at), message)
+        return self._submission(steward, at, event_message(event))
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:

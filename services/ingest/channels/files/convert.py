@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ def text_of(cell: Cell) -> str | Spoilt:
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
+        if not math.isfinite(cell):
+            return Spoilt("cell_error")
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
     if isinstance(cell, int | date):
         return str(cell)

@@ -11,16 +11,17 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from services.ingest.channels.files.said import RowFault
 
 HEADINGS = ("Row", "Column", "Weight", "What is wrong", "How to mend it", "Code", "Receipt")
 RECEIPT_HEADINGS = ("Row", "Message id", "Outcome", "Receipt")
 FAULTS_MAX = 100_000
-_RUNS = ("=", "+", "-", "@", "\t", "\r")
+_RUNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -38,9 +39,10 @@ class Feedback:
         self._stem, self._folder = stem, folder
         self._names = {kind: folder / f"{stem}.{kind}.csv" for kind in ("feedback", "receipts")}
         self._streams = {
-            kind: _beside(path).open("w", encoding="utf-8-sig", newline="") for kind, path in self._names.items()
+            kind: _new(_beside(path), encoding="utf-8-sig", newline="") for kind, path in self._names.items()
         }
-        self._writers = {kind: csv.writer(stream) for kind, stream in self._streams.items()}
+        # Every cell in quotes: a spreadsheet that splits at another delimiter must not find a formula behind one.
+        self._writers = {kind: csv.writer(stream, quoting=csv.QUOTE_ALL) for kind, stream in self._streams.items()}
         self._writers["feedback"].writerow(HEADINGS)
         self._writers["receipts"].writerow(RECEIPT_HEADINGS)
 
@@ -65,21 +67,38 @@ class Feedback:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Whole or not at all: after an error nothing new is there."""
-        for name, stream in self._streams.items():
-            stream.close()
-            beside = _beside(self._names[name])
+        names = [(_beside(path), path) for path in self._names.values()]
+        try:
+            for stream in self._streams.values():
+                # A full disk shows only here, and what the ledger will call answered must outlive a power cut.
+                with stream:
+                    stream.flush()
+                    os.fsync(stream.fileno())
             if kind is None:
-                os.replace(beside, self._names[name])
-            else:
-                beside.unlink()
+                for beside, path in names:
+                    os.replace(beside, path)
+        finally:
+            for stream in self._streams.values():
+                with suppress(OSError):
+                    stream.close()
+            for beside, _ in names:
+                beside.unlink(missing_ok=True)
 
 
 def write_summary(folder: Path, stem: str, summary: Mapping[str, Any]) -> Path:
     """``<stem>.summary.json``."""
     path = folder / f"{stem}.summary.json"
-    _beside(path).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    with _new(_beside(path), encoding="utf-8") as stream:
+        stream.write(json.dumps(summary, indent=1) + "\n")
     os.replace(_beside(path), path)
     return path
+
+
+def _new(path: Path, *, encoding: str, newline: str | None = None) -> TextIO:
+    """A file of our own making: whatever lies under the name, a link above all, is not written through."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    return os.fdopen(handle, "w", encoding=encoding, newline=newline)
 
 
 def _beside(path: Path) -> Path:

@@ -7,34 +7,50 @@ a private copy, so that nothing changes under the reader. A file that was taken 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import re
-import stat
+import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from services.ingest.channels.files.batch import Counts, FilesDoor, Survey
 from services.ingest.channels.files.feedback import Feedback, write_summary
-from services.ingest.channels.files.ledger import HELD, REFUSED, RELEASED, TAKEN, FileSeen, Ledger
+from services.ingest.channels.files.ledger import HELD, READING, REFUSED, RELEASED, TAKEN, FileSeen, Ledger
 from services.ingest.channels.files.mapping import FileRule, PartyMapping
+from services.ingest.channels.files.places import (
+    PRIVATE,
+    Signature,
+    changed_at,
+    copy,
+    home_of,
+    ledger_path,
+    plain,
+    signature_of,
+    stem_of,
+)
 from services.ingest.channels.files.rows import FILE_BYTES_MAX
 from services.ingest.channels.files.said import FileFault
+from spine.errors import Retry, SpineError
 from spine.telemetry import log, metrics
 
 QUIET_SECONDS = 60
 INCOMPLETE_SECONDS = 3_600
 MARKER = ".done"
 UNDER_WAY = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".uploading")
-PRIVATE = ".hub"
-COPY_BYTES = 1_048_576
 DIGEST_SHOWN = 12
-_STRANGE = re.compile(r"[^A-Za-z0-9 ._()-]")
 _RECEIPT = "file-{0}"
-
-Signature = tuple[int, int, int]
+#: Where a file goes for the moment in which it is seen whether it is still the one that was read.
+CLAIMS = ".taken"
+RESUME_DAYS_MAX = 7
+#: What ends by itself or by an operator's hand; the file is not at fault and is read again.
+_PASSING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS, errno.ESTALE}
+)
 
 
 @dataclass(slots=True)
@@ -45,11 +61,15 @@ class _Watched:
     since: float
     digest: str = ""
     broken: bool = False
+    marker: int = 0
 
 
 @dataclass(slots=True)
 class Folder:
-    """One party's folder. ``monotonic`` is seconds; only one process may work on a root at a time."""
+    """One party's folder. ``monotonic`` is seconds; only one process may work on a root at a time.
+
+    A test folder, ``<party>/test``, has a ledger of its own: what is tried there is news when it comes in earnest.
+    """
 
     root: Path
     mapping: PartyMapping
@@ -58,6 +78,7 @@ class Folder:
     quiet_seconds: float = QUIET_SECONDS
     incomplete_seconds: float = INCOMPLETE_SECONDS
     bytes_max: int = FILE_BYTES_MAX
+    test: bool = False
     _watched: dict[str, _Watched] = field(default_factory=dict)
 
     @property
@@ -65,27 +86,41 @@ class Folder:
         return self.mapping.party
 
     def __post_init__(self) -> None:
-        for part in ("in", "out"):
-            (self.root / self.party / part).mkdir(parents=True, exist_ok=True)
-        self._work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.door = replace(self.door, test=self.test)
+        self._make()
+        self._recover()
 
     def round(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Look once; returns how many files were dealt with. Raises Retry: what is not done lies there still."""
         done = 0
-        with Ledger(ledger_path(self.root, self.party)) as ledger:
+        self._make()
+        if not any(not name.startswith(".") for name in os.listdir(self._in)):
+            self._watched.clear()
+            return 0
+        with Ledger(ledger_path(self.root, self.party, test=self.test)) as ledger:
             for path in self._ready(ledger):
                 if stopping():
                     break
                 done += self._guarded(path, ledger)
         return done
 
+    def _make(self) -> None:
+        for folder in (self._in, self._out):
+            folder.mkdir(parents=True, exist_ok=True)
+        for private in (self.root / PRIVATE, self._work):
+            private.mkdir(exist_ok=True, mode=0o700)
+
     @property
     def _in(self) -> Path:
-        return self.root / self.party / "in"
+        return home_of(self.root, self.party, test=self.test) / "in"
 
     @property
     def _out(self) -> Path:
-        return self.root / self.party / "out"
+        return home_of(self.root, self.party, test=self.test) / "out"
+
+    @property
+    def _claims(self) -> Path:
+        return self._in / CLAIMS
 
     @property
     def _work(self) -> Path:
@@ -96,7 +131,7 @@ class Folder:
         names = {path.name for path in paths}
         self._watched = {name: held for name, held in self._watched.items() if name in names}
         for path in paths:
-            signature = _signature(path)
+            signature = signature_of(path)
             if signature is None:
                 continue
             watched = self._watched.get(path.name)
@@ -117,12 +152,14 @@ class Folder:
             if late:
                 self._report(path, watched, "incomplete", "", ledger)
             return False
+        watched.marker = changed_at(path.with_name(path.name + MARKER))
         rule = self.mapping.rule_for(path.name)
         if rule is not None and rule.wants_marker:
-            if path.name + MARKER in names:
-                return True
+            if watched.marker:
+                # A marker older than the file speaks of an earlier upload under the name.
+                return watched.marker >= watched.signature[3] or lain >= self.quiet_seconds
             if late:
-                self._report(path, watched, "no_marker", path.name + MARKER, ledger)
+                self._report(path, watched, "no_marker", plain(path.name) + MARKER, ledger)
             return False
         return lain >= self.quiet_seconds
 
@@ -139,7 +176,12 @@ class Folder:
         work = self._work / f"{self.party}.{os.getpid()}"
         try:
             return self._deal(path, work, watched, ledger)
-        except (OSError, AssertionError, LookupError, ArithmeticError, TypeError, ValueError) as error:
+        except (SpineError, sqlite3.Error):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _PASSING:
+                raise Retry(f"disk: {errno.errorcode[error.errno]}") from error
+            # Whatever a file makes our own code raise: set aside until the door restarts, and told to the operator.
             watched.broken = True
             log().error("file_failed", party=self.party, file=watched.digest[:DIGEST_SHOWN], error=type(error).__name__)
             return 0
@@ -150,42 +192,101 @@ class Folder:
         rule = self.mapping.rule_for(path.name)
         digest = ""
         try:
-            digest = watched.digest = copy(path, work, self.bytes_max)
-            if _signature(path) != watched.signature:
+            try:
+                digest = watched.digest = copy(path, work, self.bytes_max)
+            except FileNotFoundError:
+                return 0
+            if signature_of(path) != watched.signature:
                 return 0
             if rule is None:
                 raise FileFault("no_mapping")
             seen = ledger.file(digest)
-            if seen is None or seen.state in (REFUSED, RELEASED):
-                self._new(path.name, work, rule, digest, ledger, released=seen is not None and seen.state == RELEASED)
+            if seen is None or seen.state in (REFUSED, RELEASED, READING):
+                self._new(path.name, work, rule, digest, ledger, seen)
             else:
                 self._again(path.name, seen)
         except FileFault as fault:
             self._refuse(path.name, digest, rule, fault, ledger)
         held = ledger.file(digest)
         if held is None or held.state != HELD:
-            path.unlink(missing_ok=True)
-            path.with_name(path.name + MARKER).unlink(missing_ok=True)
+            self._remove(path, watched)
         return 1
 
-    def _new(self, name: str, work: Path, rule: FileRule, digest: str, ledger: Ledger, *, released: bool) -> None:
+    def _remove(self, path: Path, watched: _Watched) -> None:
+        """Remove what was read, and nothing that has come under the same name since."""
+        claimed = self._claims / path.name
+        self._claims.mkdir(exist_ok=True, mode=0o700)
+        try:
+            os.rename(path, claimed)
+        except FileNotFoundError:
+            return
+        found = signature_of(claimed)
+        if found is None or found[:3] != watched.signature[:3]:
+            self._give_back(claimed, path)
+            return
+        marker = path.with_name(path.name + MARKER)
+        if watched.marker and changed_at(marker) == watched.marker:
+            marker.unlink(missing_ok=True)
+        claimed.unlink()
+        with suppress(OSError):
+            self._claims.rmdir()
+
+    def _recover(self) -> None:
+        """What a process that was killed had just claimed: read to its end, or given back."""
+        for left in self._claims.glob("*"):
+            path = self._in / left.name
+            with Ledger(ledger_path(self.root, self.party, test=self.test)) as ledger:
+                try:
+                    seen = ledger.file(copy(left, Path(os.devnull), self.bytes_max))
+                except FileFault:
+                    seen = None
+            if seen is None or seen.state not in (TAKEN, REFUSED):
+                self._give_back(left, path)
+                continue
+            if not os.path.lexists(path):
+                path.with_name(path.name + MARKER).unlink(missing_ok=True)
+            left.unlink()
+
+    def _give_back(self, claimed: Path, path: Path) -> None:
+        """Under its name again, unless something newer has that by now."""
+        try:
+            os.link(claimed, path, follow_symlinks=False)
+        except FileExistsError:
+            pass
+        claimed.unlink()
+
+    def _new(self, name: str, work: Path, rule: FileRule, digest: str, ledger: Ledger, seen: FileSeen | None) -> None:
         survey = self.door.survey(work, rule, ledger)
-        if not released and self.door.shrinks(survey, rule, ledger):
+        # One whose reading was interrupted has passed this question before.
+        passed = seen is not None and seen.state in (RELEASED, READING)
+        if not passed and self.door.shrinks(survey, rule, ledger):
             self._hold(name, digest, rule, survey, ledger)
             return
+        begun = self._begun(seen)
+        # Noted before the first row goes: a reading that is broken off begins again at the same moment, so that
+        # everything it sends has the ids it had.
+        ledger.note(self._seen(digest, name, rule, READING, "", survey, begun))
         short = digest[:DIGEST_SHOWN]
 
         def tell(rows: int) -> None:
             log().info("file_progress", party=self.party, file=short, rows=rows, of=survey.rows)
 
         with Feedback(self._out, stem_of(name, digest)) as feedback:
-            counts = self.door.take(work, rule, digest, ledger, feedback, tell)
+            counts = self.door.take(work, rule, digest, ledger, feedback, tell, begun)
         ledger.note(self._seen(digest, name, rule, TAKEN, "", survey))
         self._summary(name, digest, TAKEN, rule, counts)
-        for outcome in ("accepted", "refused", "duplicates", "unchanged"):
+        for outcome in () if self.test else ("accepted", "refused", "duplicates", "unchanged"):
             metrics().count("hub_file_rows_total", getattr(counts, outcome), party=self.party, outcome=outcome)
         self._count(TAKEN)
         log().info("file_taken", party=self.party, file=short, rows=counts.rows, refused=counts.refused)
+
+    def _begun(self, seen: FileSeen | None) -> datetime:
+        now = self.door.clock()
+        if seen is not None and seen.state == READING:
+            before = datetime.fromisoformat(seen.seen_at)
+            if now - timedelta(days=RESUME_DAYS_MAX) <= before <= now:
+                return before
+        return now
 
     def _again(self, name: str, seen: FileSeen) -> None:
         """The same bytes: the same receipt, and nothing else."""
@@ -218,9 +319,18 @@ class Folder:
                 feedback.tell([FileFault(code, what).shown()])
             log().warning("file_incomplete", party=self.party, file=mark[:DIGEST_SHOWN], reason=code)
 
-    def _seen(self, digest: str, name: str, rule: FileRule | None, state: str, reason: str, survey: Survey) -> FileSeen:
-        at = self.door.clock().isoformat()
-        shown = _STRANGE.sub("_", name)[:120]
+    def _seen(
+        self,
+        digest: str,
+        name: str,
+        rule: FileRule | None,
+        state: str,
+        reason: str,
+        survey: Survey,
+        begun: datetime | None = None,
+    ) -> FileSeen:
+        at = (begun or self.door.clock()).isoformat()
+        shown = plain(name)
         return FileSeen(digest, shown, rule.name if rule else "", state, reason, survey.rows, survey.keys, at)
 
     def _summary(
@@ -238,50 +348,12 @@ class Folder:
         if again and (self._out / f"{stem}.summary.json").exists():
             return
         summary: dict[str, Any] = {"receipt": _RECEIPT.format(digest[:24]), "state": state}
+        summary |= {"test": True} if self.test else {}
         summary |= {"reason": reason} if reason else {}
         summary |= {"kind": rule.name, "shape": rule.shape} if rule else {}
         summary |= {"seen_before": True} if again else {}
         write_summary(self._out, stem, summary | (asdict(counts) if counts else {}))
 
     def _count(self, outcome: str) -> None:
-        metrics().count("hub_files_total", party=self.party, outcome=outcome)
-
-
-def ledger_path(root: Path, party: str) -> Path:
-    """Where the ledger of a party lies."""
-    return root / PRIVATE / f"{party}.sqlite"
-
-
-def stem_of(name: str, digest: str) -> str:
-    """Name of an answer: the partner's file name, made plain, and the beginning of the content's digest."""
-    return f"{_STRANGE.sub('_', name)[:120].lstrip('.') or 'file'}.{digest[:8]}"
-
-
-def copy(path: Path, target: Path, bytes_max: int) -> str:
-    """A private copy; its sha256 in hex. FileFault for a link, a pipe, or more than ``bytes_max``."""
-    digest, size = hashlib.sha256(), 0
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise FileFault("not_a_file") from error
-    with os.fdopen(handle, "rb") as source:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise FileFault("not_a_file")
-        private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(private, "wb") as sink:
-            while block := source.read(COPY_BYTES):
-                size += len(block)
-                if size > bytes_max:
-                    raise FileFault("too_big")
-                digest.update(block)
-                sink.write(block)
-    return digest.hexdigest()
-
-
-def _signature(path: Path) -> Signature | None:
-    """What changes when a file does; None if it has gone or is a folder."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return None if stat.S_ISDIR(found.st_mode) else (found.st_ino, found.st_size, found.st_mtime_ns)
+        if not self.test:
+            metrics().count("hub_files_total", party=self.party, outcome=outcome)

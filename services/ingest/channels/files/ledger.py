@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-TAKEN, REFUSED, HELD, RELEASED = "taken", "refused", "held", "released"
+TAKEN, REFUSED, HELD, RELEASED, READING = "taken", "refused", "held", "released", "reading"
 _TABLES = """
 create table if not exists files (
   digest text primary key, file text not null, rule text not null, state text not null, reason text not null,
@@ -27,7 +27,7 @@ create temp table keys (key blob primary key) without rowid;
 
 @dataclass(frozen=True, slots=True)
 class FileSeen:
-    """One file by its content. ``reason`` is the code of a refusal."""
+    """One file by its content. ``reason`` is the code of a refusal; ``seen_at`` of one being read is its beginning."""
 
     digest: str
     file: str
@@ -106,11 +106,15 @@ class Ledger:
         with self._together():
             self._db.executemany("insert or ignore into seen values (?, ?)", prints.items())
 
-    def present(self, rule: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Row key -> print of what the hub last took of it."""
+    def present(self, rule: str, keys: Sequence[bytes], batch: str) -> Mapping[bytes, bytes]:
+        """Row key -> print of what the hub last took of it, from other files than ``batch``.
+
+        What an interrupted reading of the same file has noted does not count: its rows are sent again, under the same
+        ids, so that answers and counts are those of the whole file.
+        """
         marks = ",".join("?" * len(keys))
-        rows = self._db.execute(f"select key, print from present where rule = ? and key in ({marks})", [rule, *keys])
-        return dict(rows)
+        query = f"select key, print from present where rule = ? and batch <> ? and key in ({marks})"
+        return dict(self._db.execute(query, [rule, batch, *keys]))
 
     def be_present(self, rule: str, batch: str, prints: Mapping[bytes, bytes]) -> None:
         with self._together():

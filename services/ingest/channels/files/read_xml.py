@@ -63,7 +63,8 @@ class _Reader:
         self._silent += len(chunk)
         try:
             self._parser.Parse(chunk, last)
-        except expat.ExpatError as error:
+        except (expat.ExpatError, ValueError, LookupError) as error:
+            # The last two: an encoding in the declaration that Python does not know, or that has more than one byte.
             raise FileFault("xml_broken", row=self.number + 1) from error
         if self._silent > SILENT_BYTES_MAX:
             raise FileFault("xml_deep", row=self.number + 1)
@@ -92,9 +93,11 @@ class _Reader:
             self._cells, self._prefix, self._base = {}, HEADER_MARK, len(self._path)
 
     def _characters(self, text: str) -> None:
+        # One character over the limit is kept: that is how a cell shows that it is too long.
+        room = CELL_CHARACTERS_MAX + 1 - self._length
+        if room > 0:
+            self._text.append(text[:room])
         self._length += len(text)
-        if self._length <= CELL_CHARACTERS_MAX + 1:
-            self._text.append(text)
 
     def _end(self, tag: str) -> None:
         del tag

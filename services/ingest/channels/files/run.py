@@ -21,8 +21,9 @@ from pathlib import Path
 
 from services.ingest.agent import gate_of, sealer_of_environment
 from services.ingest.channels.files.batch import FilesDoor
-from services.ingest.channels.files.folder import PRIVATE, QUIET_SECONDS, Folder
+from services.ingest.channels.files.folder import QUIET_SECONDS, Folder
 from services.ingest.channels.files.mapping import load_mappings
+from services.ingest.channels.files.places import PRIVATE
 from services.ingest.channels.files.sftp import Site, listen
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
@@ -64,7 +65,11 @@ def files() -> None:
     log().info("started", host="files", topics=["submissions"])
     try:
         with alone(root):
-            folders = [Folder(root, mapping, door, time.monotonic, quiet) for mapping in mappings.values()]
+            folders = [
+                Folder(root, mapping, door, time.monotonic, quiet, test=test)
+                for mapping in mappings.values()
+                for test in (False, True)
+            ]
             seconds = float(os.environ.get("HUB_FILES_ROUND_SECONDS", ROUND_SECONDS))
             rounds(folders, stop, seconds, progress.alive)
     finally:
@@ -82,8 +87,11 @@ def rounds(folders: Sequence[Folder], stop: threading.Event, seconds: float, bea
                 folder.round(stop.is_set)
             except Retry as retry:
                 log().warning("file_waits", party=folder.party, reason=str(retry))
-            except sqlite3.OperationalError:
+            except sqlite3.Error:
+                # Full, locked, damaged: nothing is taken without it, or a snapshot could shrink unseen.
                 log().warning("file_waits", party=folder.party, reason="ledger")
+            except OSError as error:
+                log().warning("file_waits", party=folder.party, reason=type(error).__name__)
         stop.wait(seconds)
 
 

@@ -11,6 +11,7 @@ import asyncio
 import os
 import re
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, NoReturn
 
 import asyncssh
 
+from services.ingest.channels.files.places import home_of
 from services.ingest.channels.files.rows import FILE_BYTES_MAX
 from spine.telemetry import log
 
@@ -27,14 +29,23 @@ FILES_MAX = 1_000
 FOLDER_BYTES_MAX = 4 * FILE_BYTES_MAX
 LOGIN_SECONDS, IDLE_SECONDS = 30, 600
 KEY_FILE = ".pub"
+TEST_KEY_FILE = ".test.pub"
+#: Kept free for the hub's own stores, which may lie on the same disk.
+DISK_FREE_BYTES_MIN = 268_435_456
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()-]{0,119}\Z", re.ASCII)
+#: Answers are named after the file that they answer, and so are longer.
+_ANSWER = re.compile(r"[A-Za-z0-9_()-][A-Za-z0-9 ._()-]{0,159}\Z", re.ASCII)
 _PARTY = re.compile(r"[a-z][a-z0-9-]{1,60}\Z", re.ASCII)
 _READ, _WRITE, _APPEND = asyncssh.FXF_READ, asyncssh.FXF_WRITE, asyncssh.FXF_APPEND
 
 
 @dataclass(slots=True)
 class Site:
-    """What all sessions share. ``keys``: folder with ``<party>.pub``, lists of public keys, read at each sign-in."""
+    """What all sessions share.
+
+    ``keys``: folder with ``<party>.pub``, lists of public keys, and ``<party>.test.pub``, whose holders see the test
+    folder. They are read again at every step: a key that is taken away ends what its holder does, too.
+    """
 
     root: Path
     keys: Path
@@ -42,16 +53,34 @@ class Site:
     bytes_max: int = FILE_BYTES_MAX
     files_max: int = FILES_MAX
     folder_bytes_max: int = FOLDER_BYTES_MAX
-    open_uploads: set[Path] = field(default_factory=set)
+    open_uploads: dict[Path, _Upload] = field(default_factory=dict)
+
+    def mode_of(self, party: str, key: asyncssh.SSHKey, host: str) -> str:
+        """``live``, ``test``, or empty for a key that is nobody's. A name that is no party is as a wrong key."""
+        if _PARTY.match(party) and party in self.parties:
+            for mode, ending in (("live", KEY_FILE), ("test", TEST_KEY_FILE)):
+                try:
+                    held = asyncssh.read_authorized_keys(str(self.keys / f"{party}{ending}"))
+                except FileNotFoundError:
+                    continue
+                except (OSError, ValueError):
+                    log().warning("sftp_refused", party=party, reason="keys_unreadable")
+                    continue
+                if held.validate(key, host, host) is not None:
+                    return mode
+        return ""
 
 
 @dataclass(slots=True)
 class _Upload:
-    """A file under way: where it is written, and where it will be."""
+    """A file under way: where it is written, where it will be, how far it goes. ``spoilt``: a part did not arrive."""
 
     stream: Any
     path: Path
     target: Path
+    room: int
+    end: int = 0
+    spoilt: bool = False
 
 
 class SignIn(asyncssh.SSHServer):
@@ -65,9 +94,17 @@ class SignIn(asyncssh.SSHServer):
         self._connection = conn
 
     def begin_auth(self, username: str) -> bool:
-        assert self._connection is not None
-        self._connection.set_authorized_keys(_keys_of(self._site, username))
         return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Asked of every key that a client offers, and last of the one with which it then signs."""
+        assert self._connection is not None
+        mode = self._site.mode_of(username, key, _host(self._connection))
+        self._connection.set_extra_info(hub_key=key, hub_mode=mode)
+        return bool(mode)
 
     def auth_completed(self) -> None:
         assert self._connection is not None
@@ -83,15 +120,9 @@ class SignIn(asyncssh.SSHServer):
         return False
 
 
-def _keys_of(site: Site, username: str) -> asyncssh.SSHAuthorizedKeys:
-    """The party's keys; none for a name that is no party or whose file does not read."""
-    path = site.keys / f"{username}{KEY_FILE}"
-    if _PARTY.match(username) and username in site.parties:
-        try:
-            return asyncssh.read_authorized_keys(str(path))
-        except (OSError, ValueError):
-            log().warning("sftp_refused", party=username, reason="keys_unreadable")
-    return asyncssh.import_authorized_keys("")
+def _host(connection: asyncssh.SSHConnection) -> str:
+    """Address of the other side, for keys that are good from some addresses only."""
+    return str((connection.get_extra_info("peername") or ("",))[0])
 
 
 class PartyFolders(asyncssh.SFTPServer):
@@ -100,9 +131,11 @@ class PartyFolders(asyncssh.SFTPServer):
     def __init__(self, channel: asyncssh.SSHServerChannel, site: Site) -> None:  # type: ignore[type-arg]
         super().__init__(channel)
         self._site = site
-        self._party = str(channel.get_connection().get_extra_info("username"))
-        assert self._party in site.parties
-        self._home = site.root / self._party
+        self._connection = channel.get_connection()
+        self._party = str(self._connection.get_extra_info("username"))
+        self._mode = str(self._connection.get_extra_info("hub_mode"))
+        assert self._party in site.parties and self._mode
+        self._home = home_of(site.root, self._party, test=self._mode == "test")
         for folder in (INBOX, OUTBOX):
             (self._home / folder).mkdir(parents=True, exist_ok=True)
         self._finishing: list[_Upload] = []
@@ -114,19 +147,27 @@ class PartyFolders(asyncssh.SFTPServer):
         return os.fsencode(self._local(path))
 
     def _local(self, path: bytes) -> Path:
+        if not self._welcome():
+            self._refuse("key_withdrawn")
         try:
             parts = [part for part in path.decode("ascii").split("/") if part not in ("", ".")]
         except UnicodeDecodeError:
             self._refuse("path")
         if not parts:
             return self._home
-        if parts[0] not in (INBOX, OUTBOX) or len(parts) > 2 or (len(parts) == 2 and not _NAME.match(parts[1])):
+        name = _ANSWER if parts[0] == OUTBOX else _NAME
+        if parts[0] not in (INBOX, OUTBOX) or len(parts) > 2 or (len(parts) == 2 and not name.match(parts[1])):
             self._refuse("path")
         local = self._home.joinpath(*parts)
         # Nobody can make a link over SFTP; if one lies there all the same, it is not followed.
         if local.is_symlink():
             self._refuse("path")
         return local
+
+    def _welcome(self) -> bool:
+        """Whether the key that opened the session would open it now."""
+        key, host = self._connection.get_extra_info("hub_key"), _host(self._connection)
+        return self._site.mode_of(self._party, key, host) == self._mode
 
     def realpath(self, path: bytes) -> bytes:
         """Only words: a client may ask where it is, and ``..`` ends at the top."""
@@ -147,6 +188,8 @@ class PartyFolders(asyncssh.SFTPServer):
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         folder = self._local(path)
         for entry in sorted(os.scandir(folder), key=lambda e: e.name):
+            if folder == self._home and entry.name not in (INBOX, OUTBOX):
+                continue
             if not entry.name.startswith(".") and not entry.is_symlink():
                 attributes = asyncssh.SFTPAttrs.from_local(entry.stat(follow_symlinks=False))
                 yield asyncssh.SFTPName(os.fsencode(entry.name), attrs=attributes)
@@ -167,12 +210,14 @@ class PartyFolders(asyncssh.SFTPServer):
         if local.parent != self._home / INBOX or pflags & (_READ | _APPEND):
             self._refuse("operation")
         held = list(os.scandir(local.parent))
-        if len(held) >= self._site.files_max or self._size(held) >= self._site.folder_bytes_max:
+        room = self._site.folder_bytes_max - self._size(held)
+        free = shutil.disk_usage(local.parent).free
+        if len(held) >= self._site.files_max or room <= 0 or free < DISK_FREE_BYTES_MIN:
             self._refuse("full")
         beside = local.with_name(f"{local.name}.{secrets.token_hex(4)}{UPLOADING}")
         stream = os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", 0)
-        self._site.open_uploads.add(beside)
-        return _Upload(stream, beside, local)
+        self._site.open_uploads[beside] = _Upload(stream, beside, local, room)
+        return self._site.open_uploads[beside]
 
     def open56(self, path: bytes, desired_access: int, flags: int, attrs: asyncssh.SFTPAttrs) -> Any:
         self._refuse("operation")
@@ -185,16 +230,40 @@ class PartyFolders(asyncssh.SFTPServer):
     def write(self, file_obj: object, offset: int, data: bytes) -> Any:
         if not isinstance(file_obj, _Upload):
             self._refuse("operation")
-        if offset + len(data) > self._site.bytes_max:
+        end = max(file_obj.end, offset + len(data))
+        others = sum(o.end for o in self._site.open_uploads.values() if o.target.parent == file_obj.target.parent)
+        if end > self._site.bytes_max or others - file_obj.end + end > file_obj.room:
+            file_obj.spoilt = True
             self._refuse("too_big")
-        file_obj.stream.seek(offset)
-        return file_obj.stream.write(data)
+        try:
+            file_obj.stream.seek(offset)
+            written = file_obj.stream.write(data)
+        except OSError:
+            file_obj.spoilt = True
+            raise
+        file_obj.end = end
+        # The stream has no buffer: the kernel may take a part only, when the disk is nearly full.
+        file_obj.spoilt |= written != len(data)
+        return written
 
     def close(self, file_obj: object) -> Any:
-        """An upload gets its name a moment later: a session that breaks closes its files and at once calls ``exit``."""
+        """An upload gets its name a moment later: a session that breaks closes its files and at once calls ``exit``.
+
+        One of which a part could not be written never gets it, and its sender is told.
+        """
         if not isinstance(file_obj, _Upload):
             return super().close(file_obj)
+        try:
+            # On disk before it is named: after a power cut an empty file must not pass for what was sent.
+            os.fdatasync(file_obj.stream.fileno())
+        except OSError:
+            file_obj.spoilt = True
         file_obj.stream.close()
+        if file_obj.spoilt or not self._welcome():
+            self._site.open_uploads.pop(file_obj.path, None)
+            file_obj.path.unlink(missing_ok=True)
+            log().warning("sftp_refused", party=self._party, reason="upload_spoilt")
+            raise asyncssh.SFTPFailure("the file was not taken")
         self._finishing.append(file_obj)
         asyncio.get_running_loop().call_soon(self._finish, file_obj)
         return None
@@ -202,7 +271,7 @@ class PartyFolders(asyncssh.SFTPServer):
     def exit(self) -> None:
         """What was closed by the end of the session, and not by the client, did not arrive whole."""
         for upload in self._finishing:
-            self._site.open_uploads.discard(upload.path)
+            self._site.open_uploads.pop(upload.path, None)
             log().warning("sftp_refused", party=self._party, reason="upload_lost")
         self._finishing.clear()
 
@@ -210,7 +279,7 @@ class PartyFolders(asyncssh.SFTPServer):
         if upload not in self._finishing:
             return
         self._finishing.remove(upload)
-        self._site.open_uploads.discard(upload.path)
+        self._site.open_uploads.pop(upload.path, None)
         os.replace(upload.path, upload.target)
         # An earlier attempt that was lost has been made good.
         for stale in upload.target.parent.glob(f"{upload.target.name}.????????{UPLOADING}"):
