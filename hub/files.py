@@ -91,6 +91,7 @@ def release(
     party: Party,
     file: Annotated[str, typer.Argument(help="Name or receipt of a held file; absent: list what is held.")] = "",
     root: Annotated[Path | None, typer.Option(help="Root of the drop folders; default HUB_FILES.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="Of the party's test folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let a snapshot pass that is held because it shrank: the door reads it in its next round.
@@ -98,7 +99,7 @@ def release(
     Exit 0 when released or listed, 1 if no such file is held, 2 for wrong usage.
     """
     home = root or Path(os.environ.get("HUB_FILES") or Home.of_environment().folder / "files")
-    path = ledger_path(home, party)
+    path = ledger_path(home, party, test=test)
     if not path.exists():
         fail(f"no file of {party} has come to {home}", as_json=as_json)
     with Ledger(path) as ledger:

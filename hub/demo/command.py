@@ -112,7 +112,7 @@ def feed(home: Home, run: RunRecord, lines: list[Line], days: int, drop: Drop, *
             progress.update(task, description=f"{day:%d %b %Y}")
             ticker.write(day)
             told = by_day.get(day, [])
-            drop.put([line for line in told if drop.takes(line)])
+            drop.put([line for line in told if drop.takes(line)], simulate=True)
             door.send([line for line in told if not drop.takes(line)])
             drop.wait(lambda: halted(home))
             drain(lambda: backlogs(kafka, database, topics), lambda: halted(home), DRAIN_SECONDS_MAX)

@@ -31,7 +31,7 @@ class Drop:
     root: Path
     rule: FileRule
     _waiting: list[Path] = field(default_factory=list)
-    _delivered: int = 0
+    delivered: int = 0
 
     @classmethod
     def of_college(cls, root: Path, contracts: Path, catalogue: Catalogue) -> Drop:
@@ -45,20 +45,24 @@ class Drop:
     def takes(self, line: Line) -> bool:
         return carries(self.rule, line)
 
-    def put(self, lines: Sequence[Line]) -> None:
-        """Lay one file with ``lines`` into the folder, whole at once. Nothing for no lines."""
+    def put(self, lines: Sequence[Line], *, simulate: bool = False) -> None:
+        """Lay one file with ``lines`` into the folder, whole at once. Nothing for no lines.
+
+        With ``simulate`` the door is told to take it as come when the last of the lines was.
+        """
         if not lines:
             return
         at = lines[-1].received_at
         for folder in (self.root / PRIVATE, self.root / self.rule.party / "in"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.root / PRIVATE / SIMULATED).write_text(at.isoformat())
+        if simulate:
+            (self.root / PRIVATE / SIMULATED).write_text(at.isoformat())
         path = self.root / self.rule.party / "in" / self.rule.pattern.replace("*", f"{at:%Y%m%d}")
         beside = path.with_name(f"{path.name}.part")
         beside.write_bytes(as_csv(self.rule, lines))
         beside.rename(path)
         self._waiting.append(path)
-        self._delivered += 1
+        self.delivered += 1
 
     def wait(self, halted: Callable[[], Sequence[str]]) -> None:
         """Return when every file has been read to its end. Raises FeedError."""
@@ -73,7 +77,7 @@ class Drop:
         """Files by state and rows by outcome, as the partner reads it in its answers."""
         answers = [json.loads(path.read_text()) for path in sorted(self._out.glob("*.summary.json"))]
         files = Counter(str(answer["state"]) for answer in answers)
-        files["unanswered"] = self._delivered - len(answers)
+        files["unanswered"] = self.delivered - len(answers)
         return +files, Counter({name: sum(answer.get(name, 0) for answer in answers) for name in ROWS_TOLD})
 
     def feedback(self) -> Path | None:

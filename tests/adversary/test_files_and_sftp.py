@@ -521,6 +521,23 @@ def test_many_uploads_at_once_have_one_limit_together(with_server: Run) -> None:
     with_server(body)
 
 
+def test_connections_have_an_end(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        server.site.connections_max = 1
+        async with server.session():
+            with pytest.raises((asyncssh.Error, OSError)):
+                async with server.session(OTHER):
+                    pass
+        for _ in range(200):
+            if not server.site.connections:
+                break
+            await asyncio.sleep(0.01)
+        async with server.session(OTHER):
+            assert server.site.connections == 1
+
+    with_server(body)
+
+
 def test_when_the_disk_is_nearly_full_nothing_more_is_taken(with_server: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def body(server: Server) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000))

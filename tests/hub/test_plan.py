@@ -54,3 +54,13 @@ def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
 def test_each_process_bears_a_name_of_its_own_so_that_its_restart_takes_its_partitions_at_once(tmp_path: Path) -> None:
     made = plan(tmp_path, demo=False)
     assert {name: child.env["HUB_INSTANCE"] for name, child in made.items()} == {name: name for name in made}
+
+
+def test_the_files_door_and_its_server_share_folders_and_a_host_key_that_is_kept(tmp_path: Path) -> None:
+    made, home = plan(tmp_path, demo=False), Home(tmp_path)
+    for name in ("files", "sftp"):
+        assert made[name].env["HUB_FILES"] == str(home.files)
+    assert made["sftp"].env["HUB_SFTP_HOST_KEY"] == str(home.sftp_host_key)
+    assert home.files not in home.sftp_host_key.parents, "emptying the folders keeps the key"
+    assert made["sftp"].env["HUB_SFTP_PORT"] == str(made["sftp"].port)
+    assert "HUB_FILES_QUIET_SECONDS" not in made["files"].env, "only the demo reads a file at once"

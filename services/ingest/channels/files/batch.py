@@ -87,6 +87,10 @@ class FilesDoor:
     clock: Callable[[], datetime]
     test: bool = False
 
+    def name_of(self, digest: str) -> str:
+        """A file's name in ledger, log and answers: keyed, since a bare hash of a short file can be guessed."""
+        return self.door.sealer.fingerprint(digest.encode("utf-8", "surrogateescape")).hex()
+
     def survey(self, path: Path, rule: FileRule, ledger: Ledger) -> Survey:
         """Read the file through. Raises FileFault: then no row of it has had any effect."""
         ledger.begin()

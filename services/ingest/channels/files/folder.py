@@ -8,7 +8,6 @@ a private copy, so that nothing changes under the reader. A file that was taken 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -193,7 +192,7 @@ class Folder:
         digest = ""
         try:
             try:
-                digest = watched.digest = copy(path, work, self.bytes_max)
+                digest = watched.digest = self.door.name_of(copy(path, work, self.bytes_max))
             except FileNotFoundError:
                 return 0
             if signature_of(path) != watched.signature:
@@ -237,7 +236,7 @@ class Folder:
             path = self._in / left.name
             with Ledger(ledger_path(self.root, self.party, test=self.test)) as ledger:
                 try:
-                    seen = ledger.file(copy(left, Path(os.devnull), self.bytes_max))
+                    seen = ledger.file(self.door.name_of(copy(left, Path(os.devnull), self.bytes_max)))
                 except FileFault:
                     seen = None
             if seen is None or seen.state not in (TAKEN, REFUSED):
@@ -303,7 +302,7 @@ class Folder:
         log().warning("file_held", party=self.party, file=digest[:DIGEST_SHOWN], rows=survey.keys)
 
     def _refuse(self, name: str, digest: str, rule: FileRule | None, fault: FileFault, ledger: Ledger) -> None:
-        digest = digest or hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+        digest = digest or self.door.name_of(name)
         with Feedback(self._out, stem_of(name, digest)) as feedback:
             feedback.tell([fault.shown()])
         ledger.note(self._seen(digest, name, rule, REFUSED, fault.code, Survey(0, 0)))
@@ -313,7 +312,7 @@ class Folder:
 
     def _report(self, path: Path, watched: _Watched, code: str, what: str, ledger: Ledger) -> None:
         """Tell once that an upload did not end; the file stays for its sender to mend."""
-        mark = hashlib.sha256(f"{code}|{path.name}|{watched.signature}".encode("utf-8", "surrogateescape")).hexdigest()
+        mark = self.door.name_of(f"{code}|{path.name}|{watched.signature}")
         if ledger.tell_once(mark):
             with Feedback(self._out, stem_of(path.name, mark)) as feedback:
                 feedback.tell([FileFault(code, what).shown()])

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import asyncssh
+from asyncssh.connection import SSHConnection
 
 from services.ingest.channels.files.places import home_of
 from services.ingest.channels.files.rows import FILE_BYTES_MAX
@@ -27,7 +28,8 @@ INBOX, OUTBOX = "in", "out"
 UPLOADING = ".uploading"
 FILES_MAX = 1_000
 FOLDER_BYTES_MAX = 4 * FILE_BYTES_MAX
-LOGIN_SECONDS, IDLE_SECONDS = 30, 600
+LOGIN_SECONDS = 30
+CONNECTIONS_MAX = 200
 KEY_FILE = ".pub"
 TEST_KEY_FILE = ".test.pub"
 #: Kept free for the hub's own stores, which may lie on the same disk.
@@ -54,6 +56,8 @@ class Site:
     files_max: int = FILES_MAX
     folder_bytes_max: int = FOLDER_BYTES_MAX
     open_uploads: dict[Path, _Upload] = field(default_factory=dict)
+    connections: int = 0
+    connections_max: int = CONNECTIONS_MAX
 
     def mode_of(self, party: str, key: asyncssh.SSHKey, host: str) -> str:
         """``live``, ``test``, or empty for a key that is nobody's. A name that is no party is as a wrong key."""
@@ -92,6 +96,12 @@ class SignIn(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
+        self._site.connections += 1
+        if self._site.connections > self._site.connections_max:
+            conn.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._site.connections -= 1
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -120,7 +130,7 @@ class SignIn(asyncssh.SSHServer):
         return False
 
 
-def _host(connection: asyncssh.SSHConnection) -> str:
+def _host(connection: SSHConnection) -> str:
     """Address of the other side, for keys that are good from some addresses only."""
     return str((connection.get_extra_info("peername") or ("",))[0])
 
