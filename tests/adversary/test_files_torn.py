@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import time
 import zipfile
 from collections.abc import Callable
@@ -14,10 +15,11 @@ import pytest
 
 from services.ingest.channels.files import feedback as feedback_module
 from services.ingest.channels.files import folder as folder_module
-from services.ingest.channels.files.batch import FilesDoor
+from services.ingest.channels.files.batch import READERS, FilesDoor
+from services.ingest.channels.files.convert import events_of
 from services.ingest.channels.files.feedback import Feedback, safe_cell
 from services.ingest.channels.files.folder import CLAIMS, Folder
-from services.ingest.channels.files.said import row_fault
+from services.ingest.channels.files.said import FileFault, row_fault
 from spine.errors import Retry
 from tests.adversary.test_files_and_sftp import repacked
 from tests.ingest.files.conftest import (
@@ -29,6 +31,7 @@ from tests.ingest.files.conftest import (
     INCLUSION,
     LEFT,
     Drop,
+    as_excel_writes,
     catalogue,
     csv_text,
     drop,
@@ -261,3 +264,28 @@ def test_every_cell_of_an_answer_is_quoted_and_none_runs(drop: Drop) -> None:
     assert len(lines) > 3 and all(line.startswith('"') and line.endswith('"') for line in lines)
     for start in ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＠", " ="):
         assert safe_cell(start + "cmd").startswith("'")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_becomes_of_the_bytes_a_reader_gives_rows_or_says_why_not(
+    drop: Drop, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    workbook(tmp_path / "x", [["004711", "Ada", "Testcase"]] * 5)
+    given = {
+        ACADEMY: as_excel_writes(tmp_path / "x"),
+        COLLEGE: csv_text([ENROLLED, LEFT]).encode(),
+        INCLUSION: nccis([registered(1), registered(2)]),
+    }
+    for party, whole in given.items():
+        torn = bytearray(whole[: chance.choice([len(whole), chance.randrange(len(whole))])])
+        for _ in range(chance.randint(0, 6)):
+            torn.insert(chance.randrange(len(torn) + 1), chance.randrange(256))
+        path = tmp_path / "torn"
+        path.write_bytes(torn)
+        rule = drop.folders[party].mapping.files[0]
+        try:
+            for row in READERS[rule.format](path, rule):
+                events_of(row, rule)
+        except FileFault as fault:
+            assert fault.shown().wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,7 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncssh
 import pytest
 
 from hub.demo.drain import drain
@@ -97,6 +100,43 @@ def test_what_comes_in_is_decided_and_the_date_reaches_every_service(hub: Hub) -
     assert answer["records"]["quarantine"] == 0
     behind = {service["service"]: service["behind"] for service in answer["services"]}
     assert set(behind.values()) == {0}
+
+
+def test_a_file_that_a_partner_uploads_is_read_and_a_test_key_s_file_is_a_test(hub: Hub) -> None:
+    from tests.ingest.files.conftest import COLLEGE, ENROLLED, csv_text
+
+    _, answer = hub.run("status")
+    address = urlsplit(answer["addresses"]["sftp"])
+    mine, trial = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    (hub.home.sftp_keys / f"{COLLEGE}.pub").write_bytes(mine.export_public_key())
+    (hub.home.sftp_keys / f"{COLLEGE}.test.pub").write_bytes(trial.export_public_key())
+    host_key = asyncssh.read_private_key(hub.home.sftp_host_key)
+
+    async def upload(key: asyncssh.SSHKey) -> None:
+        async with (
+            asyncssh.connect(
+                str(address.hostname),
+                int(address.port or 0),
+                username=COLLEGE,
+                client_keys=[key],
+                known_hosts=([host_key.convert_to_public()], [], []),
+                config=None,
+            ) as connection,
+            connection.start_sftp_client() as client,
+            client.open("in/NVC_ENROL_9.csv", "wb") as file,
+        ):
+            await file.write(csv_text([ENROLLED]).encode())
+
+    for key in (mine, trial):
+        asyncio.run(upload(key))
+
+    def said(folder: Path) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in (folder / "out").glob("NVC_ENROL_9*.summary.json")]
+
+    live = hub.home.files / COLLEGE
+    assert wait_until(lambda: bool(said(live) and said(live / "test")), 30)
+    assert [one["state"] for one in said(live) + said(live / "test")] == ["taken", "taken"]
+    assert "test" not in said(live)[0] and said(live / "test")[0]["test"] is True
 
 
 def test_down_ends_every_process(hub: Hub) -> None:

@@ -5,6 +5,7 @@ Cells keep their types: a number in a column of text shows that a spreadsheet ha
 
 from __future__ import annotations
 
+import errno
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -42,11 +43,11 @@ def read_xlsx(path: Path, rule: FileRule) -> Iterator[Row]:
                 warnings.simplefilter("ignore")
                 book = load_workbook(stream, read_only=True, data_only=False, keep_links=False)
             yield from _rows(_sheet(book, rule), rule)
-    except (FileFault, OSError):
+    except FileFault:
         raise
     except Exception as error:
         # openpyxl has no root exception: a package that is not what it says raises whatever its parts do.
-        raise FileFault("not_xlsx") from error
+        raise _judged(error) from error
 
 
 def _rows(sheet: Any, rule: FileRule) -> Iterator[Row]:
@@ -103,6 +104,12 @@ def _cell(cell: Any) -> Cell:
     return value if isinstance(value, date) else Spoilt("form")
 
 
+def _judged(error: Exception) -> Exception:
+    """The file's fault, unless the machine's: a disk that does not read says nothing of the file."""
+    machine = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+    return error if machine or isinstance(error, MemoryError) else FileFault("not_xlsx")
+
+
 def _inspect(path: Path) -> None:
     """Raises FileFault for what should not be unpacked at all."""
     with path.open("rb") as stream:
@@ -121,11 +128,11 @@ def _inspect(path: Path) -> None:
                     with package.open(member) as part:
                         _plain(part.read(_HEAD_BYTES))
             _strings_are_no_sheet(package.read(TYPES))
-    except (FileFault, OSError):
+    except FileFault:
         raise
     except Exception as error:
         # zipfile lets through what its decompressors raise: zlib.error, LZMAError, struct.error and more.
-        raise FileFault("not_xlsx") from error
+        raise _judged(error) from error
 
 
 def _sizes(members: list[zipfile.ZipInfo]) -> None:
