@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import count
+
 import pytest
 
+from services.ingest.channels.files.folder import Folder
 from spine.errors import Retry
 from tests.ingest.files.conftest import (
     COLLEGE,
@@ -88,6 +92,26 @@ def test_an_interrupted_file_is_read_again_from_its_beginning_and_counts_once(dr
     drop.broken[0] = False
     assert drop.folders[COLLEGE].round() == 1
     assert not path.exists() and len({e["id"] for e in drop.said()}) == 1_100
+
+
+def test_a_door_that_stops_breaks_a_large_file_off_and_the_next_one_gives_the_whole_answer(drop: Drop) -> None:
+    many = [{**ENROLLED, "Learner Ref": f"P{n:06}", "ULN": ""} for n in range(1_100)]
+    path, old, beats = drop.put(COLLEGE, "NVC_ENROL_1.csv", csv_text(many)), drop.folders[COLLEGE], count()
+
+    def stopping() -> None:
+        # Three chunks are looked through, the first of them is taken, then the door is to stop.
+        if next(beats) == 4:
+            raise Retry("stopping")
+
+    torn = Folder(drop.root, old.mapping, replace(old.door, beat=stopping), old.monotonic)
+    with pytest.raises(Retry, match="stopping"):
+        torn.round()
+        drop.ticking[0] += 61
+        torn.round()
+    assert path.exists() and len(drop.said()) == 500
+    drop.look(COLLEGE)
+    assert not path.exists() and drop.summary(COLLEGE)["accepted"] == 1_100
+    assert len({e["id"] for e in drop.said()}) == 1_100
 
 
 # Snapshots

@@ -44,6 +44,10 @@ Append = Callable[[Sequence[Outgoing]], None]
 Tell = Callable[[int], None]
 
 
+def _nothing() -> None:
+    """No sign of life is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What the first reading found. ``keys``: different rows of a snapshot."""
@@ -79,13 +83,17 @@ class _Judged:
 
 @dataclass(frozen=True, slots=True)
 class FilesDoor:
-    """The door behind its file form. ``append`` returns when all are durable, or raises Retry."""
+    """The door behind its file form. ``append`` returns when all are durable, or raises Retry.
+
+    ``beat`` is called every few hundred rows of either reading, and may raise Retry to break the file off.
+    """
 
     door: Door
     gate: Gate
     append: Append
     clock: Callable[[], datetime]
     test: bool = False
+    beat: Callable[[], None] = _nothing
 
     def name_of(self, digest: str) -> str:
         """A file's name in ledger, log and answers: keyed, since a bare hash of a short file can be guessed."""
@@ -96,6 +104,7 @@ class FilesDoor:
         ledger.begin()
         rows = 0
         for chunk in _chunks(READERS[rule.format](path, rule)):
+            self.beat()
             rows += len(chunk)
             if rows > ROWS_MAX:
                 raise FileFault("too_many_rows")
@@ -128,6 +137,7 @@ class FilesDoor:
         at = at.replace(microsecond=at.microsecond // 1000 * 1000)
         counts = Counts(absent=ledger.count_absent(rule.name) if rule.snapshot_key else 0)
         for chunk in _chunks(READERS[rule.format](path, rule)):
+            self.beat()
             self._chunk(chunk, rule, digest, at, ledger, feedback, counts)
             counts.rows += len(chunk)
             if counts.rows % PROGRESS_ROWS < len(chunk):

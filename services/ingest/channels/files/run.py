@@ -42,7 +42,7 @@ SIMULATED = "simulated_time"
 
 
 def files() -> None:
-    """Look into the drop folders until SIGTERM; a file that has begun is finished."""
+    """Look into the drop folders until SIGTERM; a file that has begun is read again after the next start."""
     setup(SERVICE)
     stop = _stop_event()
     prepared = prepare("ingest", ("submissions",))
@@ -54,13 +54,14 @@ def files() -> None:
     mappings = load_mappings(contracts, type_specs(prepared.catalogue.sources))
     gate = gate_of(prepared.catalogue, contracts)
 
-    def append(records: Sequence[object]) -> None:
-        # A large file appends for minutes: each chunk is a sign of life.
-        prepared.log.append(records)  # type: ignore[arg-type]
+    def beat() -> None:
+        # A large file is read for minutes: each few hundred rows are a sign of life, and a place to stop.
         progress.alive()
+        if stop.is_set():
+            raise Retry("stopping")
 
     clock = _simulated(root) if os.environ.get("HUB_SIMULATED_CLOCK") == "1" else now
-    door = FilesDoor(Door(sealer_of_environment(), prepared.catalogue), gate, append, clock)
+    door = FilesDoor(Door(sealer_of_environment(), prepared.catalogue), gate, prepared.log.append, clock, beat=beat)
     quiet = float(os.environ.get("HUB_FILES_QUIET_SECONDS", QUIET_SECONDS))
     log().info("started", host="files", topics=["submissions"])
     try:
