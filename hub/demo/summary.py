@@ -88,7 +88,8 @@ def facts(log: KafkaLog, catalogue: Catalogue, topic: str) -> Iterator[Fact]:
 
 
 def _gate(made: Summary, log: KafkaLog, catalogue: Catalogue) -> None:
-    doors = Counter(fact.fields["door"] for fact in facts(log, catalogue, "submissions"))
+    submitted = (fact for fact in facts(log, catalogue, "submissions") if fact.kind == "submission.v1")
+    doors = Counter(fact.fields["door"] for fact in submitted)
     made.submitted, made.by_file = doors.total(), doors["file"]
     made.accepted = sum(1 for fact in facts(log, catalogue, "observations") if fact.kind == "observation.v1")
     made.refused = Counter(fact.fields["reason"] for fact in facts(log, catalogue, "refusals"))
