@@ -8,6 +8,7 @@ import importlib.util
 import typer
 
 from hub.demo.command import demo
+from hub.publish import publish
 from hub.resolve import resolve
 from hub.sample.command import sample
 from hub.ticks import tick
@@ -28,8 +29,9 @@ app.command("sample")(sample)
 app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("topics")(topics)
+app.command("publish")(publish)
 
-for _name in ("story", "contracts", "schemas", "bench", "files"):
+for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:
         app.add_typer(importlib.import_module(f"hub.{_name}").app, name=_name)
 

@@ -15,8 +15,10 @@ from hub import sharing
 from hub.agreement_checks import check as check_agreements
 from hub.agreement_checks import uncovered
 from hub.event_schemas import partner_schemas
-from hub.layout import contracts_folder, schemas_folder
+from hub.layout import ROOT, contracts_folder, schemas_folder
 from hub.output import FAILED, AsJson, fail, show_json, show_table
+from hub.published import documents as published_documents
+from hub.published.sources import read_published
 from hub.schema_lint import faults_of
 from spine.clock import local_date, now
 
@@ -157,3 +159,34 @@ def schemas(
         show_json({"schemas": len(wanted), "written": [] if only_check else changed})
     else:
         typer.echo(f"{len(wanted)} schemas, {0 if only_check else len(changed)} written.")
+
+
+@app.command()
+def documents(
+    contracts: Contracts = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; default docs/generated of the repository.")] = None,
+    only_check: Annotated[bool, typer.Option("--check", help="Compare only; exit 1 if a file differs.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write what partners read: event contracts (ODCS), the topics (AsyncAPI), JSON Schemas, a guide per agreement.
+
+    The folder holds nothing else: other files in it are removed. Exit 0 done; 1 if --check finds a difference.
+    """
+    folder = out or ROOT / "docs" / "generated"
+    published = read_published(contracts or contracts_folder(), schemas_folder())
+    wanted = published_documents.documents(published)
+    changed = published_documents.stale(wanted, folder)
+    schema = wanted["events.schema.json"]
+    if published_documents.CLIENT_SCHEMA.read_text() != schema and out is None:
+        changed.append("hub/client/events.schema.json")
+    if not only_check:
+        published_documents.write(wanted, folder)
+        if out is None:
+            published_documents.CLIENT_SCHEMA.write_text(schema)
+    if as_json:
+        show_json({"documents": len(wanted), "changed": changed, "written": not only_check})
+    else:
+        typer.echo(f"{len(wanted)} documents, {len(changed)} {'differ' if only_check else 'written'}.")
+        for name in changed if only_check else []:
+            typer.echo(name)
+    raise typer.Exit(FAILED if only_check and changed else 0)

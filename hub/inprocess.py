@@ -77,7 +77,7 @@ class InProcessHub:
         )
         return _Running(processor, MemoryJournal(), SetAside(self._limits))
 
-    def submit(self, event: Mapping[str, Any], *, party: str, received_at: datetime) -> str:
+    def submit(self, event: Mapping[str, Any], *, party: str, received_at: datetime, test: bool = False) -> str:
         """Put one event before the gate, as the HTTP door does. Returns the submission's id."""
         from services.ingest.door import submission_from_event
 
@@ -88,7 +88,7 @@ class InProcessHub:
             door="http",
             received_at=received_at,
             sealer=self._sealer,
-            test=False,
+            test=test,
         )
         self.log.append([out])
         return out.event_id

@@ -1,0 +1,130 @@
+"""A real HTTP door on loopback, with ingest behind it, for everything that a partner runs on the other side."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from hub.sharing import SharingPolicy, compile_policy
+from services.ingest.agent import processor
+from services.ingest.channels.appender import Appender
+from services.ingest.channels.desk import Desk
+from services.ingest.channels.http import Api, create_app
+from services.ingest.channels.keys import SCOPES, ApiKey, KeyRing
+from services.ingest.channels.rate import Rate
+from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.door import Door
+from services.ingest.fields import type_specs
+from services.ingest.gate import Gate
+from services.ingest.policy import parse_policy
+from spine.journal import MemoryJournal, Position
+from spine.log import MemoryLog
+from spine.publisher import publish
+from spine.record import Fact
+from spine.schema import Catalogue
+from spine.seal import Sealer
+from spine.step import Limits, SetAside, step
+from tests.ingest.conftest import RECEIVED, TOPICS, _write_head
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(slots=True)
+class RealDoor:
+    """``requests``: (method, path, bytes) of everything that came. ``answers_first``: statuses given instead of the
+    door's own, once each, in order, before the door sees anything. Party P has the keys P-key and P-test-key."""
+
+    url: str
+    port: int
+    log: MemoryLog
+    journal: MemoryJournal
+    catalogue: Catalogue
+    run: Any
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    answers_first: list[int] = field(default_factory=list)
+
+    def facts(self, topic: str) -> list[Fact]:
+        records = [
+            record
+            for n in range(self.log.partitions(topic))
+            for record in self.log.read({(topic, n): 0}, self.log.end((topic, n)))
+        ]
+        return [self.catalogue.fact(record) for record in records]
+
+
+@contextmanager
+def real_door(folder: Path, *, port: int = 0, now: datetime = RECEIVED, live: bool = False) -> Iterator[RealDoor]:
+    """``live``: ingest reads what came on its own, as in a running hub; otherwise ``run()`` makes it."""
+    compiled, catalogue = _compiled(), _catalogue()
+    sealer, contracts = Sealer(bytes(range(32))), folder / "contracts"
+    _write_head(contracts, compiled)
+    log, journal = MemoryLog(TOPICS, catalogue.frame), MemoryJournal()
+    ingest, aside = processor(catalogue, contracts, sealer), SetAside(Limits())
+    policy = parse_policy(compiled.content, compiled.policy_hash)
+    gate = Gate(policy, type_specs(catalogue.sources))
+    lock = threading.Lock()
+
+    def run() -> None:
+        with lock:
+            held = journal.positions("submissions")
+            positions = {("submissions", n): held.get(("submissions", n), Position(0)).next for n in range(2)}
+            step(log.read(positions, 100_000), ingest, journal, catalogue, aside)
+            publish(journal, log)
+
+    keys = KeyRing(
+        ApiKey(party, f"{party}-{mode}", hashlib.sha256(f"{party}{mode}".encode()).digest(), test, None, SCOPES)
+        for party in sorted(policy.kinds)
+        for mode, test in (("-key", False), ("-test-key", True))
+    )
+    appender = Appender(log)
+    desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
+    app: Any = create_app(Api(desk, keys, Rate(100_000, 100_000, time.monotonic), lambda: now))
+    listener = socket.create_server(("127.0.0.1", port))
+    port = listener.getsockname()[1]
+    door = RealDoor(f"http://127.0.0.1:{port}", port, log, journal, catalogue, run)
+    server = uvicorn.Server(uvicorn.Config(_watched(app, door, live), log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield door
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+        appender.close()
+
+
+@cache
+def _compiled() -> SharingPolicy:
+    return compile_policy(ROOT / "contracts")
+
+
+@cache
+def _catalogue() -> Catalogue:
+    return Catalogue([ROOT / "schemas" / "avro"])
+
+
+def _watched(app: Any, door: RealDoor, live: bool) -> Any:
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        door.requests.append((scope["method"], scope["path"]))
+        if door.answers_first:
+            status = door.answers_first.pop(0)
+            await send({"type": "http.response.start", "status": status, "headers": [(b"retry-after", b"7")]})
+            await send({"type": "http.response.body", "body": b"not now"})
+            return
+        if live and scope["method"] == "GET":
+            door.run()
+        await app(scope, receive, send)
+
+    return asgi
