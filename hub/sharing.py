@@ -151,6 +151,7 @@ def _grants(agreement: Entry) -> Iterator[dict[str, Any]]:
             "max_age": ages["max"],
             "items": {item["field"]: item["shows"] for item in items},
             "only_roles": {item["field"]: sorted(item["recipients"]) for item in items if "recipients" in item},
+            "choices": sorted(item["field"] for item in items if item.get("subjectChoice") == "opt-out"),
             "hub_only": sorted({*agreement["hubOnly"], *entry.get("hubOnly", [])}),
             "must_not_send": sorted({*agreement.get("mustNotSend", []), *entry.get("mustNotSend", [])}),
         }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Protocol
 
@@ -24,12 +24,24 @@ class Readable:
     """Categories and fields of one fact that one role may read, and the agreement that says so.
 
     ``hidden``: categories that facts of this type carry and that the agreement does not let the role read.
+    ``choices``: fields that the agreement leaves to the person's choice.
     """
 
     agreement: str = ""
     categories: frozenset[str] = frozenset()
     fields: Mapping[str, str] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    choices: frozenset[str] = frozenset()
+
+    def without(self, held_back: frozenset[str]) -> Readable:
+        """Less the fields that the person holds back, and the categories of which no data field remains."""
+        gone = self.choices & held_back & self.fields.keys()
+        if not gone:
+            return self
+        left = {path: category for path, category in self.fields.items() if path not in gone}
+        remaining = {category for path, category in left.items() if "." in path}
+        emptied = {self.fields[path] for path in gone} - remaining
+        return replace(self, fields=left, categories=self.categories - emptied)
 
 
 NOTHING = Readable()
@@ -56,6 +68,7 @@ class _Row:
 @dataclass(frozen=True, slots=True)
 class _Agreement:
     name: str
+    provider: str
     active: bool
     starts: str
     ends: str
@@ -70,13 +83,19 @@ class Compiled:
     agreements: Mapping[str, _Agreement]
     items: Mapping[tuple[str, str, str], Mapping[str, str]]
     only_roles: Mapping[tuple[str, str, str], Mapping[str, frozenset[str]]]
+    choices: Mapping[tuple[str, str, str], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, body: Mapping[str, Any], digest: str) -> Compiled:
         agreements = {}
         for name, row in sorted(body["agreements"].items()):
             held = _Agreement(
-                name, row["status"] == "active", row["effective_from"], row["effective_to"], _rows(row["recipients"])
+                name=name,
+                provider=row["provider"],
+                active=row["status"] == "active",
+                starts=row["effective_from"],
+                ends=row["effective_to"],
+                rows=_rows(row["recipients"]),
             )
             # An observation names the version under which it came; what is in force now is the version compiled now.
             agreements[name] = agreements[name.partition("@")[0]] = held
@@ -87,7 +106,21 @@ class Compiled:
             }
             for g in body["grants"]
         }
-        return cls(digest, agreements, items, only)
+        choices = {
+            (g["provider"], g["type"], g["agreement"].partition("@")[0]): frozenset(g.get("choices", ()))
+            for g in body["grants"]
+        }
+        return cls(digest, agreements, items, only, choices)
+
+    def less(self, agreements: Collection[str], parties: Collection[str]) -> Compiled:
+        """The same without what is suspended by command: agreements by id, parties as providers."""
+        held = {
+            name: replace(one, active=False)
+            if one.name.partition("@")[0] in agreements or one.provider in parties
+            else one
+            for name, one in self.agreements.items()
+        }
+        return replace(self, agreements=held)
 
     def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
         """Raises nothing: what no agreement covers is simply not readable."""
@@ -109,7 +142,8 @@ class Compiled:
             for path, category in items.items()
             if category in shows and (path not in only or role in only[path])
         }
-        return Readable(held.name, frozenset(shows), fields, frozenset(items.values()) - shows)
+        hidden, choices = frozenset(items.values()) - shows, self.choices.get(key, frozenset())
+        return Readable(held.name, frozenset(shows), fields, hidden, choices)
 
 
 def _rows(recipients: list[Mapping[str, Any]]) -> Mapping[str, tuple[_Row, ...]]:

@@ -115,7 +115,27 @@ def test_consent_withdrawn_stops_the_sharing_at_once() -> None:
     assert "dwp-spoc" in world.to("A01")
     effects = world.tell("consent.withdrawn", "2025-09-12", source="care", purpose="dwp_sharing")
     (updated,) = [e for e in effects if e.kind == "alert.v1" and e.fields["rule"] == "A01"]
-    assert "dwp-spoc" not in [r["role"] for r in updated.fields["recipients"]]
+    views = {r["role"]: r["view"] for r in updated.fields["recipients"]}
+    assert views["dwp-spoc"]["headline"] == "No longer shared with you" and not views["dwp-spoc"]["lines"]
+    assert views["personal-adviser"]["lines"] and len(views) == len(world.to("A01"))
+    assert {e.fields["role"] for e in effects if e.kind == "delivery.v1"} == {"dwp-spoc"}
+
+
+def test_consent_given_again_brings_the_alert_back_with_a_message() -> None:
+    from tests.alerts.world import episode
+
+    world = World()
+    world.tell("consent.given", "2025-09-01", source="care", purpose="dwp_sharing")
+    marks, spells = [mark("care_leaver")], [episode("2025-09-08")]
+    neet = belief(span("2025-09-08", None, "619"), born="2006-05-02", marks=marks, episodes=spells)
+    world.tell("contact.verified", "2025-09-10", source="care", belief=neet)
+    world.tell("consent.withdrawn", "2025-09-12", source="care", purpose="dwp_sharing")
+    effects = world.tell("consent.given", "2025-09-15", source="care", purpose="dwp_sharing")
+    (updated,) = [e for e in effects if e.kind == "alert.v1" and e.fields["act"] == "updated"]
+    views = {r["role"]: r["view"] for r in updated.fields["recipients"]}
+    assert views["dwp-spoc"]["lines"] and not world.alert("A01").gone
+    told = {e.fields["role"] for e in effects if e.kind == "delivery.v1" and e.fields["act"] == "updated"}
+    assert told == {"dwp-spoc"}
 
 
 def test_facts_from_a_test_key_reach_nobody() -> None:
