@@ -8,6 +8,7 @@ import importlib.util
 import typer
 
 from hub.demo.command import demo
+from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
 from hub.sample.command import sample
 from hub.ticks import tick
@@ -28,6 +29,7 @@ app.command("sample")(sample)
 app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("topics")(topics)
+app.add_typer(quarantine, name="quarantine")
 
 for _name in ("story", "contracts", "schemas", "bench", "files"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:

@@ -18,6 +18,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from spine.canonical import canonical
+from spine.headed import policy_file
 
 FORMAT = 1
 #: A snapshot that loses more of its rows than this waits for a person, where the agreement says nothing.
@@ -177,7 +178,7 @@ def build(contracts: Path) -> SharingPolicy:
     compiled, digest = compile_policy(contracts), sources_digest(contracts)
     folder = contracts / "compiled"
     folder.mkdir(exist_ok=True)
-    name = f"policy-{compiled.policy_hash}.json"
+    name = policy_file(compiled.policy_hash)
     if not (folder / name).exists():
         _replace(folder / name, compiled.body)
     head = {"policy": compiled.policy_hash, "file": name, "sources": digest}

@@ -11,12 +11,14 @@ from typing import Annotated
 
 import typer
 
+from hub.agreement_moves import release_compiled
 from hub.backlog import Backlog, backlogs
 from hub.keys import ensure
 from hub.layout import Home, contracts_folder
 from hub.machine.ports import wait_until
 from hub.machine.process import MachineError, end, spawn, tail
 from hub.output import DONE, FAILED, HALTED, AsJson, fail, show_json, show_table
+from hub.running import Where
 from hub.topics import counts, read_topics
 from hub.up.machine import Machine
 from hub.up.plan import children
@@ -108,6 +110,7 @@ def _supervise(home: Home, *, demo: bool, as_json: bool) -> None:
             while not stopping:
                 supervisor.watch()
                 if not ready and answering(supervisor.records()):
+                    release_compiled(Where(addresses.kafka, addresses.postgres, addresses.registry))
                     ready = True
                     write()
                     _say_up(RunRecord(me, ready, supervisor.records(), shown), as_json)
