@@ -22,6 +22,7 @@ from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact, Fields
 from spine.step import Processor
+from spine.telemetry import log
 
 POLICY = "policy.v1"
 
@@ -129,6 +130,8 @@ class HeadedProcessor:
             return Decided(note="older_head")
         self._take(head)
         self._moved = True
+        topic, partition = self._place
+        log().info("policy_head", topic=topic, partition=partition, number=head.number, policy=head.policy)
         told = Decided()
         if self.hears is not None and self.telling is not None:
             told = self.telling.tell(self.hears, fact)
