@@ -55,9 +55,7 @@ class Heads:
 
     def current(self) -> Head | None:
         """The head last moved to; None before the first."""
-        with self.journal.transaction() as transaction:
-            body = transaction.load([KEY]).get(KEY)
-        return None if body is None else decode_head(body)
+        return head_kept(self.journal)
 
     def release(self, policy: str, move: Move) -> Head:
         """Put the compiled policy ``policy`` in force. What is suspended stays suspended. Same policy: no move."""
@@ -119,6 +117,13 @@ class Heads:
                 effect = Effect(topic, "", POLICY, fields, n)
                 out += encode_effects(SERVICE, f"head-{head.number}-{topic}-{n}", [effect], self.catalogue)
         return out
+
+
+def head_kept(journal: Journal) -> Head | None:
+    """The head that the journal of service ``policy`` holds."""
+    with journal.transaction() as transaction:
+        body = transaction.load([KEY]).get(KEY)
+    return None if body is None else decode_head(body)
 
 
 def judged_topics(contracts: Path) -> tuple[str, ...]:

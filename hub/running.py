@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub.heads import SERVICE, Heads, judged_topics
+from hub.heads import SERVICE, Heads, head_kept, judged_topics
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.up.record import read_run
 from spine.errors import Retry
+from spine.headed import Head
 from spine.kafka import KafkaLog
 from spine.migrate import migrate
 from spine.postgres import PostgresJournal
@@ -48,6 +49,17 @@ def where() -> Where:
     if not kafka or not postgres:
         raise Retry("nothing runs: start it with `hub up`, or give HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY")
     return Where(kafka, postgres, os.environ.get("HUB_REGISTRY") or held.get("registry", ""))
+
+
+def head_in_force() -> Head | None:
+    """The head of the hub that runs here; None before its first. Raises Retry where no hub answers."""
+    at = where()
+    migrate(at.postgres, SERVICE)
+    journal = PostgresJournal(at.postgres, SERVICE)
+    try:
+        return head_kept(journal)
+    finally:
+        journal.close()
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Acts:
         if alert.test or (act not in TOLD and told is None):
             return
         for recipient in recipients if told is None else told:
-            if permitted(case, recipient.role):
+            if recipient.role not in alert.gone and permitted(case, recipient.role):
                 self.effects += self._deliveries(alert, act, recipient)
 
     def pull_back(self, case: Case, alert: Alert, gone: Sequence[Recipient], back: Sequence[Recipient]) -> None:

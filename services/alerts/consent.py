@@ -5,6 +5,8 @@ And the other way round, an instruction to a provider (ESA 2008 s.14): what the 
 
 from __future__ import annotations
 
+from datetime import date
+
 from services.alerts.case import Case
 
 TEENAGE_PARENT, DWP, HEALTH = "teenage_parent_support", "dwp_sharing", "health_sharing"
@@ -28,6 +30,15 @@ def allowed(case: Case, purpose: str) -> bool:
 
 
 INSTRUCTION = "sharing.instruction_recorded"
+
+
+def turned(case: Case, since: date) -> bool:
+    """Whether a consent or an instruction began or ran out after the day ``since``, up to today."""
+    for fact in case.facts(*_TYPES, INSTRUCTION):
+        expires = fact.day("expires_on")
+        if since < fact.effective_on <= case.today or (expires is not None and since <= expires < case.today):
+            return True
+    return False
 
 
 def held_back(case: Case, source: str, choices: frozenset[str]) -> frozenset[str]:

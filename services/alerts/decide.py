@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
-from services.alerts import due, escalation
+from services.alerts import consent, due, escalation
 from services.alerts.acts import Acts, alert_id
 from services.alerts.calendar import birthday
 from services.alerts.case import Case
@@ -48,7 +48,12 @@ def decide(settings: Settings, state: State, news: News) -> tuple[State, list[Ef
 
 def due_on(settings: Settings, state: State) -> date | None:
     """First day after the last one decided on which a tick could change something."""
-    return due.due_on(Case(state, state.last_day, settings.policy)) if state.last_day is not None else None
+    if state.last_day is None:
+        return None
+    first = due.due_on(Case(state, state.last_day, settings.policy))
+    # An agreement that ends takes back what stands open, on its day.
+    turn = settings.sharing.next_turn(state.last_day) if any(alert.open for alert in state.alerts) else None
+    return first if turn is None else min(first, turn)
 
 
 def moment(state: State, news: News) -> tuple[date, datetime]:
@@ -301,9 +306,18 @@ class Step:
         return (
             isinstance(self.news, Moved)
             or choice
+            or self.turned()
             or state.belief != self.before.belief
             or state.subjects != self.before.subjects
         )
+
+    def turned(self) -> bool:
+        """Whether days have passed on which a consent, an instruction or an agreement began or ended."""
+        since, today = self.before.last_day, self.case.today
+        if since is None or since >= today:
+            return False
+        turn = self.acts.sharing.next_turn(since)
+        return consent.turned(self.case, since) or (turn is not None and turn <= today)
 
 
 def taken_back(case: Case, alert: Alert) -> Closing | None:

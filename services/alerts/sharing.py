@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Protocol
 
 
@@ -53,6 +54,10 @@ class Sharing(Protocol):
     @property
     def digest(self) -> str: ...
 
+    def next_turn(self, after: date) -> date | None:
+        """First day after ``after`` on which an agreement begins, or is the first day ended."""
+        ...
+
     def readable(
         self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]
     ) -> Readable: ...
@@ -84,6 +89,7 @@ class Compiled:
     items: Mapping[tuple[str, str, str], Mapping[str, str]]
     only_roles: Mapping[tuple[str, str, str], Mapping[str, frozenset[str]]]
     choices: Mapping[tuple[str, str, str], frozenset[str]] = field(default_factory=dict)
+    turns: tuple[date, ...] = ()
 
     @classmethod
     def parse(cls, body: Mapping[str, Any], digest: str) -> Compiled:
@@ -110,7 +116,13 @@ class Compiled:
             (g["provider"], g["type"], g["agreement"].partition("@")[0]): frozenset(g.get("choices", ()))
             for g in body["grants"]
         }
-        return cls(digest, agreements, items, only, choices)
+        begun = {date.fromisoformat(held.starts) for held in agreements.values()}
+        ended = {date.fromisoformat(held.ends) + timedelta(days=1) for held in agreements.values()}
+        return cls(digest, agreements, items, only, choices, tuple(sorted(begun | ended)))
+
+    def next_turn(self, after: date) -> date | None:
+        at = bisect_right(self.turns, after)
+        return self.turns[at] if at < len(self.turns) else None
 
     def less(self, agreements: Collection[str], parties: Collection[str]) -> Compiled:
         """The same without what is suspended by command: agreements by id, parties as providers."""
@@ -160,6 +172,10 @@ class Closed:
     """No policy head: fails closed."""
 
     digest: str = "none"
+
+    def next_turn(self, after: date) -> date | None:
+        del after
+        return None
 
     def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
         del fact, role, rule, today, consented

@@ -72,6 +72,9 @@ class Judge(Protocol):
     """What a door asks before it answers: the gate, or one that follows the head while it runs."""
 
     @property
+    def policy(self) -> SharingPolicy | None: ...
+
+    @property
     def policy_hash(self) -> str: ...
 
     @property

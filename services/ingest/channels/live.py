@@ -9,6 +9,7 @@ from datetime import datetime
 from services.ingest.agent import Gates
 from services.ingest.gate import Gate, No, Said
 from services.ingest.parse import Envelope
+from services.ingest.policy import SharingPolicy
 from services.ingest.processor import TOPIC
 from spine.errors import Retry
 from spine.headed import head_key, newest
@@ -27,6 +28,10 @@ class LiveGate:
         self._gate = gates.under(None)
         self._looked = float("-inf")
         self._lock = threading.Lock()
+
+    @property
+    def policy(self) -> SharingPolicy | None:
+        return self.now().policy
 
     @property
     def policy_hash(self) -> str:

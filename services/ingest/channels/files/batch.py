@@ -27,7 +27,7 @@ from services.ingest.channels.files.rows import ROWS_MAX, Row, Spoilt
 from services.ingest.channels.files.said import FileFault, RowFault, row_fault
 from services.ingest.door import Arrival, Door, Message, event_message
 from services.ingest.faults import Fault
-from services.ingest.gate import Gate, No
+from services.ingest.gate import Judge, No
 from services.ingest.parse import from_event
 from spine.clock import local_date
 from spine.errors import Retry
@@ -82,7 +82,7 @@ class FilesDoor:
     """The door behind its file form. ``append`` returns when all are durable, or raises Retry."""
 
     door: Door
-    gate: Gate
+    gate: Judge
     append: Append
     clock: Callable[[], datetime]
 
@@ -240,7 +240,7 @@ class FilesDoor:
         return self.door.sealer.fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS, default=str))
 
     def _arrival(self, party: str, at: datetime) -> Arrival:
-        return Arrival(party, f"folder:{party}", DOOR, at, policy=self.gate.policy_hash)
+        return Arrival(party, f"folder:{party}", DOOR, at, policy=self.gate.stand)
 
     def _shrink_percent(self, rule: FileRule) -> int:
         policy, day = self.gate.policy, local_date(self.clock())
