@@ -15,13 +15,16 @@ from hub import sharing
 from hub.agreement_pages import pages
 from hub.heads import Heads, Move, NotAllowed
 from hub.layout import contracts_folder
+from hub.machine.ports import wait_until
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.policy_diff import differences, in_words
-from hub.quarantine.refused import Chosen, redrive, refusals
+from hub.quarantine.refused import SUBMISSIONS, Chosen, gate_has_seen, redrive, refusals
 from hub.running import RunningHub, Where, running_hub
 from spine.clock import local_date, now
 from spine.errors import SpineError
 from spine.headed import Head, read_policy
+
+SEEN_SECONDS_MAX, SEEN_LOOK_SECONDS = 30, 0.2
 
 By = Annotated[str, typer.Option("--by", help="Who asks, for the record.")]
 Because = Annotated[str, typer.Option(help="Why, about the agreement and never about a person.")]
@@ -77,18 +80,28 @@ def resume(
 ) -> None:
     """Lift a suspension. Needs two people; what waited because of it is redriven.
 
-    Exit codes: 0 resumed; 1 no hub answers; 2 wrong usage, not suspended, or not two people.
+    Exit codes: 0 resumed; 1 no hub answers, or its gate has not read the move within half a minute; 2 wrong usage,
+    not suspended, or not two people.
     """
     try:
         with running_hub() as hub:
             move = Move("resumed", _named(by), now(), what, second, because)
             head = hub.heads.resume(move, _content(hub))
+            # What arrived before the move and is judged after this look would wait on: ingest must be past it first.
+            seen = wait_until(lambda: _gate_is_past(hub, head), SEEN_SECONDS_MAX, SEEN_LOOK_SECONDS)
             sent = redrive_waiting(hub, hub.heads, what, f"{by}+{second}")
     except NotAllowed as error:
         fail(str(error), as_json=as_json, code=USAGE)
     except SpineError as error:
         fail(f"{error}; when the hub answers, `hub quarantine redrive --class suspended`", as_json=as_json)
+    if not seen:
+        late = "the gate has not read the move yet; when it has, `hub quarantine redrive --class suspended`"
+        fail(f"resumed, and {sent} redriven, but {late}", as_json=as_json)
     _say(head, sent, as_json)
+
+
+def _gate_is_past(hub: RunningHub, head: Head) -> bool:
+    return gate_has_seen(head, hub.ingest, hub.log.partitions(SUBMISSIONS))
 
 
 def redrive_waiting(hub: Any, heads: Heads, what: str, by: str) -> int:

@@ -16,8 +16,10 @@ from typing import Any
 from services.ingest.agent import Opener, decode_state
 from services.ingest.gate import Gate, No
 from services.ingest.processor import SUBMISSION, state_key
+from services.ingest.processor import TOPIC as SUBMISSIONS
 from spine.clock import local_date
 from spine.errors import Retry
+from spine.headed import Head, decode_head, head_key
 from spine.journal import Journal
 from spine.log import Log, Place
 from spine.record import Fact, Fields, Outgoing
@@ -27,6 +29,7 @@ TOPIC, KIND = "refusals", "refusal.v1"
 READ_MAX = 1_000
 KEYS_MAX = 5_000
 EMPTY_READS_MAX = 60
+UNSENT_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,16 @@ def refusals(log: Log, catalogue: Catalogue, ingest: Journal, chosen: Chosen) ->
     states = [_state(fact.fields, heard.get(keys[fact.event_id])) for fact in found]
     out = [Waiting(fact.event_id[:12], fact.fields, state) for fact, state in zip(found, states, strict=True)]
     return sorted(out, key=lambda one: (one.fields["received_at"], one.ref))
+
+
+def gate_has_seen(head: Head, ingest: Journal, partitions: int) -> bool:
+    """Whether ingest judges under ``head`` everywhere, and all it refused under earlier heads stands on the log."""
+    keys = [head_key((SUBMISSIONS, n)) for n in range(partitions)]
+    with ingest.transaction() as transaction:
+        seen = [decode_head(body).number for body in transaction.load(keys).values()]
+    if len(seen) < partitions or min(seen, default=0) < head.number:
+        return False
+    return not any(out.topic == TOPIC for out in ingest.unsent(UNSENT_MAX))
 
 
 def _facts(log: Log, catalogue: Catalogue) -> Iterator[Fact]:

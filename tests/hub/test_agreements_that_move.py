@@ -10,7 +10,7 @@ import pytest
 
 from hub.heads import Move, NotAllowed
 from hub.inprocess import InProcessHub
-from hub.quarantine.refused import Chosen, classes, redrive, refusals, rehearse
+from hub.quarantine.refused import Chosen, classes, gate_has_seen, redrive, refusals, rehearse
 from services.ingest.agent import Gates, Opener
 from spine.errors import Halt
 from spine.record import Fact, Outgoing
@@ -121,6 +121,20 @@ def test_after_resuming_what_waited_is_redriven_and_accepted_once(hub: InProcess
     (fact,) = observed(hub)
     assert fact.fields["message_id"] == "m-2" and fact.fields["received_at"] == after(5)
     assert [one.state for one in waiting(hub)] == ["settled"]
+
+
+def test_what_waits_is_counted_only_once_the_gate_has_read_the_move_everywhere(hub: InProcessHub) -> None:
+    hub.suspend("isa-2024-011", after(2))
+    hub.settle()
+    hub.submit(withdrawal(2), party=NORTHVALE, received_at=after(3))
+    hub.resume("isa-2024-011", after(4))
+    head, partitions = hub.heads.current(), hub.log.partitions("submissions")
+    assert head is not None
+    # The message stands on the log before the move, and will be refused: a look now would miss it.
+    assert not gate_has_seen(head, hub.journal("ingest"), partitions) and not waiting(hub)
+    hub.settle()
+    assert gate_has_seen(head, hub.journal("ingest"), partitions)
+    assert [one.state for one in waiting(hub)] == ["waits"]
 
 
 def test_a_redrive_that_is_refused_again_counts_its_attempts_and_can_be_redriven(hub: InProcessHub) -> None:

@@ -45,6 +45,27 @@ def test_a_refusal_that_was_mended_is_no_longer_open(http: DoorOnMemory, withdra
     assert not item["open"]
 
 
+def test_a_message_taken_early_and_refused_by_ingest_may_come_again_mended(http: DoorOnMemory, withdrawal: Any) -> None:
+    told = {"scope": "all_other_information", "given_by": "young_person"}
+    http.post({**withdrawal, "id": "nvc-1", "type": "sharing.instruction_recorded", "data": data(withdrawal, told)})
+    http.run()
+    http.run()
+    # The door knows nothing of what a person has instructed: it takes the message, and ingest refuses it.
+    assert http.post({**withdrawal, "id": "nvc-2"}).status_code == 202
+    http.run()
+    assert http.client.get("/v1/receipts/nvc-2", headers=http.auth()).json()["state"] == "refused"
+    # The same id with other content binds nothing yet, so it is no reuse.
+    other = {**withdrawal, "id": "nvc-2", "data": data(withdrawal, {**withdrawal["data"]["data"], "reason": "unknown"})}
+    assert http.post(other).status_code == 202
+    # The one taken last is remembered until ingest has judged it too.
+    assert http.post(other).json()["receipt"] == http.post(other).json()["receipt"]
+    assert http.post({**withdrawal, "id": "nvc-2"}).status_code == 409
+
+
+def data(event: Any, told: dict[str, Any]) -> dict[str, Any]:
+    return {**event["data"], "data": told}
+
+
 def test_nobody_reads_the_refusals_of_another_party_or_of_a_test_key(http: DoorOnMemory, withdrawal: Any) -> None:
     http.post(wrong(withdrawal, 1))
     http.run()

@@ -127,13 +127,16 @@ class Desk:
         }
         states = [state_key(key.party, message_id, key.test) for message_id in sorted(ids)]
         known = {state: held for state in states if (held := self.recent.get(state)) is not None}
-        missing = [state for state in states if state not in known]
-        if missing:
-            try:
-                known |= self.receipts.heard(missing)
-            except Retry:
-                # Without the journal the door still takes events; ingest itself recognises what it has heard before.
-                pass
+        try:
+            judged = self.receipts.heard(states) if states else {}
+        except Retry:
+            # Without the journal the door still takes events; ingest itself recognises what it has heard before.
+            return known
+        for state, heard in judged.items():
+            early = known.get(state)
+            # What this door took early ingest may have refused since: after a suspension, or for a person's choice.
+            if early is None or heard.outcome == "accepted" or not _earlier(heard, early):
+                known[state] = heard
         return known
 
     def _judge(
@@ -159,11 +162,19 @@ class Desk:
         verdict = self.gate.examine(key.party, received_at, envelope)
         if isinstance(verdict, No):
             return _Judged(Problem(verdict.reason, verdict.faults, out.event_id), out)
-        heard = Heard(outcome="accepted", submission_id=out.event_id, fingerprint=print_)
+        at = received_at.isoformat()
+        heard = Heard(outcome="accepted", submission_id=out.event_id, received_at=at, fingerprint=print_)
         return _Judged(taken(str(envelope.message_id), out.event_id), out, state, heard)
 
     def _arrival(self, key: ApiKey, received_at: datetime) -> Arrival:
         return Arrival(key.party, key.principal, "http", received_at, key.test, self.gate.stand)
+
+
+def _earlier(heard: Heard, early: Heard) -> bool:
+    """Whether ingest's word is about an earlier submission than the one this door took."""
+    if heard.submission_id == early.submission_id:
+        return False
+    return datetime.fromisoformat(heard.received_at) <= datetime.fromisoformat(early.received_at)
 
 
 def _shown_id(envelope: Envelope | None) -> str | None:
