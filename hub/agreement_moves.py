@@ -19,7 +19,7 @@ from hub.machine.ports import wait_until
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.policy_diff import differences, in_words
 from hub.quarantine.refused import SUBMISSIONS, Chosen, gate_has_seen, redrive, refusals
-from hub.running import RunningHub, Where, running_hub
+from hub.running import RunningHub, Where, head_in_force, running_hub
 from spine.clock import local_date, now
 from spine.errors import SpineError
 from spine.headed import Head, read_policy
@@ -114,7 +114,10 @@ def redrive_waiting(hub: Any, heads: Heads, what: str, by: str) -> int:
 
 
 def diff(
-    old: Annotated[str, typer.Argument(help="Policy by the beginning of its hash; default: the one last built.")] = "",
+    old: Annotated[
+        str,
+        typer.Argument(help="Policy by the beginning of its hash; default: what the running hub has, or last built."),
+    ] = "",
     new: Annotated[str, typer.Argument(help="Likewise; default: what the files compile to now.")] = "",
     contracts: Contracts = None,
     as_json: AsJson = False,
@@ -124,6 +127,8 @@ def diff(
     Exit codes: 0 shown; 1 no such policy; 2 wrong usage.
     """
     folder = contracts or contracts_folder()
+    # Many commands build what is stale: what was built last need not be what the hub judges by.
+    old = old or ("" if contracts else _policy_in_force())
     before, after = _policy(folder, old, as_json), _policy(folder, new, as_json, files=not new)
     found = differences(before, after)
     if as_json:
@@ -176,6 +181,15 @@ def _content(hub: RunningHub) -> Mapping[str, Any]:
     read = json.loads(read_policy(hub.contracts, head.policy))
     assert isinstance(read, dict)
     return read
+
+
+def _policy_in_force() -> str:
+    """Hash of the policy that the hub of this machine judges by; empty where none answers."""
+    try:
+        head = head_in_force()
+    except SpineError:
+        return ""
+    return head.policy if head else ""
 
 
 def _policy(folder: Path, begins: str, as_json: bool, *, files: bool = False) -> Mapping[str, Any]:

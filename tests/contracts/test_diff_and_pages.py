@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from datetime import date
 from html.parser import HTMLParser
@@ -17,7 +18,8 @@ from hub.__main__ import app
 from hub.agreement_checks import check
 from hub.agreement_pages import pages, period
 from hub.policy_diff import differences
-from hub.sharing import Sources, compile_sources, read_sources
+from hub.sharing import Sources, compile_sources, ensure_built, read_sources
+from spine.headed import Head
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLEGE = "isa-2024-011-northvale-college.isa.yaml"
@@ -170,6 +172,22 @@ def test_commands_say_what_they_did(tmp_path: Path) -> None:
     made = run(app, ["contracts", "render", "--out", str(tmp_path / "pages"), "--json"])
     assert made.exit_code == 0 and json.loads(made.stdout)["pages"] == len(list((tmp_path / "pages").glob("*.html")))
     assert run(app, ["contracts", "diff", "no-such-hash", "--json"]).exit_code == 1
+
+
+def test_the_difference_is_from_what_the_running_hub_judges_by_not_from_what_was_built_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contracts = tmp_path / "contracts"
+    shutil.copytree(ROOT / "contracts", contracts, ignore=shutil.ignore_patterns("compiled"))
+    monkeypatch.setenv("HUB_CONTRACTS", str(contracts))
+    running = ensure_built(contracts)
+    file = contracts / "agreements" / COLLEGE
+    file.write_text(file.read_text().replace("overSharing: refuse", "overSharing: minimise"))
+    # Some other command has built what the files say by now.
+    assert ensure_built(contracts) != running
+    monkeypatch.setattr("hub.agreement_moves.head_in_force", lambda: Head(1, running))
+    told = json.loads(CliRunner().invoke(app, ["contracts", "diff", "--json"]).stdout)
+    assert [one["direction"] for one in told] == ["changes"]
 
 
 @pytest.mark.parametrize(
