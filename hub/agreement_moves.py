@@ -18,8 +18,9 @@ from hub.layout import contracts_folder
 from hub.machine.ports import wait_until
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.policy_diff import differences, in_words
-from hub.quarantine.refused import SUBMISSIONS, Chosen, gate_has_seen, redrive, refusals
+from hub.quarantine.refused import Chosen, gate_has_seen, redrive, refusals
 from hub.running import RunningHub, Where, head_in_force, running_hub
+from services.ingest.processor import TOPIC
 from spine.clock import local_date, now
 from spine.errors import SpineError
 from spine.headed import Head, read_policy
@@ -101,7 +102,7 @@ def resume(
 
 
 def _gate_is_past(hub: RunningHub, head: Head) -> bool:
-    return gate_has_seen(head, hub.ingest, hub.log.partitions(SUBMISSIONS))
+    return gate_has_seen(head, hub.ingest, hub.log.partitions(TOPIC))
 
 
 def redrive_waiting(hub: Any, heads: Heads, what: str, by: str) -> int:
