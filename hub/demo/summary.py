@@ -83,7 +83,7 @@ def facts(log: KafkaLog, catalogue: Catalogue, topic: str) -> Iterator[Fact]:
 
 
 def _gate(made: Summary, log: KafkaLog, catalogue: Catalogue) -> None:
-    made.submitted = sum(1 for _ in facts(log, catalogue, "submissions"))
+    made.submitted = sum(1 for fact in facts(log, catalogue, "submissions") if fact.kind == "submission.v1")
     made.accepted = sum(1 for fact in facts(log, catalogue, "observations") if fact.kind == "observation.v1")
     made.refused = Counter(fact.fields["reason"] for fact in facts(log, catalogue, "refusals"))
     made.set_aside = Counter(
