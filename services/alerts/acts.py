@@ -49,7 +49,7 @@ class Acts:
         """An update that takes an alert away from ``gone`` and gives it to ``back`` again; both get a message."""
         kept = [r for r in alert.recipients if r.role not in alert.gone and permitted(case, r.role)]
         effect = self._alert(case, alert, "updated", kept)
-        empty = [_recipient(recipient, taken_away(self.sharing)) for recipient in gone]
+        empty = [_recipient(recipient, taken_away(self.sharing), gone=True) for recipient in gone]
         fields = {**effect.fields, "recipients": [*effect.fields["recipients"], *empty]}
         self.effects.append(replace(effect, fields=fields))
         if not alert.test:
@@ -112,5 +112,6 @@ class Acts:
         return out
 
 
-def _recipient(recipient: Recipient, view: View) -> dict[str, object]:
-    return {"role": recipient.role, "team": recipient.team, "worker": recipient.worker, "view": view.fields()}
+def _recipient(recipient: Recipient, view: View, *, gone: bool = False) -> dict[str, object]:
+    who = {"role": recipient.role, "team": recipient.team, "worker": recipient.worker}
+    return who | {"view": view.fields(), "gone": gone}
