@@ -9,6 +9,7 @@ import typer
 
 from hub.demo.command import demo
 from hub.publish import publish
+from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
 from hub.sample.command import sample
 from hub.ticks import tick
@@ -30,6 +31,7 @@ app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("topics")(topics)
 app.command("publish")(publish)
+app.add_typer(quarantine, name="quarantine")
 
 for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:

@@ -114,9 +114,21 @@ def _fields(agreement: Entry, entry: Entry, sources: Sources) -> Iterator[Told]:
     for field in sorted(set(classes) - set(listed)):
         yield event, f"{field} is neither an item, nor hubOnly, nor mustNotSend"
     for item in items:
+        yield from _choice(event, item, sources)
         wanted = classes.get(item["field"])
         if wanted is not None and item["class"] != wanted:
             yield event, f"{item['field']} is {wanted}, not {item['class']}"
+
+
+def _choice(event: str, item: Entry, sources: Sources) -> Iterator[Told]:
+    """What a person may hold back must be able to be absent, or to say unknown."""
+    if item.get("subjectChoice") == "consent":
+        yield event, f"{item['field']}: consent is asked of recipients (their row), not of an item"
+    name = item["field"].partition(".")
+    field = sources.catalogue["types"][event]["data"].get(name[2]) if name[0] == "data" else None
+    needed = field is not None and field["required"] and field["type"] != "enum"
+    if item.get("subjectChoice") == "opt-out" and (needed or item["field"] == "effective_on"):
+        yield event, f"{item['field']}: held back, the whole event is refused, for it needs this field", "warning"
 
 
 def field_classes(event: str, catalogue: Entry) -> dict[str, str]:
@@ -161,7 +173,11 @@ def _dates(agreement: Entry, on: date) -> Iterator[Told]:
         yield "ages", "min is above max"
     if date.fromisoformat(end) < on:
         yield "dates", "expired: it lets nothing through", "warning"
-    elif date.fromisoformat(dates["reviewBy"]) <= on + timedelta(days=REVIEW_SOON_DAYS):
+        return
+    soon = on + timedelta(days=REVIEW_SOON_DAYS)
+    if date.fromisoformat(end) <= soon:
+        yield "dates", f"ends on {end}: after that day nothing passes", "warning"
+    if date.fromisoformat(dates["reviewBy"]) <= soon:
         yield "dates", f"review is due by {dates['reviewBy']}", "warning"
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hub import sharing
+from hub import agreement_moves, sharing
 from hub.agreement_checks import check as check_agreements
 from hub.agreement_checks import uncovered
 from hub.event_schemas import partner_schemas
@@ -23,6 +23,11 @@ from hub.schema_lint import faults_of
 from spine.clock import local_date, now
 
 app = typer.Typer(help="Agreements and event schemas.", no_args_is_help=True)
+app.command("release")(agreement_moves.release)
+app.command("suspend")(agreement_moves.suspend)
+app.command("resume")(agreement_moves.resume)
+app.command("diff")(agreement_moves.diff)
+app.command("render")(agreement_moves.render)
 
 Contracts = Annotated[Path | None, typer.Option(help="Folder of contracts; default HUB_CONTRACTS or the repository's.")]
 

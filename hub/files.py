@@ -12,8 +12,9 @@ import typer
 
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
+from hub.running import head_in_force
 from hub.sharing import ensure_built
-from services.ingest.agent import gate_of
+from services.ingest.agent import Gates
 from services.ingest.channels.files.batch import FilesDoor
 from services.ingest.channels.files.feedback import Feedback
 from services.ingest.channels.files.ledger import HELD, RELEASED, Ledger
@@ -23,7 +24,9 @@ from services.ingest.channels.files.rows import FILE_BYTES_MAX
 from services.ingest.channels.files.said import FileFault
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
+from services.ingest.gate import Gate
 from spine.clock import now
+from spine.errors import Retry, SpineError
 from spine.schema import Catalogue
 from spine.seal import Sealer
 
@@ -41,6 +44,7 @@ def check(
 ) -> None:
     """What the hub would say of a file: the same feedback, and nothing is sent or kept.
 
+    Judged by what is in force on the hub that runs here; where none runs, by the agreements as they are compiled.
     Exit 0 if every row would be accepted, 1 if something would be refused, 2 for wrong usage.
     """
     contracts = contracts_folder()
@@ -50,7 +54,11 @@ def check(
     if not file.is_file():
         fail(f"{file.name} is no file", as_json=as_json, code=USAGE)
     # A key of the moment: ids and receipts of a trial are worth nothing afterwards.
-    door = FilesDoor(Door(Sealer(os.urandom(32)), catalogue), gate_of(catalogue, contracts), lambda records: None, now)
+    try:
+        gate = _gate(catalogue, contracts)
+    except SpineError as error:
+        fail(str(error), as_json=as_json)
+    door = FilesDoor(Door(Sealer(os.urandom(32)), catalogue), gate, lambda records: None, now)
     folder = out or file.parent
     folder.mkdir(parents=True, exist_ok=True)
     summary = _tried(door, mapping, file, folder, quiet=as_json)
@@ -71,7 +79,11 @@ def _tried(door: FilesDoor, mapping: PartyMapping, file: Path, folder: Path, *, 
     with tempfile.TemporaryDirectory() as private, Ledger(None) as ledger:
         stem = stem_of(file.name, "trial")
         with Feedback(folder, stem) as feedback:
-            summary: dict[str, Any] = {"state": "taken", "feedback": str(folder / f"{stem}.feedback.csv")}
+            summary: dict[str, Any] = {
+                "state": "taken",
+                "policy": door.gate.stand,
+                "feedback": str(folder / f"{stem}.feedback.csv"),
+            }
             try:
                 work = Path(private) / "file"
                 digest = copy(file.resolve(), work, FILE_BYTES_MAX)
@@ -119,6 +131,16 @@ def release(
             show_json({"file": wanted[0].file, "state": RELEASED})
         else:
             typer.echo(f"{wanted[0].file} is released; the files door reads it in its next round.")
+
+
+def _gate(catalogue: Catalogue, contracts: Path) -> Gate:
+    """The gate of the running hub, with what is suspended there. Raises SpineError: its policy can't be read here."""
+    try:
+        head = head_in_force()
+    except Retry as away:
+        typer.echo(f"judged by the agreements compiled here: {away}", err=True)
+        head = None
+    return Gates(catalogue, contracts).under(head)
 
 
 def _mapping(contracts: Path, catalogue: Catalogue, party: str, as_json: bool) -> PartyMapping:

@@ -6,6 +6,7 @@ Stories, simulation and replay run here. Nothing is delivered: the services' she
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -14,7 +15,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from hub.heads import Heads, Move, judged_topics
 from hub.sharing import ensure_built
+from spine.headed import read_policy
 from spine.journal import MemoryJournal, Position
 from spine.log import MemoryLog, Place
 from spine.publisher import publish
@@ -52,13 +55,15 @@ class InProcessHub:
     partitions: int | None = None
     catalogue: Catalogue = field(init=False)
     log: MemoryLog = field(init=False)
+    policy: str = field(init=False)
+    heads: Heads = field(init=False)
     _running: dict[str, _Running] = field(init=False)
     _limits: Limits = field(init=False, default_factory=Limits)
     _sealer: Sealer = field(init=False)
     _inputs: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        ensure_built(self.contracts)
+        self.policy = ensure_built(self.contracts)
         topics = topics_of(self.contracts)
         counts = {name: self.partitions or int(topic["partitions"]) for name, topic in topics.items()}
         self.catalogue = Catalogue([self.schemas])
@@ -66,12 +71,13 @@ class InProcessHub:
         # A fixed nonce: the bytes of a run must repeat, and nothing sealed here leaves the process.
         self._sealer = Sealer(_KEY, nonce=bytes)
         self._inputs = tuple(name for name, topic in topics.items() if topic.get("input_of") in self.services)
+        self.heads = Heads(MemoryJournal(), self.log, self.catalogue, judged_topics(self.contracts))
         self._running = {name: self._start(name) for name in self.services}
 
     def _start(self, name: str) -> _Running:
         agent = importlib.import_module(f"services.{name}.agent")
         processor: Processor = (
-            agent.processor(self.catalogue, self.contracts, self._sealer)
+            agent.processor(self.catalogue, self.contracts, self._sealer, self.log.partitions("submissions"))
             if name == "ingest"
             else agent.processor(self.catalogue, self.contracts)
         )
@@ -101,6 +107,24 @@ class InProcessHub:
                 (out,) = encode_effects("ticker", f"tick-{topic}-{n}-{on}", [effect], self.catalogue)
                 self.log.append([Outgoing(0, out.event_id, topic, "", out.kind, out.body, (), n)])
 
+    def release(self, at: datetime) -> None:
+        """Put the compiled policy in force by a fact on the log, as `hub up` does."""
+        self.heads.release(self.policy, Move("moved", "in-process", at))
+
+    def suspend(self, what: str, at: datetime) -> None:
+        """Suspend an agreement or a party from here on."""
+        self.release(at)
+        self.heads.suspend(Move("suspended", "in-process", at, what), self._content())
+
+    def resume(self, what: str, at: datetime) -> None:
+        """Lift a suspension, as two people. What waited is redriven by ``hub.redrive``."""
+        self.heads.resume(Move("resumed", "in-process-1", at, what, "in-process-2"), self._content())
+
+    def _content(self) -> Mapping[str, Any]:
+        read = json.loads(read_policy(self.contracts, self.policy))
+        assert isinstance(read, dict)
+        return read
+
     def settle(self, rounds_max: int = 10_000) -> None:
         """Run every service, in order of flow, until nothing moves. AssertionError if it never gets quiet."""
         for _ in range(rounds_max):
@@ -125,8 +149,9 @@ class InProcessHub:
                 yield self.catalogue.fact(record)
 
     def states(self, service: str) -> Mapping[str, bytes]:
-        """State bodies of a service by key."""
-        return {key: body for key, (_, body, _) in self._running[service].journal.store.states.items()}
+        """State bodies of a service by key; rows that no fact is keyed by (the policy head) stay out."""
+        states = self._running[service].journal.store.states
+        return {key: body for key, (_, body, _) in states.items() if not key.startswith("|")}
 
     def journal(self, service: str) -> MemoryJournal:
         return self._running[service].journal

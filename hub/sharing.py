@@ -18,6 +18,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from spine.canonical import canonical
+from spine.headed import policy_file
 
 FORMAT = 1
 #: A snapshot that loses more of its rows than this waits for a person, where the agreement says nothing.
@@ -151,6 +152,7 @@ def _grants(agreement: Entry) -> Iterator[dict[str, Any]]:
             "max_age": ages["max"],
             "items": {item["field"]: item["shows"] for item in items},
             "only_roles": {item["field"]: sorted(item["recipients"]) for item in items if "recipients" in item},
+            "choices": sorted(item["field"] for item in items if item.get("subjectChoice") == "opt-out"),
             "hub_only": sorted({*agreement["hubOnly"], *entry.get("hubOnly", [])}),
             "must_not_send": sorted({*agreement.get("mustNotSend", []), *entry.get("mustNotSend", [])}),
         }
@@ -176,7 +178,7 @@ def build(contracts: Path) -> SharingPolicy:
     compiled, digest = compile_policy(contracts), sources_digest(contracts)
     folder = contracts / "compiled"
     folder.mkdir(exist_ok=True)
-    name = f"policy-{compiled.policy_hash}.json"
+    name = policy_file(compiled.policy_hash)
     if not (folder / name).exists():
         _replace(folder / name, compiled.body)
     head = {"policy": compiled.policy_hash, "file": name, "sources": digest}

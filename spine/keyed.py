@@ -117,11 +117,26 @@ class KeyedProcessor(Generic[S]):
             due_on = self.keyed.due_on(held.state)
             if due_on is not None and due_on <= on:
                 due.add(key)
-        self._load(sorted(due), self._transaction)
+        return self._each(sorted(due), fact)
+
+    def tell(self, pick: Callable[[bytes], bool], fact: Fact) -> Decided:
+        """Give a fact to every state of this place whose body ``pick`` chooses, in sorted order of key.
+
+        It reads the whole partition: for rare facts only, such as a policy that moves.
+        """
+        assert self._transaction is not None
+        chosen = {key for key, held in self._held.items() if held.body and pick(held.body)}
+        on_file = self._transaction.load_partition(self._place)
+        chosen |= {key for key, body in on_file if key not in self._held and pick(body)}
+        return self._each(sorted(chosen), fact)
+
+    def _each(self, keys: Sequence[str], fact: Fact) -> Decided:
+        assert self._transaction is not None
+        self._load(keys, self._transaction)
         effects: list[Effect] = []
         before, after = hashlib.sha256(), hashlib.sha256()
         failed = 0
-        for key in sorted(due):
+        for key in keys:
             try:
                 decided = self._decide(key, fact)
             except SpineError:
@@ -129,18 +144,18 @@ class KeyedProcessor(Generic[S]):
             except Exception as error:
                 # One state that breaks must not keep the date from all others; many are a bad deploy.
                 failed += 1
-                if failed > max(TICK_FAILURES_MAX, len(due) * TICK_FAILURES_PERCENT_MAX // 100):
+                if failed > max(TICK_FAILURES_MAX, len(keys) * TICK_FAILURES_PERCENT_MAX // 100):
                     raise
-                effects.append(self._set_aside(key, error))
+                effects.append(self._set_aside(key, fact.kind, error))
                 continue
             effects += decided.effects
             before.update(decided.state_before)
             after.update(decided.state_after)
         return Decided(tuple(effects), before.digest(), after.digest())
 
-    def _set_aside(self, key: str, error: Exception) -> Effect:
-        """Offset -1: the record is a tick, and only ``key`` could not take it."""
+    def _set_aside(self, key: str, kind: str, error: Exception) -> Effect:
+        """Offset -1: the record went to many keys, and only ``key`` could not take it."""
         topic, partition = self._place
-        reason = f"tick:exception:{type(error).__name__}"
+        reason = f"{kind.partition('.')[0]}:exception:{type(error).__name__}"
         place = {"service": self.service, "topic": topic, "partition": partition, "offset": -1, "reason": reason}
         return Effect("quarantine", key, "set_aside.v1", place)

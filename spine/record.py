@@ -46,12 +46,14 @@ class Effect:
 
     The core does not invent ids: the step gives each effect ``effect_id(service, event_id, index)``.
     ``kind`` names the Avro schema; ``fields`` must hold everything but ``event_id``, which the step fills in.
+    ``partition`` overrules the key: for what every partition must hear.
     """
 
     topic: str
     key: str
     kind: str
     fields: Fields
+    partition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

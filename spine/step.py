@@ -307,7 +307,7 @@ def encode_effects(service: str, event_id: str, effects: Sequence[Effect], catal
     for index, effect in enumerate(effects):
         identity = effect_id(service, event_id, index)
         body = catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
-        sent.append(Outgoing(0, identity, effect.topic, effect.key, effect.kind, body))
+        sent.append(Outgoing(0, identity, effect.topic, effect.key, effect.kind, body, (), effect.partition))
     return sent
 
 

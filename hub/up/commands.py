@@ -11,18 +11,20 @@ from typing import Annotated
 
 import typer
 
+from hub.agreement_moves import release_compiled
 from hub.backlog import Backlog, backlogs
 from hub.keys import ensure
 from hub.layout import Home, contracts_folder
 from hub.machine.ports import wait_until
 from hub.machine.process import MachineError, end, spawn, tail
 from hub.output import DONE, FAILED, HALTED, AsJson, fail, show_json, show_table
+from hub.running import Where
 from hub.topics import counts, read_topics
 from hub.up.machine import Machine
-from hub.up.plan import children
+from hub.up.plan import Addresses, children
 from hub.up.record import ProcessRecord, RunRecord, born, read_run
 from hub.up.supervisor import Supervisor
-from spine.errors import SpineError
+from spine.errors import Retry, SpineError
 
 READY_SECONDS_MAX = 240
 LOOK_SECONDS = 0.2
@@ -109,7 +111,7 @@ def _supervise(home: Home, *, demo: bool, as_json: bool) -> None:
             supervisor.start()
             while not stopping:
                 supervisor.watch()
-                if not ready and answering(supervisor.records()):
+                if not ready and answering(supervisor.records()) and _in_force(addresses):
                     ready = True
                     write()
                     _say_up(RunRecord(me, ready, supervisor.records(), shown), as_json)
@@ -117,6 +119,15 @@ def _supervise(home: Home, *, demo: bool, as_json: bool) -> None:
         finally:
             supervisor.stop()
     home.run.unlink(missing_ok=True)
+
+
+def _in_force(addresses: Addresses) -> bool:
+    """Put the compiled agreements in force on the log; False while a server does not answer yet."""
+    try:
+        release_compiled(Where(addresses.kafka, addresses.postgres, addresses.registry))
+    except Retry:
+        return False
+    return True
 
 
 def answering(records: tuple[ProcessRecord, ...]) -> bool:

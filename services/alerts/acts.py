@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.alerts.case import Case
-from services.alerts.disclosure import View, disclose
+from services.alerts.disclosure import View, disclose, taken_away
 from services.alerts.routing import permitted
 from services.alerts.sharing import Sharing
 from services.alerts.state import Alert, Recipient
@@ -37,13 +37,26 @@ class Acts:
 
     def add(self, case: Case, alert: Alert, act: str, told: Sequence[Recipient] | None = None) -> None:
         """Publish an act with a view for each recipient; ``told`` narrows who gets a message of it."""
-        recipients = [r for r in alert.recipients if permitted(case, r.role)]
+        recipients = [r for r in alert.recipients if r.role not in alert.gone and permitted(case, r.role)]
         self.effects.append(self._alert(case, alert, act, recipients))
         if alert.test or (act not in TOLD and told is None):
             return
         for recipient in recipients if told is None else told:
-            if permitted(case, recipient.role):
+            if recipient.role not in alert.gone and permitted(case, recipient.role):
                 self.effects += self._deliveries(alert, act, recipient)
+
+    def pull_back(self, case: Case, alert: Alert, gone: Sequence[Recipient], back: Sequence[Recipient]) -> None:
+        """An update that takes an alert away from ``gone`` and gives it to ``back`` again; both get a message."""
+        kept = [r for r in alert.recipients if r.role not in alert.gone and permitted(case, r.role)]
+        effect = self._alert(case, alert, "updated", kept)
+        empty = [_recipient(recipient, taken_away(self.sharing), gone=True) for recipient in gone]
+        fields = {**effect.fields, "recipients": [*effect.fields["recipients"], *empty]}
+        self.effects.append(replace(effect, fields=fields))
+        if not alert.test:
+            for recipient in (*gone, *back):
+                # The cause is in the act: taken away a second time, it is told a second time.
+                act = f"pulled_back:{self.caused_by}" if recipient in gone else f"given_back:{self.caused_by}"
+                self.effects += self._deliveries(alert, "updated", recipient, act)
 
     def escalate(self, case: Case, alert: Alert, role: str) -> None:
         """Tell the owner's manager; the alert itself does not change."""
@@ -74,12 +87,13 @@ class Acts:
         }
         return Effect(topic="alerts", key=self.person_id, kind="alert.v1", fields=fields)
 
-    def _deliveries(self, alert: Alert, act: str, recipient: Recipient) -> list[Effect]:
+    def _deliveries(self, alert: Alert, act: str, recipient: Recipient, once: str = "") -> list[Effect]:
+        """One for each channel. ``once`` (default: the act) names what is told once."""
         out = []
         for channel in CHANNELS:
             who = (recipient.role, recipient.team or "", recipient.worker or "")
             fields = {
-                "delivery_id": alert_id("delivery", alert.alert_id, act, *who, channel),
+                "delivery_id": alert_id("delivery", alert.alert_id, once or act, *who, channel),
                 "alert_id": alert.alert_id,
                 "role": recipient.role,
                 "team": recipient.team,
@@ -98,5 +112,6 @@ class Acts:
         return out
 
 
-def _recipient(recipient: Recipient, view: View) -> dict[str, object]:
-    return {"role": recipient.role, "team": recipient.team, "worker": recipient.worker, "view": view.fields()}
+def _recipient(recipient: Recipient, view: View, *, gone: bool = False) -> dict[str, object]:
+    who = {"role": recipient.role, "team": recipient.team, "worker": recipient.worker}
+    return who | {"view": view.fields(), "gone": gone}

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from services.alerts.decide import Settings, decide, due_on
 from services.alerts.reading import read
-from services.alerts.settings import load
+from services.alerts.settings import load, under
+from services.alerts.sharing import Sharing
 from services.alerts.state import State, decode, encode
+from spine.headed import Head, HeadedProcessor
 from spine.keyed import Keyed, KeyedProcessor
 from spine.record import Effect, Fact
 from spine.schema import Catalogue
+from spine.step import Processor
 
 SERVICE, TOPIC, BUILD = "alerts", "statuses", "1"
 
@@ -20,16 +25,42 @@ SERVICE, TOPIC, BUILD = "alerts", "statuses", "1"
 WRITTEN_MAX = 512
 
 
-def processor(catalogue: Catalogue, contracts: Path) -> KeyedProcessor[State]:
+def processor(catalogue: Catalogue, contracts: Path) -> Processor:
     """What the shells and the in-process hub run."""
-    return with_settings(catalogue, load(contracts))
+    settings = load(contracts)
+    current = Current(settings, lru_cache(maxsize=4)(lambda head: under(contracts, head)))
+    inner = with_settings(catalogue, current)
+    return HeadedProcessor(inner, current.follow, stands, inner)
 
 
-def with_settings(catalogue: Catalogue, settings: Settings) -> KeyedProcessor[State]:
-    """The processor under given settings, for tests and replay."""
+@dataclass(slots=True)
+class Current:
+    """The settings that decisions are made under now: the sharing policy follows the head of the partition at work."""
+
+    start: Settings
+    sharing_under: Callable[[Head], Sharing]
+    now: Settings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = self.start
+
+    def follow(self, head: Head | None) -> str:
+        """Settings under this head; the name that decisions record."""
+        self.now = self.start if head is None else replace(self.start, sharing=self.sharing_under(head))
+        parts = [self.now.policy.hash, self.now.sharing.digest, *([] if head is None else [head.name])]
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def stands(body: bytes) -> bool:
+    """Whether a state holds an open alert. Read from the bytes: most states hold none, and all are asked."""
+    return b'"outcome":"open"' in body
+
+
+def with_settings(catalogue: Catalogue, current: Current) -> KeyedProcessor[State]:
+    """The keyed processor under settings that may move."""
 
     def decide_fact(state: State, fact: Fact) -> tuple[State, Sequence[Effect]]:
-        return decide(settings, state, read(fact, catalogue))
+        return decide(current.now, state, read(fact, catalogue))
 
     written: dict[str, tuple[State, bytes]] = {}
 
@@ -50,7 +81,6 @@ def with_settings(catalogue: Catalogue, settings: Settings) -> KeyedProcessor[St
         decide=decide_fact,
         encode=encode_once,
         decode=decode,
-        due_on=lambda state: due_on(settings, state),
+        due_on=lambda state: due_on(current.now, state),
     )
-    digest = hashlib.sha256(f"{settings.policy.hash}\x1f{settings.sharing.digest}".encode()).hexdigest()
-    return KeyedProcessor(SERVICE, TOPIC, BUILD, digest, keyed)
+    return KeyedProcessor(SERVICE, TOPIC, BUILD, "", keyed)

@@ -1,6 +1,11 @@
-"""Consent per purpose: explicit, ends on withdrawal or expiry. Refused, withdrawn and absent are the same."""
+"""Consent per purpose: explicit, ends on withdrawal or expiry. Refused, withdrawn and absent are the same.
+
+And the other way round, an instruction to a provider (ESA 2008 s.14): what the person holds back until it is lifted.
+"""
 
 from __future__ import annotations
+
+from datetime import date
 
 from services.alerts.case import Case
 
@@ -22,3 +27,26 @@ def latest_word(case: Case, purpose: str) -> str:
 
 def allowed(case: Case, purpose: str) -> bool:
     return latest_word(case, purpose) == "given"
+
+
+INSTRUCTION = "sharing.instruction_recorded"
+
+
+def turned(case: Case, since: date) -> bool:
+    """Whether a consent or an instruction began or ran out after the day ``since``, up to today."""
+    for fact in case.facts(*_TYPES, INSTRUCTION):
+        expires = fact.day("expires_on")
+        if since < fact.effective_on <= case.today or (expires is not None and since <= expires < case.today):
+            return True
+    return False
+
+
+def held_back(case: Case, source: str, choices: frozenset[str]) -> frozenset[str]:
+    """Fields of facts from ``source`` that may not be shown today, of those that are the person's to choose."""
+    for fact in reversed(case.facts(INSTRUCTION)):
+        if fact.source == source and fact.effective_on <= case.today:
+            scope = fact.text("scope")
+            if scope == "all_other_information":
+                return choices
+            return choices & frozenset(fact.words("items")) if scope == "listed_items" else frozenset()
+    return frozenset()

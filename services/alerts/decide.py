@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
-from services.alerts import due, escalation
+from services.alerts import consent, due, escalation
 from services.alerts.acts import Acts, alert_id
 from services.alerts.calendar import birthday
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
 from services.alerts.policy import Policy
-from services.alerts.reading import Acted, News, Ticked, Told, millis
-from services.alerts.routing import covered, owner_roles, permitted, resolve, roles_of
+from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
+from services.alerts.routing import covered, may_be_told, owner_roles, permitted, resolve, roles_of
 from services.alerts.rules import HELD_ORDER, ORDER, RULES
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
 from services.alerts.sharing import Sharing
@@ -42,17 +42,24 @@ def decide(settings: Settings, state: State, news: News) -> tuple[State, list[Ef
     state = replace(learn(state, news), last_day=today)
     case = Case(state, today, settings.policy)
     step = Step(case, Acts(settings.sharing, state.person_id, news.event_id, at), before, news, at)
-    step.run()
+    step.refresh() if isinstance(news, Moved) else step.run()
     return replace(step.case.state, alerts=tuple(case.alerts), skipped=tuple(case.skips)), step.acts.effects
 
 
 def due_on(settings: Settings, state: State) -> date | None:
     """First day after the last one decided on which a tick could change something."""
-    return due.due_on(Case(state, state.last_day, settings.policy)) if state.last_day is not None else None
+    if state.last_day is None:
+        return None
+    first = due.due_on(Case(state, state.last_day, settings.policy))
+    # An agreement that ends takes back what stands open, on its day.
+    turn = settings.sharing.next_turn(state.last_day) if any(alert.open for alert in state.alerts) else None
+    return first if turn is None else min(first, turn)
 
 
 def moment(state: State, news: News) -> tuple[date, datetime]:
-    """(today, moment of the cause)."""
+    """(today, moment of the cause). A policy that moves brings no new day: the day's tick may still be due."""
+    if isinstance(news, Moved):
+        return (state.last_day or local_date(news.at)), news.at
     if isinstance(news, Ticked):
         at = datetime.combine(news.on, TICK_AT, LONDON).astimezone(UTC)
         day = news.on
@@ -64,7 +71,7 @@ def moment(state: State, news: News) -> tuple[date, datetime]:
 def learn(state: State, news: News) -> State:
     """The state with what the news brings, before anything is concluded."""
     match news:
-        case Ticked() | Acted():
+        case Ticked() | Acted() | Moved():
             return state
         case Told():
             return _told(state, news)
@@ -275,20 +282,42 @@ class Step:
         for alert in [a for a in self.case.alerts if a.open and a.rule != "MR"]:
             if alert.shown and not self.may_look_different():
                 continue
-            told = replace(alert, recipients=tuple(r for r in alert.recipients if permitted(self.case, r.role)))
-            now = seen_now(self.case, told, self.acts.sharing)
-            if now == alert.shown:
+            told = tuple(r for r in alert.recipients if may_be_told(self.case, alert, r.role, self.acts.sharing))
+            gone = tuple(sorted(r.role for r in alert.recipients if r not in told))
+            now = seen_now(self.case, replace(alert, recipients=told), self.acts.sharing)
+            if now == alert.shown and gone == alert.gone:
                 continue
             known = bool(alert.shown) and alert.alert_id not in self.touched
-            self.put(replace(alert, shown=now))
-            if known:
-                self.acts.add(self.case, replace(alert, shown=now), "updated")
+            fresh = replace(alert, shown=now, gone=gone)
+            self.put(fresh)
+            if gone != alert.gone:
+                taken = [r for r in alert.recipients if r.role in gone and r.role not in alert.gone]
+                self.acts.pull_back(self.case, fresh, taken, [r for r in told if r.role in alert.gone])
+            elif known:
+                self.acts.add(self.case, fresh, "updated")
+            if not told and not isinstance(self.news, Moved):
+                # A suspension passes; a consent that ended leaves nobody to whom this alert could still matter.
+                self.close(fresh, Closing(STOOD_DOWN, "nobody may be told"))
 
     def may_look_different(self) -> bool:
         """Whether this step brought anything that views are made of."""
         state, seen = self.case.state, self.news.seen if isinstance(self.news, Told) else None
-        consent = seen is not None and seen.type.startswith("consent.")
-        return consent or state.belief != self.before.belief or state.subjects != self.before.subjects
+        choice = seen is not None and seen.type.startswith(("consent.", "sharing."))
+        return (
+            isinstance(self.news, Moved)
+            or choice
+            or self.turned()
+            or state.belief != self.before.belief
+            or state.subjects != self.before.subjects
+        )
+
+    def turned(self) -> bool:
+        """Whether days have passed on which a consent, an instruction or an agreement began or ended."""
+        since, today = self.before.last_day, self.case.today
+        if since is None or since >= today:
+            return False
+        turn = self.acts.sharing.next_turn(since)
+        return consent.turned(self.case, since) or (turn is not None and turn <= today)
 
 
 def taken_back(case: Case, alert: Alert) -> Closing | None:

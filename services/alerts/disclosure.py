@@ -95,9 +95,10 @@ class _Eyes:
         key = (fact.source, fact.type, fact.agreement)
         known = self._read.get(key)
         if known is None:
-            known = self._read[key] = self.sharing.readable(
+            read = self.sharing.readable(
                 fact, self.recipient.role, self.alert.rule, self.case.today, lambda p: consent.allowed(self.case, p)
             )
+            known = self._read[key] = read.without(consent.held_back(self.case, fact.source, read.choices))
         return known
 
     def sees(self, fact: Shared, category: str) -> bool:
@@ -165,6 +166,16 @@ def disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) -
         timeline=_timeline(eyes) if status else (),
         withheld=withheld,
         agreements=relied,
+        policy=sharing.digest,
+    )
+
+
+def taken_away(sharing: Sharing) -> View:
+    """What remains for a recipient who may no longer see an alert: that it was there, and nothing of it."""
+    return View(
+        headline="No longer shared with you",
+        why=("The consent or agreement that let us share this has ended or is suspended.",),
+        todo=("Do not use what you read here before.",),
         policy=sharing.digest,
     )
 
@@ -323,6 +334,9 @@ def _withheld(eyes: _Eyes) -> tuple[Withheld, ...]:
         for category in eyes.case.policy.masks.categories:
             if category in read.hidden & eyes.mask:
                 found[Withheld(category.replace("_", " "), "agreement")] = None
+        for path in sorted(consent.held_back(eyes.case, fact.source, read.choices)):
+            if path.removeprefix("data.") in fact.data:
+                found[Withheld(words.label(path.rpartition(".")[2]).lower(), "choice")] = None
         for name in fact.withheld:
             found[Withheld(words.label(name.rpartition(".")[2]).lower(), "source")] = None
     return tuple(found)

@@ -53,7 +53,15 @@ class Acted:
     value: str
 
 
-News = Ticked | Told | Acted
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The policy head moved: what may be shown of standing alerts may have changed."""
+
+    event_id: str
+    at: datetime
+
+
+News = Ticked | Told | Acted | Moved
 
 
 def read(fact: Fact, catalogue: Catalogue) -> News:
@@ -63,6 +71,8 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         return Ticked(fact.event_id, fields["on"])
     if fact.kind == "action.v1":
         return Acted(fact.event_id, fields["at"], fields["alert_id"], fields["verb"], fields["value"])
+    if fact.kind == "policy.v1":
+        return Moved(fact.event_id, fields["at"])
     if fact.kind != "status.v1":
         raise KeyError(fact.kind)
     observation, belief = fields["observation"], fields["belief"]

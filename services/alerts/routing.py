@@ -9,7 +9,7 @@ from services.alerts.case import JOB_CODES, Case
 from services.alerts.policy import To
 from services.alerts.rules.shape import Ground
 from services.alerts.sharing import Sharing
-from services.alerts.state import Recipient, Seen
+from services.alerts.state import Alert, Recipient, Seen
 
 PROVIDER_ROLES = frozenset({"provider-welfare", "school-careers-lead", "school-safeguarding-lead"})
 _PROVIDER_KINDS = frozenset({"school", "college", "training-provider", "university"})
@@ -139,6 +139,12 @@ def permitted(case: Case, role: str) -> bool:
     """Consent that the role itself needs, whatever the rule. Checked again at every act: it may end."""
     purpose = CONSENT_OF.get(role)
     return purpose is None or consent.allowed(case, purpose)
+
+
+def may_be_told(case: Case, alert: Alert, role: str, sharing: Sharing) -> bool:
+    """Whether a recipient of a standing alert may still be told of it: consent and agreement both stand."""
+    ground = Ground(alert.matter, alert.because, alert.evidence, source=alert.source)
+    return permitted(case, role) and covered(case, alert.rule, ground, role, sharing)
 
 
 def covered(case: Case, rule: str, ground: Ground, role: str, sharing: Sharing) -> bool:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from services.alerts.decide import Settings
 from services.alerts.policy import parse
 from services.alerts.sharing import Closed, Compiled, Sharing
+from spine.headed import Head, read_policy
 
 
 def load(contracts: Path, sharing: Sharing | None = None) -> Settings:
@@ -20,6 +21,14 @@ def load(contracts: Path, sharing: Sharing | None = None) -> Settings:
     catalogue = yaml.load(contracts / "catalogue.yaml")
     digest = hashlib.sha256(text).hexdigest()
     return Settings(parse(yaml.load(text), catalogue, digest), sharing or head(contracts))
+
+
+def under(contracts: Path, moved: Head) -> Sharing:
+    """The sharing policy of a head on the log. Raises Retry while its file is not here."""
+    if not moved.policy:
+        return Closed()
+    body = json.loads(read_policy(contracts, moved.policy))
+    return Compiled.parse(body, moved.policy).less(moved.agreements, moved.parties)
 
 
 def head(contracts: Path) -> Sharing:

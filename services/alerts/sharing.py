@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Any, Protocol
 
 
@@ -24,12 +25,24 @@ class Readable:
     """Categories and fields of one fact that one role may read, and the agreement that says so.
 
     ``hidden``: categories that facts of this type carry and that the agreement does not let the role read.
+    ``choices``: fields that the agreement leaves to the person's choice.
     """
 
     agreement: str = ""
     categories: frozenset[str] = frozenset()
     fields: Mapping[str, str] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    choices: frozenset[str] = frozenset()
+
+    def without(self, held_back: frozenset[str]) -> Readable:
+        """Less the fields that the person holds back, and the categories of which no data field remains."""
+        gone = self.choices & held_back & self.fields.keys()
+        if not gone:
+            return self
+        left = {path: category for path, category in self.fields.items() if path not in gone}
+        remaining = {category for path, category in left.items() if "." in path}
+        emptied = {self.fields[path] for path in gone} - remaining
+        return replace(self, fields=left, categories=self.categories - emptied)
 
 
 NOTHING = Readable()
@@ -40,6 +53,10 @@ class Sharing(Protocol):
 
     @property
     def digest(self) -> str: ...
+
+    def next_turn(self, after: date) -> date | None:
+        """First day after ``after`` on which an agreement begins, or is the first day ended."""
+        ...
 
     def readable(
         self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]
@@ -56,6 +73,7 @@ class _Row:
 @dataclass(frozen=True, slots=True)
 class _Agreement:
     name: str
+    provider: str
     active: bool
     starts: str
     ends: str
@@ -70,13 +88,20 @@ class Compiled:
     agreements: Mapping[str, _Agreement]
     items: Mapping[tuple[str, str, str], Mapping[str, str]]
     only_roles: Mapping[tuple[str, str, str], Mapping[str, frozenset[str]]]
+    choices: Mapping[tuple[str, str, str], frozenset[str]] = field(default_factory=dict)
+    turns: tuple[date, ...] = ()
 
     @classmethod
     def parse(cls, body: Mapping[str, Any], digest: str) -> Compiled:
         agreements = {}
         for name, row in sorted(body["agreements"].items()):
             held = _Agreement(
-                name, row["status"] == "active", row["effective_from"], row["effective_to"], _rows(row["recipients"])
+                name=name,
+                provider=row["provider"],
+                active=row["status"] == "active",
+                starts=row["effective_from"],
+                ends=row["effective_to"],
+                rows=_rows(row["recipients"]),
             )
             # An observation names the version under which it came; what is in force now is the version compiled now.
             agreements[name] = agreements[name.partition("@")[0]] = held
@@ -87,7 +112,27 @@ class Compiled:
             }
             for g in body["grants"]
         }
-        return cls(digest, agreements, items, only)
+        choices = {
+            (g["provider"], g["type"], g["agreement"].partition("@")[0]): frozenset(g.get("choices", ()))
+            for g in body["grants"]
+        }
+        begun = {date.fromisoformat(held.starts) for held in agreements.values()}
+        ended = {date.fromisoformat(held.ends) + timedelta(days=1) for held in agreements.values()}
+        return cls(digest, agreements, items, only, choices, tuple(sorted(begun | ended)))
+
+    def next_turn(self, after: date) -> date | None:
+        at = bisect_right(self.turns, after)
+        return self.turns[at] if at < len(self.turns) else None
+
+    def less(self, agreements: Collection[str], parties: Collection[str]) -> Compiled:
+        """The same without what is suspended by command: agreements by id, parties as providers."""
+        held = {
+            name: replace(one, active=False)
+            if one.name.partition("@")[0] in agreements or one.provider in parties
+            else one
+            for name, one in self.agreements.items()
+        }
+        return replace(self, agreements=held)
 
     def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
         """Raises nothing: what no agreement covers is simply not readable."""
@@ -109,7 +154,8 @@ class Compiled:
             for path, category in items.items()
             if category in shows and (path not in only or role in only[path])
         }
-        return Readable(held.name, frozenset(shows), fields, frozenset(items.values()) - shows)
+        hidden, choices = frozenset(items.values()) - shows, self.choices.get(key, frozenset())
+        return Readable(held.name, frozenset(shows), fields, hidden, choices)
 
 
 def _rows(recipients: list[Mapping[str, Any]]) -> Mapping[str, tuple[_Row, ...]]:
@@ -126,6 +172,10 @@ class Closed:
     """No policy head: fails closed."""
 
     digest: str = "none"
+
+    def next_turn(self, after: date) -> date | None:
+        del after
+        return None
 
     def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
         del fact, role, rule, today, consented

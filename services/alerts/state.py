@@ -85,7 +85,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert's life. ``anchor`` and ``until`` are days of its ground (an episode's start, a wait's end)."""
+    """One alert's life. ``anchor`` and ``until`` are days of its ground (an episode's start, a wait's end).
+
+    ``gone``: roles from which it was pulled back, because a consent or an agreement ended.
+    """
 
     alert_id: str
     rule: str
@@ -112,6 +115,7 @@ class Alert:
     barred: bool = False
     test: bool = False
     shown: str = ""
+    gone: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -204,5 +208,6 @@ def _alert(read: dict[str, Any]) -> Alert:
     for name in ("raised_on", "due_on", "anchor", "until", "closed_on"):
         read[name] = day_of(read[name])
     read["recipients"] = tuple(Recipient(**r) for r in read["recipients"])
+    read["gone"] = tuple(read.get("gone", ()))
     read["evidence"], read["folded"] = tuple(read["evidence"]), tuple(read["folded"])
     return Alert(**read)

@@ -92,13 +92,20 @@ def _alerts(connection: sa.Connection, batch: Batch) -> None:
         gone = INBOX.c.alert_id == sa.any_(sa.literal(sorted(batch.moved), sa.ARRAY(sa.Text)))
         connection.execute(sa.update(INBOX).where(gone).values(handed_on=True, open=False))
     rows: list[Row] = [
-        {**batch.alerts[alert_id], "role": role, "team": team, "worker": worker, "view": view, "handed_on": False}
+        {
+            **batch.alerts[alert_id],
+            **dict(zip(("role", "team", "worker"), who, strict=True)),
+            **{"view": view, "handed_on": False},
+            **(_TAKEN_BACK if (alert_id, who) in batch.gone else {}),
+        }
         for alert_id, told in batch.told.items()
-        for (role, team, worker), view in told.items()
+        for who, view in told.items()
     ]
     _replace(connection, INBOX, rows, ["alert_id", "role", "team", "worker"])
 
 
+#: A row whose recipient may no longer see the alert: it stands still until it is given back.
+_TAKEN_BACK: Row = {"act": "updated", "open": False, "handed_on": True}
 _ACT = ("severity", "raised_on", "due_on", "open", "act", "times", "at")
 
 

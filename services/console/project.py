@@ -31,6 +31,7 @@ class Batch:
 
     alerts: dict[str, Row] = field(default_factory=dict)
     told: dict[str, dict[Told, Row]] = field(default_factory=dict)
+    gone: set[tuple[str, Told]] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
     history: list[Row] = field(default_factory=list)
     deliveries: dict[tuple[str, str, int], Row] = field(default_factory=dict)
@@ -83,6 +84,8 @@ def _alert(batch: Batch, fact: Fact) -> str:
     for recipient in fields["recipients"]:
         key = (recipient["role"], recipient["team"] or "", recipient["worker"] or "")
         told[key] = view_row(recipient["view"])
+        # Who may no longer see the alert is shown that, and nothing that becomes of it afterwards.
+        (batch.gone.add if recipient.get("gone") else batch.gone.discard)((alert_id, key))
     return "shown"
 
 

@@ -109,7 +109,12 @@ class Reader:
     def alert(self, user: User, ref: str) -> Row | None:
         """The row of this user for an alert; None where they may not know that it exists."""
         mine = (INBOX.c.worker == user.worker).desc()
-        query = sa.select(INBOX).where(INBOX.c.ref == ref, visible(user)).order_by(mine, INBOX.c.role).limit(1)
+        query = (
+            sa.select(INBOX)
+            .where(INBOX.c.ref == ref, visible(user))
+            .order_by(INBOX.c.handed_on, mine, INBOX.c.role)
+            .limit(1)
+        )
         return next(iter(self._all(query)), None)
 
     def history(self, alert_id: str) -> Sequence[Row]:
@@ -126,7 +131,7 @@ class Reader:
     def of_person(self, user: User, person_id: str) -> Sequence[Row]:
         """Every row about one person that this user may see, newest word first."""
         query = sa.select(INBOX).where(INBOX.c.person_id == person_id, visible(user))
-        found = self._all(query.order_by(INBOX.c.at.desc(), INBOX.c.alert_id))
+        found = self._all(query.order_by(INBOX.c.at.desc(), INBOX.c.alert_id, INBOX.c.handed_on))
         return list({row["alert_id"]: row for row in reversed(found)}.values())[::-1]
 
     def reviews(self, user: User, *, closed: bool = False) -> Sequence[Row]:

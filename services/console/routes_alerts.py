@@ -71,7 +71,7 @@ def alert(known: Known, ref: str) -> Response:
 @router.post("/alerts/{ref}/acknowledge")
 def acknowledge(known: Known, ref: str, csrf: str = Form("")) -> Response:
     known.check(csrf)
-    row = _row(known, ref)
+    row = _theirs(known, ref)
     if _acknowledged(known, row):
         known.say("already")
     else:
@@ -94,7 +94,7 @@ def outcome(known: Known, ref: str, csrf: str = Form(""), outcome: str = Form(""
 @router.post("/alerts/{ref}/note")
 def note(known: Known, ref: str, csrf: str = Form(""), note: str = Form("")) -> Response:
     known.check(csrf)
-    row, text = _row(known, ref), _CONTROL.sub("", note.replace("\r\n", "\n")).strip()
+    row, text = _theirs(known, ref), _CONTROL.sub("", note.replace("\r\n", "\n")).strip()
     if not text:
         return _alert(known, row, 422, note_error="Enter a note")
     if len(text) > NOTE_CHARACTERS_MAX:
@@ -131,6 +131,19 @@ def _row(known: Visitor, ref: str) -> Mapping[str, Any]:
     return row
 
 
+def _theirs(known: Visitor, ref: str) -> Mapping[str, Any]:
+    """A row that the user may act on: of one that was taken back they do nothing any more."""
+    row = _row(known, ref)
+    if taken_back(row):
+        raise NotFound
+    return row
+
+
+def taken_back(row: Mapping[str, Any]) -> bool:
+    """Whether the user may no longer see this alert; one that moved stays to be read as it was."""
+    return bool(row["handed_on"]) and row["act"] != "moved"
+
+
 def _with_due(known: Visitor, row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "due_words": due_words(row["due_on"], known.console.today(), known.console.working)}
 
@@ -149,7 +162,9 @@ def _act(known: Visitor, row: Mapping[str, Any], verb: str, value: str) -> None:
 def _alert(known: Visitor, row: Mapping[str, Any], status: int = 200, **errors: str) -> Response:
     reader, today = known.console.reader, known.console.today()
     known.console.doings.saw(known.user, "alert", row["person_id"], row["ref"], known.console.clock())
-    actions = reader.actions(row["alert_id"])
+    taken, history = taken_back(row), reader.history(row["alert_id"])
+    # What others do and note, and what becomes of the alert, is no longer theirs to read.
+    actions = [] if taken else reader.actions(row["alert_id"])
     spans = stretches(row["view"]["timeline"])
     return known.page(
         "alert.html",
@@ -158,10 +173,11 @@ def _alert(known: Visitor, row: Mapping[str, Any], status: int = 200, **errors: 
         view=row["view"],
         spans=spans,
         picture=picture(spans, today),
-        history=reader.history(row["alert_id"]),
+        history=[h for h in history if h["at"] <= row["at"]] if taken else history,
+        taken_back=taken,
         actions=actions,
         deliveries=reader.deliveries(row),
-        acknowledged=_acknowledged(known, row),
+        acknowledged=not taken and _acknowledged(known, row),
         outcome_sent=any(a["verb"] == "outcome" for a in actions),
         note_max=NOTE_CHARACTERS_MAX,
         errors={name: text for name, text in errors.items() if name.endswith("_error")},

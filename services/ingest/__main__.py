@@ -15,13 +15,14 @@ from pathlib import Path
 
 import uvicorn
 
-from services.ingest.agent import build_name, gate_of, processor, sealer_of_environment
+from services.ingest.agent import Gates, build_name, gate_of, processor, sealer_of_environment
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.files.run import files, sftp
 from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.kafka_door import SERVICE, PartnerCatalogue, PartnerDoor, partner_topics
 from services.ingest.channels.keys import KeyRing
+from services.ingest.channels.live import LiveGate
 from services.ingest.channels.rate import Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
 from services.ingest.door import Door
@@ -41,7 +42,8 @@ def http() -> None:
     """The HTTP door, until SIGTERM; requests that have begun are answered."""
     setup(SERVICE)
     prepared = prepare("ingest", ("submissions",))
-    gate = gate_of(prepared.catalogue, prepared.settings.contracts)
+    gates = Gates(prepared.catalogue, prepared.settings.contracts)
+    gate = LiveGate(prepared.journal, gates, time.monotonic)
     progress = Progress(state="running")
     appender = Appender(prepared.log, progress.alive)
     desk = Desk(

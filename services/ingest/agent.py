@@ -1,33 +1,54 @@
-"""The processor of ingest: opens a submission, reads its envelope, and hands both to the pure ``decide``."""
+"""The shell around ingest's processor: the sealing key, the compiled policies, and how a sealed body is opened."""
 
 from __future__ import annotations
 
 import base64
+import json
 import os
-from collections.abc import Sequence
-from datetime import date
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import orjson
-
-from services.ingest.decide import Heard, Ingest, Submission
+from services.ingest.decide import Ingest, Submission
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
 from services.ingest.parse import Envelope, content, read_avro, read_json
-from services.ingest.policy import load_policy
-from spine.keyed import Keyed, KeyedProcessor
-from spine.record import Effect, Fact
+from services.ingest.policy import SharingPolicy, load_policy, parse_policy
+from services.ingest.processor import TOPIC, IngestProcessor
+from services.ingest.processor import decode_state as decode_state
+from services.ingest.processor import encode_state as encode_state
+from services.ingest.processor import state_key as state_key
+from spine.headed import Head, HeadedProcessor, read_policy
+from spine.kafka import topics_of
+from spine.record import Fact
 from spine.schema import Catalogue
 from spine.seal import Sealer
 from spine.step import Processor
 
-TOPIC = "submissions"
+
+class Gates:
+    """The gate under any head. Compiled policies never change, so each is read once."""
+
+    def __init__(self, catalogue: Catalogue, contracts: Path) -> None:
+        self._contracts = contracts
+        self._types = type_specs(catalogue.sources)
+        self._start = load_policy(contracts)
+        self._read = lru_cache(maxsize=8)(self._policy)
+
+    def under(self, head: Head | None) -> Gate:
+        """Raises Retry while the head's policy is not in the folder. A head without a policy refuses everything."""
+        if head is None:
+            return Gate(self._start, self._types)
+        policy = self._read(head.policy) if head.policy else None
+        return Gate(policy, self._types, frozenset(head.agreements), frozenset(head.parties), head.number)
+
+    def _policy(self, policy: str) -> SharingPolicy:
+        return parse_policy(json.loads(read_policy(self._contracts, policy)), policy)
 
 
 def gate_of(catalogue: Catalogue, contracts: Path) -> Gate:
     """The gate under the policy that stands compiled; without one it refuses everything."""
-    return Gate(load_policy(contracts), type_specs(catalogue.sources))
+    return Gates(catalogue, contracts).under(None)
 
 
 def sealer_of_environment() -> Sealer:
@@ -45,54 +66,21 @@ def build_name() -> str:
         return "source"
 
 
-def processor(catalogue: Catalogue, contracts: Path, sealer: Sealer | None = None) -> Processor:
-    """ingest as the spine runs it. The sealer comes from the environment unless one is given."""
-    gate = gate_of(catalogue, contracts)
-    core = Ingest(gate, catalogue.encode)
+def processor(
+    catalogue: Catalogue, contracts: Path, sealer: Sealer | None = None, partitions: int | None = None
+) -> Processor:
+    """ingest as the spine runs it. The sealer comes from the environment, the partitions from the topics' contract."""
+    gates = Gates(catalogue, contracts)
+    core = Ingest(gates.under(None), catalogue.encode, partitions or partitions_of(contracts))
     opener = Opener(sealer or sealer_of_environment(), catalogue)
-
-    def decide(heard: Heard, fact: Fact) -> tuple[Heard, Sequence[Effect]]:
-        if fact.kind != "submission.v1":
-            return heard, ()
-        return core.decide(heard, opener.submission(fact))
-
-    keyed: Keyed[Heard] = Keyed(
-        key_of=key_of,
-        empty=lambda key: Heard(),
-        decide=decide,
-        encode=encode_state,
-        decode=decode_state,
-        due_on=_never,
-        gone=lambda heard: not heard.outcome,
-    )
-    return KeyedProcessor("ingest", TOPIC, build_name(), gate.policy_hash, keyed)
+    inner = IngestProcessor(opener, core, gates.under, build_name())
+    return HeadedProcessor(inner, inner.follow)
 
 
-def _never(heard: Heard) -> date | None:
-    del heard
-    return None
-
-
-def key_of(fact: Fact) -> str:
-    """State key: one message id of one party; test messages live beside the live ones."""
-    return state_key(fact.fields.get("party", ""), fact.fields.get("message_id", ""), bool(fact.fields.get("test")))
-
-
-def state_key(party: str, message_id: str, test: bool) -> str:
-    return f"{party}|{message_id}|test" if test else f"{party}|{message_id}"
-
-
-def encode_state(heard: Heard) -> bytes:
-    """Deterministic bytes; ``decode_state`` is the way back."""
-    return orjson.dumps({name: getattr(heard, name) for name in _STATE}, option=orjson.OPT_SORT_KEYS)
-
-
-_STATE = tuple(Heard.__dataclass_fields__)
-
-
-def decode_state(body: bytes) -> Heard:
-    read = orjson.loads(body)
-    return Heard(**{**read, "codes": tuple(read["codes"])})
+def partitions_of(contracts: Path) -> int:
+    """Partitions of the topic of submissions; 1 without a contract of topics."""
+    path = contracts / "topics.yaml"
+    return int(topics_of(path)[TOPIC]["partitions"]) if path.exists() else 1
 
 
 class Opener:
@@ -123,7 +111,17 @@ class Opener:
             sealed_body=fields["sealed_body"],
             envelope=envelope,
             fingerprint=base64.b64encode(self._sealer.fingerprint(said)).decode(),
+            about=self._about(envelope),
+            redrives=fields["redrives"],
         )
+
+    def _about(self, envelope: Envelope | None) -> str:
+        data = envelope.data if envelope else None
+        subject = data.get("subject") if isinstance(data, dict) else None
+        ref = subject.get("source_ref") if isinstance(subject, dict) else None
+        if not isinstance(ref, str) or not ref.strip():
+            return ""
+        return base64.b64encode(self._sealer.fingerprint(b"source_ref\0" + ref.encode())).decode()
 
     def _read(self, form: str, kind: str | None, body: bytes) -> Envelope | None:
         if form == "json":

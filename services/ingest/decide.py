@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
+from services.ingest.choice import FREE, INSTRUCTION, Instructions, instructed
 from services.ingest.faults import Fault, fault
 from services.ingest.fields import Value
 from services.ingest.gate import Gate, No, Said
@@ -19,7 +20,10 @@ Encode = Callable[[str, Mapping[str, Value]], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A submission opened: the fact's fields, the envelope read from its body, the fingerprint of its content."""
+    """A submission opened: the fact's fields, the envelope read from its body, the fingerprint of its content.
+
+    ``about``: keyed hash of the party's own reference of the person; empty where the party names none.
+    """
 
     event_id: str
     party: str
@@ -34,6 +38,8 @@ class Submission:
     sealed_body: bytes
     envelope: Envelope | None
     fingerprint: str
+    about: str = ""
+    redrives: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +59,26 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The gate and the encoder of parts."""
+    """The gate, the encoder of parts, and the number of partitions that must hear of an instruction."""
 
     gate: Gate
     encode: Encode
+    partitions: int = 1
 
-    def decide(self, heard: Heard, submission: Submission) -> tuple[Heard, Sequence[Effect]]:
-        """The new state and one effect at most: an observation or a refusal."""
+    def decide(
+        self, heard: Heard, submission: Submission, instructions: Instructions = FREE
+    ) -> tuple[Heard, Sequence[Effect]]:
+        """The new state, and an observation or a refusal at most; of an instruction every partition is told too."""
         if heard.outcome == "accepted":
             if heard.fingerprint == submission.fingerprint:
                 return replace(heard, repeats=heard.repeats + 1), ()
             no = No("id_reused", (fault("/id", "id_reused"),), keep=True, agreement=heard.agreement)
             return heard, (self._refusal(submission, no),)
-        verdict = self.gate.examine(submission.party, submission.received_at, submission.envelope)
+        verdict = self.gate.examine(submission.party, submission.received_at, submission.envelope, instructions)
         match verdict:
             case Said():
-                return self._accepted(submission, verdict), (self._observation(submission, verdict),)
+                effects = (self._observation(submission, verdict), *self._instruction(submission, verdict))
+                return self._accepted(submission, verdict), effects
             case No():
                 return _refused(submission, verdict), (self._refusal(submission, verdict),)
             case _:
@@ -106,6 +116,23 @@ class Ingest:
         }
         return Effect("observations", policy.authority, "observation.v1", fields)
 
+    def _instruction(self, submission: Submission, said: Said) -> Iterator[Effect]:
+        """An instruction binds in every partition: the person's other messages may stand in any."""
+        if said.type != INSTRUCTION or not submission.about:
+            return
+        scope, items = instructed(said.data)
+        fields = {
+            "party": submission.party,
+            "about": submission.about,
+            "scope": scope,
+            "items": items,
+            "effective_on": said.effective_on,
+            "received_at": submission.received_at,
+            "test": submission.test,
+        }
+        for partition in range(self.partitions):
+            yield Effect("submissions", submission.party, "choice.v1", fields, partition)
+
     def _refusal(self, submission: Submission, no: No) -> Effect:
         fields = {
             "submission_id": submission.event_id,
@@ -123,6 +150,7 @@ class Ingest:
             "policy": self.gate.policy_hash,
             "attempt": submission.attempt,
             "test": submission.test,
+            "redrives": submission.redrives,
         }
         return Effect("refusals", submission.party, "refusal.v1", fields)
 

@@ -22,6 +22,8 @@ MESSAGES = {
     "publisher_kind": "A party of this kind does not publish this event type",
     "no_agreement": "No agreement in force covers this party and event type",
     "agreement_suspended": "The agreement is suspended",
+    "party_suspended": "Sharing with this party is suspended",
+    "subject_choice": "The person has instructed that this is not shared",
     "policy_missing": "The hub has no sharing policy in force; try again later",
     "unknown_field": "This field is not in the event type's schema",
     "field_not_in_agreement": "The agreement does not allow this field",

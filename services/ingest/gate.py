@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Protocol
 
+from services.ingest.choice import FREE, Instructions, held_back
 from services.ingest.conditional import conditions
 from services.ingest.faults import FAULTS_MAX, Fault, fault
-from services.ingest.fields import Bad, FieldSpec, TypeSpec, Value, read_date, read_moment
+from services.ingest.fields import UNKNOWN, Bad, FieldSpec, TypeSpec, Value, read_date, read_moment
 from services.ingest.parse import ID, Envelope, identifies
 from services.ingest.policy import Grant, SharingPolicy
 from spine.clock import local_date
@@ -21,7 +23,7 @@ EFFECTIVE_MIN = date(1990, 1, 1)
 EFFECTIVE_AHEAD_DAYS_MAX = 31
 WITHHELD_MAX = 60
 _ENVELOPE = frozenset({"effective_on", "observed_at", "withheld", "subject", "data"})
-_NOT_COVERED = frozenset({"field_not_in_agreement", "unknown_field", "age_outside_agreement"})
+_NOT_COVERED = frozenset({"field_not_in_agreement", "unknown_field", "age_outside_agreement", "subject_choice"})
 _SHAPE = frozenset({"not_an_object", "specversion", "unknown_attribute", "id_form"})
 _NOBODY = ("identity.", "feed.")
 
@@ -57,6 +59,7 @@ class _Notes:
 
     faults: list[Fault]
     dropped: list[str]
+    held_back: frozenset[str] = frozenset()
 
     def add(self, pointer: str, code: str, expected: str = "") -> None:
         if len(self.faults) < FAULTS_MAX:
@@ -65,19 +68,48 @@ class _Notes:
             self.faults.append(fault("", "too_many_faults"))
 
 
+class Judge(Protocol):
+    """What a door asks before it answers: the gate, or one that follows the head while it runs."""
+
+    @property
+    def policy(self) -> SharingPolicy | None: ...
+
+    @property
+    def policy_hash(self) -> str: ...
+
+    @property
+    def stand(self) -> str:
+        """Name of all that a verdict depends on: it differs after every move of the head."""
+        ...
+
+    def examine(self, party: str, received_at: datetime, envelope: Envelope | None) -> Said | No: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The sharing policy in force and the event types."""
+    """The sharing policy in force, what of it is suspended by command, and the event types."""
 
     policy: SharingPolicy | None
     types: Mapping[str, TypeSpec]
+    suspended_agreements: frozenset[str] = frozenset()
+    suspended_parties: frozenset[str] = frozenset()
+    head: int = 0
 
     @property
     def policy_hash(self) -> str:
         return self.policy.policy_hash if self.policy else ""
 
-    def examine(self, party: str, received_at: datetime, envelope: Envelope | None) -> Said | No:
-        """The verdict on what ``party`` sent. The party is the principal's, never the message's own word."""
+    @property
+    def stand(self) -> str:
+        return f"{self.policy_hash}#{self.head}" if self.head else self.policy_hash
+
+    def examine(
+        self, party: str, received_at: datetime, envelope: Envelope | None, instructions: Instructions = FREE
+    ) -> Said | No:
+        """The verdict on what ``party`` sent. The party is the principal's, never the message's own word.
+
+        ``instructions``: what the person has told ``party`` to hold back.
+        """
         policy = self.policy
         if policy is None:
             return No("policy_missing", (fault("", "policy_missing"),), keep=True)
@@ -92,10 +124,16 @@ class Gate:
         if not isinstance(envelope.type, str) or envelope.type not in self.types:
             keep = policy.speaks_under_some_agreement(party, day)
             return No("malformed", (fault("/type", "unknown_type", "a type of the event catalogue"),), keep)
-        return self._under_agreement(policy, party, day, envelope, self.types[envelope.type])
+        return self._under_agreement(policy, party, day, envelope, self.types[envelope.type], instructions)
 
     def _under_agreement(
-        self, policy: SharingPolicy, party: str, day: date, envelope: Envelope, spec: TypeSpec
+        self,
+        policy: SharingPolicy,
+        party: str,
+        day: date,
+        envelope: Envelope,
+        spec: TypeSpec,
+        instructions: Instructions,
     ) -> Said | No:
         kind = policy.kinds[party]
         if kind not in policy.publishers.get(spec.name, frozenset()):
@@ -103,13 +141,21 @@ class Gate:
         grant = policy.grant(spec.name, party, day)
         if grant is None:
             return No("no_agreement", (fault("/type", "no_agreement"),), keep=False)
-        if grant.agreement.suspended:
-            return No("suspended", (fault("", "agreement_suspended"),), keep=True, agreement=grant.agreement.name)
-        return _examine(envelope, spec, grant, kind, day)
+        code = self._suspended(party, grant)
+        if code:
+            return No("suspended", (fault("", code),), keep=True, agreement=grant.agreement.name)
+        return _examine(envelope, spec, grant, kind, day, held_back(instructions, grant.choices, day))
+
+    def _suspended(self, party: str, grant: Grant) -> str:
+        """Code of the fault, if the agreement or the party is suspended."""
+        if party in self.suspended_parties:
+            return "party_suspended"
+        by_command = grant.agreement.name.partition("@")[0] in self.suspended_agreements
+        return "agreement_suspended" if by_command or grant.agreement.suspended else ""
 
 
-def _examine(envelope: Envelope, spec: TypeSpec, grant: Grant, kind: str, day: date) -> Said | No:
-    notes = _Notes([], [])
+def _examine(envelope: Envelope, spec: TypeSpec, grant: Grant, kind: str, day: date, held: frozenset[str]) -> Said | No:
+    notes = _Notes([], [], held)
     _attributes(envelope, notes)
     sequence = _sequence(envelope.sequence, notes)
     data = envelope.data
@@ -144,7 +190,8 @@ def _examine(envelope: Envelope, spec: TypeSpec, grant: Grant, kind: str, day: d
 def _refused(notes: _Notes, grant: Grant) -> No:
     codes = {found.code for found in notes.faults}
     reason = "not_in_agreement" if codes & _NOT_COVERED else "malformed" if codes & _SHAPE else "invalid"
-    return No(reason, tuple(notes.faults), keep=True, agreement=grant.agreement.name)
+    # What a person has instructed not to share is not kept either.
+    return No(reason, tuple(notes.faults), keep="subject_choice" not in codes, agreement=grant.agreement.name)
 
 
 def _attributes(envelope: Envelope, notes: _Notes) -> None:
@@ -231,15 +278,27 @@ def _part(part: str, given: object, specs: Mapping[str, FieldSpec], grant: Grant
             else:
                 notes.add(spec.pointer, "field_not_in_agreement")
             value = None
+        elif value is not None and value != [] and spec.path in notes.held_back:
+            value = _held_back(spec, grant, notes)
         checked = None if value is None else spec.read(spec, value)
         if isinstance(checked, Bad):
             entry = "" if checked.entry is None else f"/{checked.entry}"
             notes.add(spec.pointer + entry, checked.code, spec.expected)
         elif checked is not None:
             read[name] = checked
-        elif spec.required:
+        elif spec.required and not (given.get(name) is not None and spec.path in notes.held_back):
             notes.add(spec.pointer, "missing", spec.expected)
     return read
+
+
+def _held_back(spec: FieldSpec, grant: Grant, notes: _Notes) -> object:
+    """What remains of a value that the person holds back: nothing; ``unknown`` where the event needs a word."""
+    word = UNKNOWN if UNKNOWN in spec.values else None
+    if grant.agreement.minimise and (word is not None or not spec.required):
+        notes.dropped.append(spec.path)
+        return word if spec.required else None
+    notes.add(spec.pointer, "subject_choice")
+    return UNKNOWN if spec.required and word else None
 
 
 def _person(subject: Mapping[str, Value], spec: TypeSpec, grant: Grant, day: date, notes: _Notes) -> None:

@@ -27,12 +27,13 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one agreement lets one party send in one event type."""
+    """What one agreement lets one party send in one event type. ``choices``: fields that a person may hold back."""
 
     agreement: Agreement
     covered: frozenset[str]
     min_age: int
     max_age: int
+    choices: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def parse_policy(body: Mapping[str, Any], policy_hash: str) -> SharingPolicy:
             covered=frozenset(entry["items"]) | frozenset(entry["hub_only"]),
             min_age=entry["min_age"],
             max_age=entry["max_age"],
+            choices=frozenset(entry.get("choices", ())),
         )
         grants.setdefault((entry["type"], entry["provider"]), []).append(grant)
     ordered = {

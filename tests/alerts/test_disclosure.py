@@ -162,6 +162,10 @@ class NameOnly:
 
     digest: str = "name-only"
 
+    def next_turn(self, after: date) -> date | None:
+        del after
+        return None
+
     def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
         del role, rule, today, consented
         if fact.source != "care":

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.alerts.world import World, belief, d, mark, span
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from services.alerts.sharing import NOTHING, Readable, Shared
+from tests.alerts.world import Everything, World, belief, d, episode, mark, settings, span
 
 COLLEGE = span("2025-09-08", None, "230")
 
@@ -103,8 +109,6 @@ def test_an_event_that_proves_to_be_about_somebody_else_retracts_what_it_raised(
 def test_consent_withdrawn_stops_the_sharing_at_once() -> None:
     world = World()
     world.tell("consent.given", "2025-09-01", source="care", purpose="dwp_sharing")
-    from tests.alerts.world import episode
-
     neet = belief(
         span("2025-09-08", None, "619"),
         born="2006-05-02",
@@ -115,7 +119,76 @@ def test_consent_withdrawn_stops_the_sharing_at_once() -> None:
     assert "dwp-spoc" in world.to("A01")
     effects = world.tell("consent.withdrawn", "2025-09-12", source="care", purpose="dwp_sharing")
     (updated,) = [e for e in effects if e.kind == "alert.v1" and e.fields["rule"] == "A01"]
-    assert "dwp-spoc" not in [r["role"] for r in updated.fields["recipients"]]
+    views = {r["role"]: r["view"] for r in updated.fields["recipients"]}
+    assert views["dwp-spoc"]["headline"] == "No longer shared with you" and not views["dwp-spoc"]["lines"]
+    assert views["personal-adviser"]["lines"] and len(views) == len(world.to("A01"))
+    assert {e.fields["role"] for e in effects if e.kind == "delivery.v1"} == {"dwp-spoc"}
+
+
+def test_consent_given_again_brings_the_alert_back_with_a_message() -> None:
+    world = World()
+    world.tell("consent.given", "2025-09-01", source="care", purpose="dwp_sharing")
+    marks, spells = [mark("care_leaver")], [episode("2025-09-08")]
+    neet = belief(span("2025-09-08", None, "619"), born="2006-05-02", marks=marks, episodes=spells)
+    world.tell("contact.verified", "2025-09-10", source="care", belief=neet)
+    world.tell("consent.withdrawn", "2025-09-12", source="care", purpose="dwp_sharing")
+    effects = world.tell("consent.given", "2025-09-15", source="care", purpose="dwp_sharing")
+    (updated,) = [e for e in effects if e.kind == "alert.v1" and e.fields["act"] == "updated"]
+    views = {r["role"]: r["view"] for r in updated.fields["recipients"]}
+    assert views["dwp-spoc"]["lines"] and not world.alert("A01").gone
+    told = {e.fields["role"] for e in effects if e.kind == "delivery.v1" and e.fields["act"] == "updated"}
+    assert told == {"dwp-spoc"}
+
+
+def shared_with_jobcentre(**more: Any) -> World:
+    """A care leaver without education or work, whose alert the jobcentre reads by consent."""
+    world = World(**more)
+    world.tell("consent.given", "2025-09-01", source="care", purpose="dwp_sharing", expires_on="2025-09-20")
+    marks, spells = [mark("care_leaver")], [episode("2025-09-08")]
+    neet = belief(span("2025-09-08", None, "619"), born="2006-05-02", marks=marks, episodes=spells)
+    world.tell("contact.verified", "2025-09-10", source="care", belief=neet)
+    assert "dwp-spoc" in world.to("A01")
+    return world
+
+
+def test_consent_that_runs_out_takes_the_alert_back_on_the_day_after_its_last() -> None:
+    world = shared_with_jobcentre(every_day=False).until("2025-09-20")
+    assert not world.alert("A01").gone
+    world.until("2025-09-21")
+    assert world.alert("A01").gone == ("dwp-spoc",)
+    told = {e.fields["role"] for e in world.effects if e.kind == "delivery.v1" and e.fields["act"] == "updated"}
+    assert told == {"dwp-spoc"}
+
+
+def test_a_role_that_may_no_longer_see_an_alert_hears_nothing_of_its_new_worker() -> None:
+    world = shared_with_jobcentre()
+    world.tell("consent.withdrawn", "2025-09-12", source="care", purpose="dwp_sharing")
+    effects = world.tell("case.assigned", "2025-09-15", source="care", role="dwp-spoc", team="jcp", worker_ref="w-77")
+    assert not [e for e in effects if e.kind == "delivery.v1" and e.fields["role"] == "dwp-spoc"]
+    assert not [r for e in effects if e.kind == "alert.v1" for r in e.fields["recipients"] if r["role"] == "dwp-spoc"]
+
+
+@dataclass(frozen=True, slots=True)
+class UntilMidOctober(Everything):
+    """Agreements that all end with 15 October 2025."""
+
+    def next_turn(self, after: date) -> date | None:
+        return date(2025, 10, 16) if after < date(2025, 10, 16) else None
+
+    def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
+        return NOTHING if today > date(2025, 10, 15) else Everything.readable(self, fact, role, rule, today, consented)
+
+
+def test_an_agreement_that_ends_takes_back_what_stands_open_on_the_day_after_its_last() -> None:
+    world = shared_with_jobcentre(every_day=False, settings=replace(settings(), sharing=UntilMidOctober()))
+    world.until("2025-10-15")
+    before = [e for e in world.effects if e.kind == "alert.v1" and e.fields["rule"] == "A01"][-1]
+    assert any(line["label"] == "Name" for r in before.fields["recipients"] for line in r["view"]["lines"])
+    world.until("2025-10-16")
+    after = [e for e in world.effects if e.kind == "alert.v1" and e.fields["rule"] == "A01"][-1]
+    assert str(after.fields["on"]) == "2025-10-16"
+    named = [line for r in after.fields["recipients"] for line in r["view"]["lines"] if line["label"] == "Name"]
+    assert not named
 
 
 def test_facts_from_a_test_key_reach_nobody() -> None:

@@ -49,6 +49,10 @@ class Everything:
 
     digest: str = "everything"
 
+    def next_turn(self, after: date) -> date | None:
+        del after
+        return None
+
     def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
         del role, rule, today, consented
         fields = {f"subject.{n}": "identity" for n in ("given_name", "family_name", "date_of_birth")}

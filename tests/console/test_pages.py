@@ -235,6 +235,28 @@ def test_a_matter_that_moved_leaves_the_old_owner_with_what_they_saw(visit: Any,
     assert "You do not have any alerts." in visit.get("/").text
 
 
+def test_who_may_no_longer_see_an_alert_learns_nothing_of_what_becomes_of_it(visit: Any, desk: Any) -> None:
+    mine = {"role": "inclusion-team", "team": "inclusion-south", "worker": "w-4401"}
+    ref = desk.alert("a1", told=[mine, SCHOOL])
+    visit.sign_in("school-careers-lead")
+    visit.post(f"/alerts/{ref}/note", note="Seen in the library on Monday.")
+    taken = {"headline": "No longer shared with you", "lines": [], "why": ["It ended."], "todo": [], "timeline": []}
+    taken |= {"withheld": [], "agreements": [], "policy": "f00d"}
+    desk.alert("a1", act="updated", told=[mine, {**SCHOOL, "view": taken, "gone": True}])
+    desk.alert("a1", act="resolved", told=[mine], is_open=False, times=3)
+    page = visit.get(f"/alerts/{ref}").text
+    assert page.count("No longer shared") >= 2 and "Aisha" not in page and "library" not in page
+    for word in ("Resolved", "Closed", "reported 3 times", "Moved to another owner", "Add note"):
+        assert word not in page
+    assert "You do not have any alerts." in visit.get("/").text
+    for verb in ("acknowledge", "outcome", "note"):
+        assert visit.post(f"/alerts/{ref}/{verb}", outcome="done", note="x").status_code == 404
+    # Given back, it stands open again.
+    desk.alert("a2", told=[{**SCHOOL, "view": taken, "gone": True}])
+    desk.alert("a2", act="updated", told=[SCHOOL])
+    assert "Aisha" in visit.get("/").text
+
+
 def test_an_act_without_recipients_keeps_the_views(visit: Any, desk: Any) -> None:
     ref = desk.alert("a1")
     desk.alert("a1", act="acknowledged", told=[])

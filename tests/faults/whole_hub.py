@@ -28,6 +28,7 @@ from hub.sample.mess import Line
 from hub.ticks import Ticker
 from hub.topics import read_topics
 from hub.up.record import ProcessRecord, RunRecord, read_run
+from spine.headed import POLICY
 from spine.journal import DecisionRow
 from spine.kafka import KafkaLog
 from spine.postgres import PostgresJournal
@@ -148,7 +149,10 @@ class WholeHub:
             return list(connection.execute(query.encode()))
 
     def states(self, service: str) -> dict[str, bytes]:
-        return {str(key): bytes(body) for key, body in self.rows(f'SELECT key, body FROM "{service}".state')}
+        """Without rows that no fact is keyed by: heads, instructions and last refusals follow the order of a partition.
+        The replay of each topic shows them again; the oracle has an order of its own."""
+        rows = self.rows(f'SELECT key, body FROM "{service}".state')
+        return {str(key): bytes(body) for key, body in rows if not str(key).startswith("|")}
 
     def mails(self) -> str:
         return "\n".join(path.read_text() for path in sorted(self.home.mail.glob("*.eml")))
@@ -191,8 +195,9 @@ def in_one_process(topics: Topics, caused: dict[str, set[str]]) -> InProcessHub:
         if fact.kind == "tick.v1":
             ticked[record.partition] = fact.fields["on"]
             by_day.setdefault(fact.fields["on"], [])
-        else:
+        elif fact.kind == "submission.v1":
             by_day[ticked[record.partition]].append((record, fact))
+    _put_in_force(oracle, topics)
     places: dict[str, int] = {}
     for n, fact in enumerate(topics.facts("observations")):
         places.setdefault(fact.event_id, n)
@@ -205,6 +210,16 @@ def in_one_process(topics: Topics, caused: dict[str, set[str]]) -> InProcessHub:
             oracle.log.append([Outgoing(0, fact.event_id, "submissions", record.key, *opened)])
             oracle.settle()
     return oracle
+
+
+def _put_in_force(oracle: InProcessHub, topics: Topics) -> None:
+    """The heads of the policy, each in its partition: here all stand before the first day."""
+    for topic in ("submissions", "statuses"):
+        for record, fact in zip(topics.records[topic], topics.facts(topic), strict=True):
+            if fact.kind == POLICY:
+                opened = topics.catalogue.unframe(record.value)
+                assert opened is not None
+                oracle.log.append([Outgoing(0, fact.event_id, topic, record.key, *opened, (), record.partition)])
 
 
 def replayed(topics: Topics, service: str, topic: str) -> list[DecisionRow]:

@@ -122,7 +122,7 @@ def http(catalogue: Catalogue, gate: Gate, tmp_path: Path, compiled: Any) -> Ite
     contracts = tmp_path / "contracts"
     _write_head(contracts, compiled)
     log, journal = MemoryLog(TOPICS, catalogue.frame), MemoryJournal()
-    ingest, aside = processor(catalogue, contracts, sealer), SetAside(Limits())
+    ingest, aside = processor(catalogue, contracts, sealer, TOPICS["submissions"]), SetAside(Limits())
 
     def run() -> None:
         held = journal.positions("submissions")

@@ -200,6 +200,7 @@ def test_another_address_or_method_is_a_problem_too(http: Any) -> None:
 
 def test_the_door_describes_itself(http: Any) -> None:
     described = http.client.get("/v1/openapi.json").json()
-    assert set(described["paths"]) == {"/v1/events", "/v1/events:validate", "/v1/receipts/{message_id}"}
+    messages = {"/v1/events", "/v1/events:validate", "/v1/receipts/{message_id}"}
+    assert set(described["paths"]) == {*messages, "/v1/refusals"}
     assert "409" in described["paths"]["/v1/events"]["post"]["responses"]
     assert json.dumps(described).count("problem+json") > 5

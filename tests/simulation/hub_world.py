@@ -22,10 +22,12 @@ from hub.story import Story, all_events, cloud_event, moment, read_story
 from services.alerts.delivery import agent as delivery
 from services.alerts.story import alerts_of
 from services.ingest.door import submission_from_event
+from services.ingest.processor import IngestProcessor
 from services.matching.agent import MatchingProcessor
 from services.status.story import view
 from spine import faults
 from spine.clock import local_date
+from spine.headed import HeadedProcessor
 from spine.keyed import KeyedProcessor
 from spine.log import MemoryLog
 from spine.record import Effect, Outgoing, Record
@@ -61,6 +63,17 @@ def _made(service: str) -> Any:
         return delivery.processor(catalogue_of_hub(), CONTRACTS)
     hub = InProcessHub(CONTRACTS, SCHEMAS, services=[service])
     return hub.processor(service)
+
+
+def again(made: Any) -> Any:
+    """A new processor of the same parts, as a process that starts again has."""
+    if not isinstance(made, HeadedProcessor):
+        return KeyedProcessor(made.service, made.topic, made.build, made.settings, made.keyed)
+    if isinstance(made.inner, IngestProcessor):
+        ingest = IngestProcessor(made.inner.opener, made.inner.core, made.inner.gate_under, made.build)
+        return HeadedProcessor(ingest, ingest.follow)
+    keyed = again(made.inner)
+    return HeadedProcessor(keyed, made.follow, made.hears, keyed)
 
 
 @cache
@@ -133,7 +146,7 @@ class HubWorld(World):
         made = _made(service.name)
         if isinstance(made, MatchingProcessor):
             return MatchingProcessor(made.build, made.settings, made.matcher, made.codec, made.reader)
-        return KeyedProcessor(made.service, made.topic, made.build, made.settings, made.keyed)
+        return again(made)
 
     def run(self) -> None:
         with self._planted():

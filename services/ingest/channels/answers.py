@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from services.ingest.faults import MESSAGES, Fault
+from services.ingest.turned_away import Refused
 
 PROBLEM = "application/problem+json"
 TITLES: Mapping[str, str] = {
@@ -80,6 +81,22 @@ class Problem:
 def taken(message_id: str, receipt: str) -> dict[str, Any]:
     """A 202: the message stands on the log; what the hub makes of it is in the receipt."""
     return {"id": message_id, "status": 202, "receipt": receipt}
+
+
+def turned_away(refused: Refused, still: bool) -> dict[str, Any]:
+    """A refusal as its party reads it. ``kept``: the original waits with the hub and can be redriven there."""
+    return {
+        "id": refused.message_id,
+        "receipt": refused.submission_id,
+        "received_at": refused.received_at,
+        "type": refused.type,
+        "reason": refused.reason,
+        "errors": [{"pointer": p, "code": code, "message": MESSAGES.get(code, "")} for p, code in refused.codes],
+        "agreement": refused.agreement,
+        "attempt": refused.attempt,
+        "kept": refused.kept,
+        "open": still,
+    }
 
 
 def explained(codes: Sequence[str]) -> list[dict[str, str]]:

@@ -15,14 +15,14 @@ from typing import Any
 import orjson
 
 from services.ingest.agent import state_key
-from services.ingest.channels.answers import Problem, explained, taken
+from services.ingest.channels.answers import Problem, explained, taken, turned_away
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.keys import ApiKey
 from services.ingest.channels.receipts import Receipts, Recent
 from services.ingest.decide import Heard
 from services.ingest.door import PAYLOAD_BYTES_MAX, Arrival, Door, event_message, unreadable_message
 from services.ingest.faults import fault
-from services.ingest.gate import Gate, No
+from services.ingest.gate import Judge, No
 from services.ingest.parse import ID, Envelope, content, from_event
 from spine.errors import Retry
 from spine.record import Outgoing
@@ -43,7 +43,7 @@ class Desk:
     """The door behind its HTTP form."""
 
     door: Door
-    gate: Gate
+    gate: Judge
     appender: Appender
     receipts: Receipts
     recent: Recent
@@ -107,6 +107,18 @@ class Desk:
             out |= {"reason": heard.reason, "errors": explained(heard.codes)}
         return out
 
+    def refusals(self, key: ApiKey, limit: int) -> list[dict[str, Any]]:
+        """The party's last refusals, newest first: reasons, never content. ``open``: nothing better came since."""
+        found = self.receipts.refusals(key.party, key.test)[:limit]
+        states = {refused.message_id: state_key(key.party, refused.message_id, key.test) for refused in found}
+        heard = self.receipts.heard(list(states.values())) if states else {}
+        out = []
+        for refused in found:
+            now = heard.get(states[refused.message_id])
+            still = now is not None and now.outcome == "refused" and now.submission_id == refused.submission_id
+            out.append(turned_away(refused, still))
+        return out
+
     def _known(self, key: ApiKey, envelopes: Sequence[Envelope | None]) -> dict[str, Heard]:
         ids = {
             e.message_id
@@ -115,13 +127,16 @@ class Desk:
         }
         states = [state_key(key.party, message_id, key.test) for message_id in sorted(ids)]
         known = {state: held for state in states if (held := self.recent.get(state)) is not None}
-        missing = [state for state in states if state not in known]
-        if missing:
-            try:
-                known |= self.receipts.heard(missing)
-            except Retry:
-                # Without the journal the door still takes events; ingest itself recognises what it has heard before.
-                pass
+        try:
+            judged = self.receipts.heard(states) if states else {}
+        except Retry:
+            # Without the journal the door still takes events; ingest itself recognises what it has heard before.
+            return known
+        for state, heard in judged.items():
+            early = known.get(state)
+            # What this door took early ingest may have refused since: after a suspension, or for a person's choice.
+            if early is None or heard.outcome == "accepted" or not _earlier(heard, early):
+                known[state] = heard
         return known
 
     def _judge(
@@ -147,11 +162,19 @@ class Desk:
         verdict = self.gate.examine(key.party, received_at, envelope)
         if isinstance(verdict, No):
             return _Judged(Problem(verdict.reason, verdict.faults, out.event_id), out)
-        heard = Heard(outcome="accepted", submission_id=out.event_id, fingerprint=print_)
+        at = received_at.isoformat()
+        heard = Heard(outcome="accepted", submission_id=out.event_id, received_at=at, fingerprint=print_)
         return _Judged(taken(str(envelope.message_id), out.event_id), out, state, heard)
 
     def _arrival(self, key: ApiKey, received_at: datetime) -> Arrival:
-        return Arrival(key.party, key.principal, "http", received_at, key.test, self.gate.policy_hash)
+        return Arrival(key.party, key.principal, "http", received_at, key.test, self.gate.stand)
+
+
+def _earlier(heard: Heard, early: Heard) -> bool:
+    """Whether ingest's word is about an earlier submission than the one this door took."""
+    if heard.submission_id == early.submission_id:
+        return False
+    return datetime.fromisoformat(heard.received_at) <= datetime.fromisoformat(early.received_at)
 
 
 def _shown_id(envelope: Envelope | None) -> str | None:

@@ -17,7 +17,7 @@ from services.ingest.channels.answers import PROBLEM, Problem
 from services.ingest.channels.appender import Busy
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.keys import READ, WRITE, ApiKey, KeyRing
-from services.ingest.channels.openapi import EVENTS, RECEIPT, VALIDATE
+from services.ingest.channels.openapi import EVENTS, RECEIPT, REFUSALS, VALIDATE
 from services.ingest.channels.rate import Rate
 from services.ingest.door import PAYLOAD_BYTES_MAX
 from services.ingest.fields import Bad, read_moment
@@ -29,6 +29,7 @@ from spine.telemetry import log, where
 BATCH_EVENTS_MAX = 500
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 RETRY_SECONDS = 5
+REFUSALS_SHOWN_MAX = 200
 SIMULATED = "Hub-Simulated-Time"
 
 
@@ -94,6 +95,11 @@ def create_app(api: Api) -> FastAPI:
     async def receipt(request: Request, message_id: str) -> Response:
         key, _ = _principal(api, request, READ)
         return await run_in_threadpool(_guarded, _receipt, api, key, message_id)
+
+    @app.get("/v1/refusals", **REFUSALS)
+    async def refusals(request: Request) -> Response:
+        key, _ = _principal(api, request, READ)
+        return await run_in_threadpool(_guarded, _refusals, api, key, request.query_params.get("limit", ""))
 
     @app.get("/health", include_in_schema=False)
     async def health() -> Response:
@@ -195,6 +201,13 @@ def _receipt(api: Api, key: ApiKey, message_id: str) -> Response:
         return _problem(Problem("not_found"))
     found = api.desk.receipt(key, message_id)
     return _problem(found) if isinstance(found, Problem) else _json(found)
+
+
+def _refusals(api: Api, key: ApiKey, limit: str) -> Response:
+    number = len(limit) <= 3 and limit.isascii() and limit.isdigit()
+    if limit and not (number and 1 <= int(limit) <= REFUSALS_SHOWN_MAX):
+        return _problem(Problem("malformed"))
+    return _json({"items": api.desk.refusals(key, int(limit or REFUSALS_SHOWN_MAX))})
 
 
 def _json(content: Any, status: int = 200) -> Response:

@@ -115,3 +115,20 @@ RECEIPT: dict[str, Any] = {
     },
     "openapi_extra": {"security": _SECURITY},
 }
+REFUSALS: dict[str, Any] = {
+    "response_model": None,
+    "summary": "Your last refusals, newest first: reasons, never content",
+    "responses": {
+        200: _json("Each with its faults, and whether anything better came since", {"type": "object"}),
+        401: _problem("A valid API key is needed"),
+        403: _problem("The key does not allow this"),
+        422: _problem("The limit is not a number from 1 to 200"),
+        503: _problem("Not now: see Retry-After"),
+    },
+    "openapi_extra": {
+        "security": _SECURITY,
+        "parameters": [
+            {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
+        ],
+    },
+}

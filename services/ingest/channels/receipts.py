@@ -12,15 +12,22 @@ from typing import Protocol
 
 from services.ingest.agent import decode_state
 from services.ingest.decide import Heard
+from services.ingest.processor import turned_away_key
+from services.ingest.turned_away import Refused, TurnedAway
 from spine.journal import Journal
 
 RECENT_MAX = 20_000
+PARTITIONS_MAX = 64
 
 
 class Receipts(Protocol):
     """Looks up state keys of ingest."""
 
     def heard(self, keys: Sequence[str]) -> Mapping[str, Heard]: ...
+
+    def refusals(self, party: str, test: bool) -> list[Refused]:
+        """The party's last refusals, newest first."""
+        ...
 
 
 class JournalReceipts:
@@ -32,6 +39,13 @@ class JournalReceipts:
     def heard(self, keys: Sequence[str]) -> Mapping[str, Heard]:
         with self._journal.transaction() as transaction:
             return {key: decode_state(body) for key, body in transaction.load(sorted(set(keys))).items()}
+
+    def refusals(self, party: str, test: bool) -> list[Refused]:
+        keys = [turned_away_key(n, party, test) for n in range(PARTITIONS_MAX)]
+        with self._journal.transaction() as transaction:
+            bodies = transaction.load(keys)
+        found = [refused for key in sorted(bodies) for refused in TurnedAway.decode(bodies[key]).refusals]
+        return sorted(found, key=lambda refused: (refused.received_at, refused.submission_id), reverse=True)
 
 
 class Recent:

@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.__main__ import app
-from tests.ingest.files.conftest import COLLEGE, ENROLLED, INCLUSION, LEFT, Drop, csv_text, nccis, registered
+from hub.sharing import ensure_built
+from spine.headed import Head
+from tests.ingest.files.conftest import COLLEGE, CONTRACTS, ENROLLED, INCLUSION, LEFT, Drop, csv_text, nccis, registered
 
 RUN = CliRunner()
 
@@ -50,6 +52,25 @@ def test_a_trial_of_a_file_that_can_t_be_taken_says_why(file: Path) -> None:
     other = file.rename(file.with_name("people.csv"))
     ran = RUN.invoke(app, ["files", "check", str(other), "--party", COLLEGE, "--json"])
     assert (ran.exit_code, json.loads(ran.stdout)["reason"]) == (1, "no_mapping")
+
+
+def test_a_trial_judges_by_what_is_suspended_on_the_running_hub(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = Head(3, ensure_built(CONTRACTS), ("isa-2024-011",))
+    monkeypatch.setattr("hub.files.head_in_force", lambda: head)
+    ran = RUN.invoke(app, ["files", "check", str(file), "--party", COLLEGE, "--json"])
+    said = json.loads(ran.stdout)
+    assert (ran.exit_code, said["accepted"], said["refused"], said["policy"]) == (1, 0, 2, head.name)
+
+
+def test_a_trial_where_no_hub_runs_says_that_it_judges_by_what_is_compiled(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_HOME", str(tmp_path / "none"))
+    for name in ("HUB_KAFKA", "HUB_POSTGRES"):
+        monkeypatch.delenv(name, raising=False)
+    ran = RUN.invoke(app, ["files", "check", str(file), "--party", COLLEGE, "--json"])
+    assert ran.exit_code == 0 and "compiled here" in ran.stderr
+    assert json.loads(ran.stdout)["policy"] == ensure_built(CONTRACTS)
 
 
 def test_a_trial_for_nobody_or_of_nothing_is_wrong_usage(file: Path) -> None:

@@ -27,7 +27,7 @@ from services.ingest.channels.files.rows import ROWS_MAX, Row, Spoilt
 from services.ingest.channels.files.said import FileFault, RowFault, row_fault
 from services.ingest.door import Arrival, Door, Message, event_message
 from services.ingest.faults import Fault
-from services.ingest.gate import Gate, No
+from services.ingest.gate import Judge, No
 from services.ingest.parse import from_event
 from spine.clock import local_date
 from spine.errors import Retry
@@ -89,7 +89,7 @@ class FilesDoor:
     """
 
     door: Door
-    gate: Gate
+    gate: Judge
     append: Append
     clock: Callable[[], datetime]
     test: bool = False
@@ -266,7 +266,7 @@ class FilesDoor:
         return self.door.sealer.fingerprint(orjson.dumps(said, option=orjson.OPT_SORT_KEYS, default=str))
 
     def _arrival(self, party: str, at: datetime) -> Arrival:
-        return Arrival(party, f"folder:{party}", DOOR, at, policy=self.gate.policy_hash)
+        return Arrival(party, f"folder:{party}", DOOR, at, policy=self.gate.stand)
 
     def _submission(self, party: str, at: datetime, message: Message) -> Outgoing:
         return self.door.submission(replace(self._arrival(party, at), test=self.test), message)

@@ -19,12 +19,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from services.ingest.agent import gate_of, sealer_of_environment
+from services.ingest.agent import Gates, sealer_of_environment
 from services.ingest.channels.files.batch import FilesDoor
 from services.ingest.channels.files.folder import QUIET_SECONDS, Folder
 from services.ingest.channels.files.mapping import load_mappings
 from services.ingest.channels.files.places import PRIVATE
 from services.ingest.channels.files.sftp import Site, listen
+from services.ingest.channels.live import LiveGate
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from spine.clock import now
@@ -52,7 +53,7 @@ def files() -> None:
     health.start()
     root = root_of_environment()
     mappings = load_mappings(contracts, type_specs(prepared.catalogue.sources))
-    gate = gate_of(prepared.catalogue, contracts)
+    gate = LiveGate(prepared.journal, Gates(prepared.catalogue, contracts), time.monotonic)
 
     def beat() -> None:
         # A large file is read for minutes: each few hundred rows are a sign of life, and a place to stop.

@@ -1,0 +1,164 @@
+"""``hub quarantine``: refused submissions that wait. Reasons and counts are shown, content never."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from hub.heads import NotAllowed, two_people
+from hub.layout import Home
+from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
+from hub.quarantine.refused import Chosen, Waiting, classes, one_of, redrive, refusals, rehearse
+from hub.running import RunningHub, running_hub
+from services.ingest.agent import Gates, Opener, sealer_of_environment
+from services.ingest.gate import Gate
+from spine.clock import now
+from spine.errors import SpineError
+from spine.seal import SealBroken, Sealer
+
+app = typer.Typer(help="Refused submissions that wait, sealed.", no_args_is_help=True)
+
+Reason = Annotated[str, typer.Option("--class", help="Only this class: invalid, not_in_agreement, suspended, …")]
+Party = Annotated[str, typer.Option(help="Only what this party sent.")]
+Event = Annotated[str, typer.Option(help="Only this event type.")]
+
+
+@app.command("list")
+def list_(reason: Reason = "", party: Party = "", event: Event = "", as_json: AsJson = False) -> None:
+    """How many refusals stand, by class, party and event type. Exit codes: 0 shown; 1 no hub answers; 2 wrong usage."""
+    with _hub(as_json) as hub:
+        held = refusals(hub.log, hub.catalogue, hub.ingest, Chosen(reason, party, event))
+    columns = ("class", "party", "event", "state", "count", "oldest")
+    rows = classes(held)
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table("Quarantine", columns, rows)
+
+
+@app.command()
+def show(
+    ref: Annotated[str, typer.Argument(help="Reference of one refusal; without it all that are chosen.")] = "",
+    reason: Reason = "",
+    party: Party = "",
+    event: Event = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Refusals one by one: reference, message id, reasons, attempts; nothing of what was sent.
+
+    Exit codes: 0 shown; 1 no hub answers, or no refusal has this reference; 2 wrong usage.
+    """
+    with _hub(as_json) as hub:
+        held = refusals(hub.log, hub.catalogue, hub.ingest, Chosen(reason, party, event))
+    if ref:
+        one = one_of(held, ref)
+        if one is None:
+            fail("no single refusal has this reference", as_json=as_json)
+        held = [one]
+    rows = [_shown(one) for one in held[-limit:]]
+    if as_json:
+        show_json(rows)
+    else:
+        columns = ("ref", "party", "message_id", "event", "class", "state", "attempt", "received_at", "faults")
+        told = [[*(row[name] for name in columns[:-1]), "; ".join(row["faults"])] for row in rows]
+        show_table("Refusals", columns, told)
+
+
+@app.command("redrive")
+def redrive_(
+    ref: Annotated[str, typer.Argument(help="Reference of one refusal; without it all that are chosen.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who asks.")] = "",
+    second: Annotated[str, typer.Option("--and", help="The second person: needed for more than one refusal.")] = "",
+    reason: Reason = "",
+    party: Party = "",
+    event: Event = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would now be accepted; send nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring what waits before the gate again, after a fix. Asking twice redrives once.
+
+    Exit codes: 0 done; 1 no hub answers, or no refusal has this reference; 2 wrong usage, or people are missing.
+    """
+    if not dry_run:
+        try:
+            _people(ref, by, second)
+        except NotAllowed as error:
+            fail(str(error), as_json=as_json, code=USAGE)
+    with _hub(as_json) as hub:
+        held = refusals(hub.log, hub.catalogue, hub.ingest, Chosen(reason, party, event))
+        if ref:
+            one = one_of(held, ref)
+            if one is None:
+                fail("no single refusal has this reference", as_json=as_json)
+            held = [one]
+        gate = _gate(hub)
+        if dry_run:
+            _rehearse(hub, held, gate, as_json)
+            return
+        sent = redrive(hub.log, hub.catalogue, held, "+".join(filter(None, (by, second))), now(), gate.stand)
+    out = {"redriven": len(sent), "by": by, "and": second or None}
+    show_json(out) if as_json else typer.echo(f"{len(sent)} redriven; `hub quarantine list` shows what remains")
+    raise typer.Exit(DONE)
+
+
+def _people(ref: str, by: str, second: str) -> None:
+    if not ref:
+        two_people(by, second)
+    elif not by.strip():
+        raise NotAllowed("say who asks: --by NAME")
+
+
+def _gate(hub: RunningHub) -> Gate:
+    return Gates(hub.catalogue, hub.contracts).under(hub.heads.current())
+
+
+def _rehearse(hub: RunningHub, held: Sequence[Waiting], gate: Gate, as_json: bool) -> None:
+    opener = Opener(_sealer(), hub.catalogue)
+    try:
+        verdicts = list(rehearse(held, opener, gate, now()))
+    except SealBroken:
+        fail("the sealing key does not open what waits: set HUB_SEAL_KEY_FILE to the hub's key", as_json=as_json)
+    counted = Counter((one.party, one.fields["type"], said, ", ".join(codes)) for one, said, codes in verdicts)
+    columns = ("party", "event", "would be", "because", "count")
+    rows = [(*key, number) for key, number in sorted(counted.items())]
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table("If redriven now", columns, rows)
+
+
+def _sealer() -> Sealer:
+    try:
+        return sealer_of_environment()
+    except KeyError:
+        return Sealer.from_text(Home.of_environment().seal_key.read_text())
+
+
+def _shown(one: Waiting) -> dict[str, Any]:
+    fields = one.fields
+    return {
+        "ref": one.ref,
+        "party": one.party,
+        "message_id": fields["message_id"],
+        "event": fields["type"],
+        "class": fields["reason"],
+        "state": one.state,
+        "attempt": fields["attempt"],
+        "received_at": fields["received_at"],
+        "agreement": fields["agreement"],
+        "faults": [f"{found['pointer'] or '/'} {found['code']}" for found in fields["faults"]],
+    }
+
+
+@contextmanager
+def _hub(as_json: bool) -> Iterator[RunningHub]:
+    try:
+        with running_hub() as hub:
+            yield hub
+    except (SpineError, FileNotFoundError) as error:
+        fail(str(error), as_json=as_json, code=FAILED)

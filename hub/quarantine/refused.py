@@ -1,0 +1,188 @@
+"""What the topic of refusals holds, joined with what ingest knows now; and redriving of what still waits.
+
+Everything here is masked: parties, types, message ids and reasons. A sealed body is opened by a dry run only, in this
+process, and nothing of it is shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.ingest.agent import Opener, decode_state
+from services.ingest.gate import Gate, No
+from services.ingest.processor import SUBMISSION, state_key
+from services.ingest.processor import TOPIC as SUBMISSIONS
+from spine.clock import local_date
+from spine.errors import Retry
+from spine.headed import Head, decode_head, head_key
+from spine.journal import Journal
+from spine.log import Log, Place
+from spine.record import Fact, Fields, Outgoing
+from spine.schema import Catalogue
+
+TOPIC, KIND = "refusals", "refusal.v1"
+READ_MAX = 1_000
+KEYS_MAX = 5_000
+EMPTY_READS_MAX = 60
+UNSENT_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One refusal. ``state``: waits (sealed original kept), gone (nothing kept), settled (judged again since)."""
+
+    ref: str
+    fields: Fields
+    state: str
+
+    @property
+    def party(self) -> str:
+        return str(self.fields["party"])
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(sorted({str(found["code"]) for found in self.fields["faults"]}))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which refusals are meant; empty means any."""
+
+    reason: str = ""
+    party: str = ""
+    event: str = ""
+    agreement: str = ""
+
+    def takes(self, fields: Fields) -> bool:
+        return (
+            self.reason in ("", fields["reason"])
+            and self.party in ("", fields["party"])
+            and self.event in ("", fields["type"])
+            and self.agreement in ("", str(fields["agreement"]).partition("@")[0])
+        )
+
+
+def refusals(log: Log, catalogue: Catalogue, ingest: Journal, chosen: Chosen) -> list[Waiting]:
+    """Every refusal still on the log that is meant, oldest first, with what became of it."""
+    found = [fact for fact in _facts(log, catalogue) if fact.kind == KIND and chosen.takes(fact.fields)]
+    keys = {fact.event_id: _key(fact.fields) for fact in found}
+    heard: dict[str, bytes] = {}
+    names = sorted(set(keys.values()))
+    for start in range(0, len(names), KEYS_MAX):
+        with ingest.transaction() as transaction:
+            heard |= transaction.load(names[start : start + KEYS_MAX])
+    states = [_state(fact.fields, heard.get(keys[fact.event_id])) for fact in found]
+    out = [Waiting(fact.event_id[:12], fact.fields, state) for fact, state in zip(found, states, strict=True)]
+    return sorted(out, key=lambda one: (one.fields["received_at"], one.ref))
+
+
+def gate_has_seen(head: Head, ingest: Journal, partitions: int) -> bool:
+    """Whether ingest judges under ``head`` everywhere, and all it refused under earlier heads stands on the log."""
+    keys = [head_key((SUBMISSIONS, n)) for n in range(partitions)]
+    with ingest.transaction() as transaction:
+        seen = [decode_head(body).number for body in transaction.load(keys).values()]
+    if len(seen) < partitions or min(seen, default=0) < head.number:
+        return False
+    return not any(out.topic == TOPIC for out in ingest.unsent(UNSENT_MAX))
+
+
+def _facts(log: Log, catalogue: Catalogue) -> Iterator[Fact]:
+    for n in range(log.partitions(TOPIC)):
+        place: Place = (TOPIC, n)
+        at, end, empty = log.start(place), log.end(place), 0
+        while at < end:
+            records = log.read({place: at}, READ_MAX, 500)
+            empty = 0 if records else empty + 1
+            if empty >= EMPTY_READS_MAX:
+                raise Retry("the broker does not give the refusals: try again")
+            for record in records:
+                at = record.offset + 1
+                yield catalogue.fact(record)
+
+
+def _key(fields: Fields) -> str:
+    return state_key(fields["party"], fields["message_id"], fields["test"])
+
+
+def _state(fields: Fields, body: bytes | None) -> str:
+    heard = None if body is None else decode_state(body)
+    if heard is None or heard.outcome != "refused" or heard.submission_id != fields["submission_id"]:
+        return "settled"
+    return "waits" if fields["sealed_body"] is not None else "gone"
+
+
+def classes(held: Sequence[Waiting]) -> list[tuple[str, str, str, str, int, datetime]]:
+    """(reason, party, type, state, how many, oldest), the most first."""
+    counted: Counter[tuple[str, str, str, str]] = Counter()
+    oldest: dict[tuple[str, str, str, str], datetime] = {}
+    for one in held:
+        key = (str(one.fields["reason"]), one.party, str(one.fields["type"]), one.state)
+        counted[key] += 1
+        oldest.setdefault(key, one.fields["received_at"])
+    return [(*key, number, oldest[key]) for key, number in sorted(counted.items(), key=lambda row: (-row[1], row[0]))]
+
+
+def redriven(one: Waiting, catalogue: Catalogue, by: str, at: datetime, stand: str) -> Outgoing:
+    """The submission that brings a refusal before the gate again, as of now: judged by today's agreements.
+
+    Its id follows from the refused submission, the day and the head, so that asking twice redrives once.
+    """
+    fact = _again(one, by, at, stand)
+    body = catalogue.encode(SUBMISSION, fact.fields)
+    key = f"{one.fields['party']}|{one.fields['message_id']}"
+    return Outgoing(0, fact.event_id, "submissions", key, SUBMISSION, body)
+
+
+def _again(one: Waiting, by: str, at: datetime, stand: str) -> Fact:
+    held = one.fields
+    parts = ("redrive", held["submission_id"], local_date(at).isoformat(), stand)
+    identity = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+    same = ("party", "door", "message_id", "type", "form", "schema", "test", "sealed_body")
+    fields: dict[str, Any] = {name: held[name] for name in same} | {
+        "event_id": identity,
+        "principal": f"redrive:{by}",
+        "received_at": at.replace(microsecond=at.microsecond // 1000 * 1000),
+        "attempt": held["attempt"] + 1,
+        "redrives": held["redrives"] or held["submission_id"],
+    }
+    return Fact(SUBMISSION, identity, fields)
+
+
+def redrive(
+    log: Log, catalogue: Catalogue, held: Sequence[Waiting], by: str, at: datetime, stand: str
+) -> list[Waiting]:
+    """Send again what waits; returns what was sent. Raises Retry: asking again is safe."""
+    chosen = [one for one in held if one.state == "waits"]
+    for start in range(0, len(chosen), READ_MAX):
+        log.append([redriven(one, catalogue, by, at, stand) for one in chosen[start : start + READ_MAX]])
+    return chosen
+
+
+Verdict = tuple[Waiting, str, tuple[str, ...]]
+
+
+def rehearse(held: Sequence[Waiting], opener: Opener, gate: Gate, at: datetime) -> Iterator[Verdict]:
+    """What the gate would say now of each that waits: (refusal, accepted or the reason, codes). Nothing is sent.
+
+    A person's own instruction to a provider is not looked up: ingest heeds it when it decides.
+    """
+    for one in held:
+        if one.state != "waits":
+            continue
+        submission = opener.submission(_again(one, "rehearsal", at, gate.stand))
+        verdict = gate.examine(submission.party, submission.received_at, submission.envelope)
+        if isinstance(verdict, No):
+            yield one, verdict.reason, tuple(sorted({found.code for found in verdict.faults}))
+        else:
+            yield one, "accepted", ()
+
+
+def one_of(held: Sequence[Waiting], ref: str) -> Waiting | None:
+    """The refusal that a reference, or its unambiguous beginning, names."""
+    found = [one for one in held if one.ref.startswith(ref)] if ref else []
+    return found[0] if len(found) == 1 else None

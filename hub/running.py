@@ -1,0 +1,81 @@
+"""The running hub as commands of this machine reach it: its broker, its database, its schema ids."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub.heads import SERVICE, Heads, head_kept, judged_topics
+from hub.layout import Home, contracts_folder, schemas_folder
+from hub.up.record import read_run
+from spine.errors import Retry
+from spine.headed import Head
+from spine.kafka import KafkaLog
+from spine.migrate import migrate
+from spine.postgres import PostgresJournal
+from spine.registry import use_registry
+from spine.schema import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Addresses: HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY, or else what `hub up` of this machine noted."""
+
+    kafka: str
+    postgres: str
+    registry: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHub:
+    """What a command works with. ``ingest``: the journal in which the gate keeps what it heard."""
+
+    contracts: Path
+    catalogue: Catalogue
+    log: KafkaLog
+    heads: Heads
+    ingest: PostgresJournal
+
+
+def where() -> Where:
+    """Raises Retry where nothing runs and no address is given."""
+    run = read_run(Home.of_environment().run)
+    held = dict(run.addresses) if run else {}
+    kafka, postgres = os.environ.get("HUB_KAFKA") or held.get("kafka"), os.environ.get("HUB_POSTGRES")
+    postgres = postgres or held.get("postgres")
+    if not kafka or not postgres:
+        raise Retry("nothing runs: start it with `hub up`, or give HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY")
+    return Where(kafka, postgres, os.environ.get("HUB_REGISTRY") or held.get("registry", ""))
+
+
+def head_in_force() -> Head | None:
+    """The head of the hub that runs here; None before its first. Raises Retry where no hub answers."""
+    at = where()
+    migrate(at.postgres, SERVICE)
+    journal = PostgresJournal(at.postgres, SERVICE)
+    try:
+        return head_kept(journal)
+    finally:
+        journal.close()
+
+
+@contextmanager
+def running_hub(at: Where | None = None) -> Iterator[RunningHub]:
+    """Connect to the hub at ``at`` (default ``where()``). Raises Retry while a server does not answer."""
+    at = at or where()
+    contracts, catalogue = contracts_folder(), Catalogue([schemas_folder()])
+    migrate(at.postgres, SERVICE)
+    if at.registry:
+        use_registry(catalogue, at.registry)
+    log = KafkaLog(at.kafka, catalogue.frame, source=SERVICE)
+    journal, ingest = PostgresJournal(at.postgres, SERVICE), PostgresJournal(at.postgres, "ingest")
+    heads = Heads(journal, log, catalogue, judged_topics(contracts))
+    try:
+        yield RunningHub(contracts, catalogue, log, heads, ingest)
+    finally:
+        log.close()
+        journal.close()
+        ingest.close()

@@ -1,0 +1,155 @@
+"""The processor of ingest: for each submission the state of its message id, what the person has instructed, and the
+party's last refusals. All are rows of the journal, read together for a batch and written with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import orjson
+
+from services.ingest.choice import FREE, Choice, Instructions
+from services.ingest.decide import Heard, Ingest, Submission
+from services.ingest.gate import Gate
+from services.ingest.turned_away import NONE, TurnedAway, with_refusal
+from spine.headed import Head
+from spine.journal import Transaction
+from spine.log import Place
+from spine.record import Changes, Decided, Fact
+
+SUBMISSION, CHOICE = "submission.v1", "choice.v1"
+SERVICE, TOPIC = "ingest", "submissions"
+
+
+class Opens(Protocol):
+    """Opens a sealed submission."""
+
+    def submission(self, fact: Fact) -> Submission: ...
+
+
+def state_key(party: str, message_id: str, test: bool) -> str:
+    """One message id of one party; test messages live beside the live ones."""
+    return f"{party}|{message_id}|test" if test else f"{party}|{message_id}"
+
+
+def choice_key(partition: int, party: str, about: str, test: bool) -> str:
+    """Every partition keeps its own copy of an instruction, so that what it decides follows from its own records."""
+    return f"|choice|{partition}|{party}|{about}{'|test' if test else ''}"
+
+
+def turned_away_key(partition: int, party: str, test: bool) -> str:
+    return f"|turned-away|{partition}|{party}{'|test' if test else ''}"
+
+
+_STATE = tuple(Heard.__dataclass_fields__)
+
+
+def encode_state(heard: Heard) -> bytes:
+    """Deterministic bytes; ``decode_state`` is the way back."""
+    return orjson.dumps({name: getattr(heard, name) for name in _STATE}, option=orjson.OPT_SORT_KEYS)
+
+
+def decode_state(body: bytes) -> Heard:
+    read = orjson.loads(body)
+    return Heard(**{**read, "codes": tuple(read["codes"])})
+
+
+def encode_instructions(held: Instructions) -> bytes:
+    return orjson.dumps([[c.effective_on, c.received_at, c.scope, c.items] for c in held.given])
+
+
+def decode_instructions(body: bytes) -> Instructions:
+    return Instructions(tuple(Choice(on, at, scope, tuple(items)) for on, at, scope, items in orjson.loads(body)))
+
+
+@dataclass(slots=True)
+class IngestProcessor:
+    """A ``spine.step.Processor``. ``gate_under``: the gate of a head; of None, of what stood compiled at the start."""
+
+    opener: Opens
+    core: Ingest
+    gate_under: Callable[[Head | None], Gate]
+    build: str
+    settings: str = ""
+    service: str = SERVICE
+    topic: str = TOPIC
+    _bodies: dict[str, bytes] = field(default_factory=dict)
+    _changed: set[str] = field(default_factory=set)
+    _opened: dict[str, Submission] = field(default_factory=dict)
+    _partition: int = 0
+
+    def follow(self, head: Head | None) -> str:
+        """Judge under this head from now on; the name that decisions record."""
+        gate = self.gate_under(head)
+        self.core = replace(self.core, gate=gate)
+        return gate.stand
+
+    def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
+        self._partition, self._bodies, self._changed = place[1], {}, set()
+        self._opened = {f.event_id: self.opener.submission(f) for f in facts if f.kind == SUBMISSION}
+        wanted = {key for submission in self._opened.values() for key in self._keys(submission)}
+        wanted |= {self._choice_of(fact) for fact in facts if fact.kind == CHOICE}
+        self._bodies = dict(transaction.load(sorted(wanted)))
+
+    def apply(self, fact: Fact) -> Decided:
+        if fact.kind == CHOICE:
+            return self._instruct(fact)
+        if fact.kind != SUBMISSION:
+            return Decided()
+        submission = self._opened[fact.event_id]
+        key, about, away = self._keys(submission)
+        body = self._bodies.get(key)
+        heard = Heard() if body is None else decode_state(body)
+        after, effects = self.core.decide(heard, submission, self._instructions(about))
+        written = encode_state(after)
+        self._put(key, written)
+        for effect in effects:
+            if effect.kind == "refusal.v1":
+                self._put(away, with_refusal(self._turned_away(away), effect.fields).encode())
+        return Decided(tuple(effects), _digest(body), _digest(written))
+
+    def changes(self) -> Changes:
+        return Changes({key: (self._bodies[key], None) for key in sorted(self._changed)})
+
+    def discard(self) -> None:
+        self._bodies, self._changed, self._opened = {}, set(), {}
+
+    def _keys(self, submission: Submission) -> tuple[str, str, str]:
+        """Keys of the message, of the person's instructions, and of the party's refusals."""
+        party, test = submission.party, submission.test
+        return (
+            state_key(party, submission.message_id, test),
+            choice_key(self._partition, party, submission.about, test) if submission.about else "",
+            turned_away_key(self._partition, party, test),
+        )
+
+    def _instructions(self, key: str) -> Instructions:
+        body = self._bodies.get(key)
+        return FREE if body is None else decode_instructions(body)
+
+    def _turned_away(self, key: str) -> TurnedAway:
+        body = self._bodies.get(key)
+        return NONE if body is None else TurnedAway.decode(body)
+
+    def _choice_of(self, fact: Fact) -> str:
+        fields = fact.fields
+        return choice_key(self._partition, fields["party"], fields["about"], fields["test"])
+
+    def _instruct(self, fact: Fact) -> Decided:
+        key, fields = self._choice_of(fact), fact.fields
+        body = self._bodies.get(key)
+        on, at = fields["effective_on"].isoformat(), fields["received_at"].isoformat()
+        choice = Choice(on, at, fields["scope"], tuple(fields["items"]))
+        written = encode_instructions(self._instructions(key).with_choice(choice))
+        self._put(key, written)
+        return Decided((), _digest(body), _digest(written))
+
+    def _put(self, key: str, body: bytes) -> None:
+        self._bodies[key] = body
+        self._changed.add(key)
+
+
+def _digest(body: bytes | None) -> bytes:
+    return hashlib.sha256(body).digest() if body else b""
