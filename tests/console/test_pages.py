@@ -456,7 +456,7 @@ def test_an_action_whose_broker_is_away_waits_in_the_outbox(visit: Any, desk: An
 INJECTIONS = (
     '<script>alert("x")</script>',
     '"><img src=x onerror=alert(1)>',
-    "{{7*7}}",
+    "{{7919*7927}}",
     "</title><script>1</script>",
     "javascript:alert(1)",
     "' onmouseover='x",
@@ -477,7 +477,7 @@ def test_what_a_partner_sent_is_shown_as_text_everywhere(visit: Any, desk: Any, 
     visit.post(f"/alerts/{ref}/note", note=text)
     pages = [visit.get(path).text for path in ("/", f"/?rule={text[:8]}", f"/alerts/{ref}", f"/alerts/{ref}/person")]
     pages.append(visit.post(f"/alerts/{ref}/note", note=text * 400).text)
-    _harmless(pages, text)
+    _harmless(pages)
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
@@ -487,12 +487,12 @@ def test_what_a_steward_compares_is_shown_as_text(visit: Any, desk: Any, text: s
     visit.sign_in("data-steward")
     pages = [visit.get(path).text for path in ("/reviews", "/reviews/r1", "/refusals")]
     pages.append(visit.post("/reviews/r1", choice=text).text)
-    _harmless(pages, text)
+    _harmless(pages)
 
 
-def _harmless(pages: list[str], text: str) -> None:
+def _harmless(pages: list[str]) -> None:
     for page in pages:
         assert "<script>" not in page
         assert "<img" not in page
-        assert "49" not in page.replace("1449", "") or "{{" not in text
+        assert str(7919 * 7927) not in page
         assert "onmouseover='x" not in page
