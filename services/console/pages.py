@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import jinja2
 
 from services.console.people import role_name
+from services.console.project import SAME
 from spine.clock import LONDON, WorkingDays
 
 FOLDER = Path(__file__).resolve().parent / "templates"
@@ -178,6 +179,7 @@ def environment() -> jinja2.Environment:
         "GROUNDS": GROUNDS,
         "FIELDS": FIELDS,
         "REASONS": REASONS,
+        "SAME": SAME,
         "FLASHES": FLASHES,
         "query": query,
     }
