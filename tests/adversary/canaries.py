@@ -13,7 +13,7 @@ import hashlib
 import html
 import re
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -120,6 +120,8 @@ class Generator:
     """People and events from the agreements and the catalogue, both read as files."""
 
     contracts: Path
+    #: What becomes of a text before it is sent, for hostile texts.
+    dress: Callable[[str], str] = str
     numbers: Numbers = field(default_factory=Numbers)
     flock: Flock = field(default_factory=Flock)
     agreements: dict[str, Any] = field(init=False)
@@ -144,8 +146,8 @@ class Generator:
     def _person(self, number: int, plan: Iterable[tuple[str, str]]) -> None:
         person = Person(number)
         person.values = {
-            "given_name": word(number, "given").capitalize(),
-            "family_name": word(number, "family").capitalize(),
+            "given_name": self.dress(word(number, "given").capitalize()),
+            "family_name": self.dress(word(number, "family").capitalize()),
             "date_of_birth": (date(2007, 1, 3) + timedelta(days=7 * number)).isoformat(),
             "postcode": f"QX{number % 10} {number // 10 % 10}{'ABDEFGHJLN'[number // 100]}{'QWXYZ'[number % 5]}",
         }
@@ -197,7 +199,7 @@ class Generator:
                 return "female"
             case "other_names":
                 key = word(own, person.number)
-                return [add(person, f"{key.capitalize()} {key[::-1].capitalize()}", origin)]
+                return [add(person, self.dress(f"{key.capitalize()} {key[::-1].capitalize()}"), origin)]
             case "other_refs":
                 return {"northshire-health": add(person, word(own, person.number), origin)}
             case "phone":
@@ -211,7 +213,7 @@ class Generator:
                 # The name agrees and the birth nearly: somebody must decide.
                 held[own] = (date.fromisoformat(held[name]) + timedelta(days=1)).isoformat()
             case "address_line" | "source_ref":
-                held[own] = word(own, person.number)
+                held[own] = self.dress(word(own, person.number))
         return add(person, held.get(own) or held[name], origin)
 
     def _data(self, person: Person, origin: Origin, spec: Mapping[str, Any]) -> Any:
@@ -236,7 +238,7 @@ class Generator:
                 return whole
             case "date":
                 return add(person, self.numbers.day(), origin)
-        text = word(origin, person.number, self.numbers.next())
+        text = self.dress(word(origin, person.number, self.numbers.next()))
         return [add(person, text, origin)] if kind == "list_of_string" else add(person, text, origin)
 
 

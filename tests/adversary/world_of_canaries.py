@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -94,15 +94,16 @@ def _names(origins: set[Origin]) -> str:
     return f"{one} (and {len(more)} more)" if more else one
 
 
-def build() -> World:
-    """Tell the hub everything, day by day, then let months pass."""
-    generator = Generator(CONTRACTS)
+def build(dress: Callable[[str], str] = str, every: int = 1) -> World:
+    """Tell the hub everything about each ``every``-th person, day by day, then let months pass."""
+    generator = Generator(CONTRACTS, dress)
     flock = generator.build()
+    told_of = flock.people[::every]
     logged = io.StringIO()
     telemetry.setup("canaries", out=logged)
     hub = InProcessHub(CONTRACTS, SCHEMAS, partitions=1)
     by_moment: dict[Any, list[Mapping[str, Any]]] = {}
-    for person in flock.people:
+    for person in told_of:
         for event in person.events:
             by_moment.setdefault(event["received_at"], []).append(event)
     for at in sorted(by_moment):
