@@ -276,6 +276,9 @@ def _fit(kind: str, data: dict[str, Any]) -> None:
         data[name] = "not_in_eet" if "neet_reason" in data else "further_education"
     if kind == "care.leaver_status.changed":
         data["status"] = "former_relevant"
+    if kind == "sharing.instruction_recorded":
+        # Another would have the party's later events about the person refused.
+        data["scope"] = "lifted"
 
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
