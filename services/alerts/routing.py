@@ -53,10 +53,14 @@ def current_provider(case: Case) -> str:
 
 
 def provider_named(case: Case, ground: Ground) -> str:
-    """Provider that the ground itself names, else the known one."""
+    """Provider that the ground itself names, else the known one.
+
+    Only a party of the hub is named: other words of a partner would travel as a team's name to everybody who reads
+    deliveries, and to a team that does not exist.
+    """
     for event_id in ground.evidence:
         fact = case.fact(event_id)
-        if fact is not None and fact.text("education_provider"):
+        if fact is not None and fact.text("education_provider") in case.policy.directory.party_name:
             return fact.text("education_provider")
     return current_provider(case)
 

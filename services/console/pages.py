@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -11,8 +12,10 @@ from urllib.parse import urlencode
 import jinja2
 
 from services.console.people import role_name
+from services.console.project import SAME
 from spine.clock import LONDON, WorkingDays
 
+_STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 FOLDER = Path(__file__).resolve().parent / "templates"
 
 ACTS = {
@@ -154,6 +157,14 @@ def query(**parts: str | int | bool) -> str:
     return f"?{urlencode(kept)}" if kept else "?"
 
 
+def readable(value: Any) -> Any:
+    """What a partner typed, without characters that turn the writing direction or steer a terminal."""
+    if not isinstance(value, str) or not _STEERING.search(value):
+        return value
+    # Of the same class: what a macro has escaped already must not be escaped again.
+    return type(value)(_STEERING.sub("\N{REPLACEMENT CHARACTER}", value))
+
+
 def environment() -> jinja2.Environment:
     """Autoescaping throughout. The macros need a chainable undefined outside Flask."""
     loader = jinja2.ChoiceLoader(
@@ -163,7 +174,12 @@ def environment() -> jinja2.Environment:
         ]
     )
     made = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=readable,
     )
     made.filters |= {"day": day, "moment": moment, "capped": capped, "role": role_name}
     words: Mapping[str, Any] = {
@@ -178,6 +194,7 @@ def environment() -> jinja2.Environment:
         "GROUNDS": GROUNDS,
         "FIELDS": FIELDS,
         "REASONS": REASONS,
+        "SAME": SAME,
         "FLASHES": FLASHES,
         "query": query,
     }

@@ -18,11 +18,13 @@ Row = dict[str, Any]
 Told = tuple[str, str, str]
 #: Reads an identity block (``subject.v1``).
 ReadSubject = Callable[[bytes], Mapping[str, Any]]
-#: Fields of an identity block that a steward compares, in the order in which they are shown.
-COMPARED = (
-    *("given_name", "family_name", "other_names", "date_of_birth", "sex", "postcode", "address_line", "phone", "email"),
-    *("nhs_number", "uln", "upn", "nino", "source_ref"),
-)
+#: Fields of an identity block that a steward compares, in the order in which they are shown. The agreements let a
+#: steward read the category identity; of the rest (contact, and what came for the hub's matching only) the page says
+#: whether it is there and agrees, and the value is not even stored.
+READ = ("given_name", "family_name", "other_names", "date_of_birth", "sex", "uln", "upn")
+AGREES_ONLY = ("postcode", "address_line", "phone", "email", "nhs_number", "nino", "source_ref")
+COMPARED = (*READ, *AGREES_ONLY)
+GIVEN, SAME, ANOTHER = "Given, not shown", "The same, not shown", "Another, not shown"
 
 
 @dataclass(slots=True)
@@ -117,12 +119,13 @@ def _review(fact: Fact, read_subject: ReadSubject) -> Row:
     plain = ("review_id", "state", "authority", "source", "source_ref", "opened_at", "closed_at", "safeguarding")
     row: Row = {name: fields[name] for name in plain}
     row |= {"reason": fields["reason"], "outcome": fields["outcome"], "message_id": fields.get("message_id")}
-    row["subject"] = _subject(read_subject(fields["subject"]))
-    row["candidates"] = [_candidate(c, read_subject) for c in fields["candidates"]]
+    held = _subject(read_subject(fields["subject"]))
+    row["subject"] = _veiled(held, {})
+    row["candidates"] = [_candidate(c, held, read_subject) for c in fields["candidates"]]
     return row
 
 
-def _candidate(candidate: Mapping[str, Any], read_subject: ReadSubject) -> Row:
+def _candidate(candidate: Mapping[str, Any], held: Row, read_subject: ReadSubject) -> Row:
     subject = _subject(read_subject(candidate["subject"]))
     return {
         "person_id": candidate["person_id"],
@@ -130,8 +133,25 @@ def _candidate(candidate: Mapping[str, Any], read_subject: ReadSubject) -> Row:
         "reasons": list(candidate["reasons"]),
         "source": candidate.get("source") or "",
         "source_ref": candidate.get("source_ref") or subject.get("source_ref"),
-        "subject": subject,
+        "subject": _veiled(subject, held),
     }
+
+
+def _veiled(subject: Row, beside: Row) -> Row:
+    """Values that may be read; of the others whether they are given, and agree with the record ``beside``."""
+    return {name: subject[name] for name in READ} | {
+        name: _agreement(subject[name], beside.get(name)) for name in AGREES_ONLY
+    }
+
+
+def _agreement(value: str | None, beside: str | None) -> str | None:
+    if value is None or beside is None:
+        return value and GIVEN
+    return SAME if _bare(value) == _bare(beside) else ANOTHER
+
+
+def _bare(value: str) -> str:
+    return "".join(value.split()).casefold()
 
 
 def _subject(read: Mapping[str, Any]) -> Row:

@@ -120,7 +120,9 @@ class Ingest:
         """An instruction binds in every partition: the person's other messages may stand in any."""
         if said.type != INSTRUCTION or not submission.about:
             return
-        scope, items = instructed(said.data)
+        scope, named = instructed(said.data)
+        # It travels in clear: what is no field's name holds nothing back, and may be anything.
+        items = [item for item in named if any(item in spec.paths for spec in self.gate.types.values())]
         fields = {
             "party": submission.party,
             "about": submission.about,

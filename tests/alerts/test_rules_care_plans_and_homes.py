@@ -329,3 +329,12 @@ def test_died_stands_everything_down_and_raises_nothing_more() -> None:
     assert world.lives() == [("A35", "2026-02-12", "2026-02-13", "stood_down")]
     world.tell("uc.sanctioned", "2026-02-14", source="jcp", level="low")
     assert len(world.state.alerts) == 1
+
+
+def test_a_provider_that_is_no_party_of_the_hub_never_becomes_a_team_that_is_told() -> None:
+    """What a housing officer typed would stand in deliveries, and the safeguarding alert reach nobody."""
+    world = World()
+    typed = {**APPROACH, "education_provider": "St Elsewhere, ask for Jo"}
+    effects = world.tell("housing.homelessness.approached", "2026-02-02", source="housing", event_id="h1", **typed)
+    told = [e.fields for e in effects if e.kind == "delivery.v1"]
+    assert told and not any("Elsewhere" in str(fields) for fields in told)

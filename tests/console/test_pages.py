@@ -127,6 +127,19 @@ def test_a_test_alert_never_reaches_a_worker(visit: Any, desk: Any) -> None:
     assert "You do not have any alerts." in visit.get("/").text
 
 
+def test_a_steward_reads_who_it_is_and_of_the_rest_only_whether_it_agrees(visit: Any, desk: Any) -> None:
+    """The agreements let a steward read identity: no address, no number that came for matching only."""
+    desk.review()
+    visit.sign_in("data-steward")
+    page = visit.get("/reviews/r1").text
+    assert "Tansley" in page and "2008-05-02" in page and "A123456789012" in page
+    assert "NS1 4QT" not in page and "4 Mill Lane" not in page and "NGA-4471" not in page
+    assert "The same, not shown" in page and "Another, not shown" in page
+    with desk.journal.engine.connect() as connection:
+        stored = str(connection.execute(sa.text("SELECT subject, candidates FROM review")).all())
+    assert "NS1 4QT" not in stored and "4 Mill Lane" not in stored
+
+
 def test_a_test_review_never_reaches_a_steward(visit: Any, desk: Any) -> None:
     desk.review(test=True)
     visit.sign_in("data-steward")
