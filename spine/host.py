@@ -359,7 +359,7 @@ class ConfluentHost:
             self._consumer.seek(TopicPartition(*place, offset))
         except KafkaException:
             # Just assigned and not yet fetching: it begins at the journal's offset anyway, or the next look sees it.
-            log().warning("retry", where="seek", topic=place[0], partition=place[1])
+            log().warning("retry", where="seek", reason="not fetching yet")
 
     def _raise_failure(self) -> None:
         failure = self._failure or self.relay.failure

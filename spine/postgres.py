@@ -25,6 +25,7 @@ from spine.errors import Retry
 from spine.journal import DecisionRow, Position
 from spine.log import Place
 from spine.record import Changes, Outgoing
+from spine.telemetry import log
 
 IDLE_IN_TRANSACTION_MS = 15_000
 STATEMENT_MS = 60_000
@@ -32,7 +33,8 @@ LOCK_MS = 20_000
 PUBLISHER_IDLE_MS = 10_000
 #: SQLSTATEs, or their classes, after which the same batch may succeed: connection, rollback, resources, operator.
 PASSING_CLASSES = ("08", "40", "53", "57", "58")
-PASSING = ("55P03", "25P03", "25P04")
+LOCKED = "55P03"
+PASSING = (LOCKED, "25P03", "25P04")
 
 
 def journal_tables(schema: str) -> sa.MetaData:
@@ -149,8 +151,31 @@ class PostgresJournal:
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresTransaction]:
-        with retrying(), self.engine.begin() as connection:
-            yield PostgresTransaction(connection)
+        try:
+            with retrying(), self.engine.begin() as connection:
+                yield PostgresTransaction(connection)
+        except Retry as retry:
+            if getattr(getattr(retry.__cause__, "orig", retry.__cause__), "sqlstate", None) == LOCKED:
+                self._end_frozen()
+            raise
+
+    def _end_frozen(self) -> None:
+        """End sessions of this service that hold a transaction open and whose client says nothing.
+
+        The server's idle timeout does not see a client that froze in the middle of a COPY; its locks would keep the
+        partition's new owner out for as long as it stands still. Thawed, it finds its transaction gone.
+        """
+        query = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
+            " AND xact_start IS NOT NULL AND wait_event_type = 'Client'"
+            " AND state_change < clock_timestamp() - make_interval(secs => %s)"
+        )
+        with retrying(), self._cursor() as cursor:
+            cursor.execute(query, (IDLE_IN_TRANSACTION_MS / 1000,))
+            row = cursor.fetchone()
+        if row and row[0]:
+            log().warning("frozen_session_ended", count=row[0])
 
     def positions(self, topic: str) -> Mapping[Place, Position]:
         query = "SELECT partition, next, link, tick FROM source_offset WHERE topic = %s AND next IS NOT NULL"

@@ -20,6 +20,9 @@ import pytest
 from hub.machine import kafka
 from hub.machine.ports import wait_until
 from hub.machine.process import end
+from spine import postgres
+from spine.errors import Retry
+from spine.journal import Position
 from tests.spine.conftest import Toy, toy, toy_on
 from tests.spine.toy import check_exact, counts
 
@@ -140,6 +143,34 @@ def test_a_full_disk_stops_the_work_and_leaves_nothing_partial(toy: Toy) -> None
     toy.settled(400)
     stop(process)
     check_exact(toy.rows(), toy.echoes(), range(400))
+
+
+def test_a_worker_frozen_in_the_middle_of_a_copy_does_not_keep_its_successor_out(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No timeout of the server ends such a session: the successor ends it when it stands in its way."""
+    monkeypatch.setattr(postgres, "LOCK_MS", 1_000)
+    monkeypatch.setattr(postgres, "IDLE_IN_TRANSACTION_MS", 1_500)
+    journal, place = postgres.PostgresJournal(toy.url, "toy"), (toy.topic, 0)
+    with journal.transaction() as transaction:
+        transaction.set_offsets({place: Position(5)})
+    frozen = psycopg.connect(toy.url, application_name="hub-toy")
+    frozen.execute("SELECT next FROM toy.source_offset FOR UPDATE")
+    frozen.pgconn.exec_(b"COPY toy.inbox (event_id) FROM STDIN")
+    frozen.pgconn.put_copy_data(b"half a row")
+    begun, refused = time.monotonic(), 0
+    while True:
+        assert time.monotonic() - begun < 20
+        try:
+            with journal.transaction() as transaction:
+                transaction.set_offsets({place: Position(7)})
+            break
+        except Retry:
+            refused += 1
+    assert refused >= 1
+    assert toy.journal.positions(toy.topic)[place].next == 7
+    frozen.pgconn.finish()
+    journal.close()
 
 
 @pytest.fixture
