@@ -81,8 +81,11 @@ def cloud_event(story: Story, event: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def play(story: Story, contracts: Path, schemas: Path) -> Told:
-    """Run one story from an empty hub: each day the tick, then that day's events in order of receipt."""
+def play(story: Story, contracts: Path, schemas: Path, *, test: bool = False) -> Told:
+    """Run one story from an empty hub: each day the tick, then that day's events in order of receipt.
+
+    With ``test`` every event comes with a test key.
+    """
     hub = InProcessHub(contracts, schemas)
     events = all_events(story)
     by_day: dict[date, list[Mapping[str, Any]]] = {}
@@ -94,7 +97,7 @@ def play(story: Story, contracts: Path, schemas: Path) -> Told:
         hub.settle()
         for event in by_day.get(day, []):
             received = moment(event["received_at"])
-            hub.submit(cloud_event(story, event), party=str(event["source"]), received_at=received)
+            hub.submit(cloud_event(story, event), party=str(event["source"]), received_at=received, test=test)
             hub.settle()
         day += timedelta(days=1)
     return _told(hub, story, events)

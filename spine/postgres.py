@@ -160,7 +160,7 @@ class PostgresJournal:
             raise
 
     def _end_frozen(self) -> None:
-        """End sessions of this service that hold a transaction open and whose client says nothing.
+        """End sessions of this service that have written, have not committed, and whose client says nothing.
 
         The server's idle timeout does not see a client that froze in the middle of a COPY; its locks would keep the
         partition's new owner out for as long as it stands still. Thawed, it finds its transaction gone.
@@ -168,7 +168,7 @@ class PostgresJournal:
         query = (
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
             " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
-            " AND xact_start IS NOT NULL AND wait_event_type = 'Client'"
+            " AND backend_xid IS NOT NULL AND wait_event_type = 'Client'"
             " AND state_change < clock_timestamp() - make_interval(secs => %s)"
         )
         with retrying(), self._cursor() as cursor:

@@ -54,12 +54,7 @@ def show(
     Exit codes: 0 shown; 1 no hub answers, or no refusal has this reference; 2 wrong usage.
     """
     with _hub(as_json) as hub:
-        held = refusals(hub.log, hub.catalogue, hub.ingest, Chosen(reason, party, event))
-    if ref:
-        one = one_of(held, ref)
-        if one is None:
-            fail("no single refusal has this reference", as_json=as_json)
-        held = [one]
+        held = _held(hub, Chosen(reason, party, event), ref, as_json)
     rows = [_shown(one) for one in held[-limit:]]
     if as_json:
         show_json(rows)
@@ -90,12 +85,7 @@ def redrive_(
         except NotAllowed as error:
             fail(str(error), as_json=as_json, code=USAGE)
     with _hub(as_json) as hub:
-        held = refusals(hub.log, hub.catalogue, hub.ingest, Chosen(reason, party, event))
-        if ref:
-            one = one_of(held, ref)
-            if one is None:
-                fail("no single refusal has this reference", as_json=as_json)
-            held = [one]
+        held = _held(hub, Chosen(reason, party, event), ref, as_json)
         gate = _gate(hub)
         if dry_run:
             _rehearse(hub, held, gate, as_json)
@@ -104,6 +94,17 @@ def redrive_(
     out = {"redriven": len(sent), "by": by, "and": second or None}
     show_json(out) if as_json else typer.echo(f"{len(sent)} redriven; `hub quarantine list` shows what remains")
     raise typer.Exit(DONE)
+
+
+def _held(hub: RunningHub, chosen: Chosen, ref: str, as_json: bool) -> list[Waiting]:
+    """What waits and is meant: all that are chosen, or the one of this reference."""
+    held = list(refusals(hub.log, hub.catalogue, hub.ingest, chosen))
+    if not ref:
+        return held
+    one = one_of(held, ref)
+    if one is None:
+        fail("no single refusal has this reference", as_json=as_json)
+    return [one]
 
 
 def _people(ref: str, by: str, second: str) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hub.inprocess import InProcessHub
-from hub.story import all_events, cloud_event, moment, read_story
+from hub.story import play, read_story
 from services.console.project import Batch, take
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,21 +17,7 @@ STORIES = sorted((ROOT / "tests" / "stories").glob("S0*.yaml"))
 
 def rehearse(path: Path, *, test: bool) -> InProcessHub:
     """A whole story, every event of it with a test key or with a live one."""
-    story = read_story(path)
-    hub = InProcessHub(ROOT / "contracts", ROOT / "schemas" / "avro")
-    by_day: dict[date, list[Any]] = {}
-    for event in all_events(story):
-        by_day.setdefault(moment(event["received_at"]).date(), []).append(event)
-    day, until = min(by_day), date.fromisoformat(str(story["until"]))
-    while day <= until:
-        hub.tick(day)
-        hub.settle()
-        for event in by_day.get(day, []):
-            received = moment(event["received_at"])
-            hub.submit(cloud_event(story, event), party=str(event["source"]), received_at=received, test=test)
-        hub.settle()
-        day += timedelta(days=1)
-    return hub
+    return play(read_story(path), ROOT / "contracts", ROOT / "schemas" / "avro", test=test).hub
 
 
 @pytest.fixture(scope="module", params=STORIES, ids=lambda path: path.stem)

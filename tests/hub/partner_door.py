@@ -35,7 +35,7 @@ from spine.record import Fact
 from spine.schema import Catalogue
 from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
-from tests.ingest.conftest import RECEIVED, TOPICS, _write_head
+from tests.ingest.conftest import RECEIVED, TOPICS, _write_head, facts_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,12 +55,7 @@ class RealDoor:
     answers_first: list[int] = field(default_factory=list)
 
     def facts(self, topic: str) -> list[Fact]:
-        records = [
-            record
-            for n in range(self.log.partitions(topic))
-            for record in self.log.read({(topic, n): 0}, self.log.end((topic, n)))
-        ]
-        return [self.catalogue.fact(record) for record in records]
+        return facts_of(self.log, self.catalogue, topic)
 
 
 @contextmanager

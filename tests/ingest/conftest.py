@@ -90,6 +90,12 @@ KEYS = {
 }
 
 
+def facts_of(log: MemoryLog, catalogue: Catalogue, topic: str) -> list[Fact]:
+    """Every fact on a topic, partition by partition."""
+    places = [(topic, n) for n in range(log.partitions(topic))]
+    return [catalogue.fact(record) for place in places for record in log.read({place: 0}, log.end(place))]
+
+
 @dataclass(slots=True)
 class DoorOnMemory:
     """The HTTP door, the log behind it, and ingest that reads it."""
@@ -108,12 +114,7 @@ class DoorOnMemory:
         return {"Authorization": f"Bearer {KEYS[who][1]}"}
 
     def facts(self, topic: str) -> list[Fact]:
-        records = [
-            record
-            for n in range(self.log.partitions(topic))
-            for record in self.log.read({(topic, n): 0}, self.log.end((topic, n)))
-        ]
-        return [self.catalogue.fact(record) for record in records]
+        return facts_of(self.log, self.catalogue, topic)
 
 
 @pytest.fixture
