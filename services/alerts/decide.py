@@ -15,7 +15,7 @@ from services.alerts.policy import Policy
 from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
 from services.alerts.routing import covered, may_be_told, owner_roles, permitted, resolve, roles_of
 from services.alerts.rules import HELD_ORDER, ORDER, RULES
-from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
+from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, SUPERSEDED, Closing, Ground, Rule
 from services.alerts.sharing import Sharing
 from services.alerts.state import Alert, Recipient, Skip, State, with_fact, without_fact
 from spine.clock import LONDON, local_date
@@ -329,11 +329,12 @@ def taken_back(case: Case, alert: Alert) -> Closing | None:
 
 
 def cooling(case: Case, rule: Rule) -> bool:
-    """Some rules are not raised again soon after closing."""
+    """Some rules are not raised again soon after closing. One that gave way on the day it was raised never counted."""
     if rule.id not in case.policy.cool_down_rules:
         return False
     limit = case.today - timedelta(days=case.policy.cool_down_days)
-    return any(a.closed_on is not None and a.closed_on >= limit for a in case.of_rule(rule.id))
+    closed = [a for a in case.of_rule(rule.id) if a.closed_on is not None and a.closed_on >= limit]
+    return any(a.outcome != SUPERSEDED or a.closed_on != a.raised_on for a in closed)
 
 
 def scope_ended(case: Case) -> bool:

@@ -135,6 +135,27 @@ def test_an_accepted_offer_keeps_a04_silent() -> None:
     assert world.rules() == []
 
 
+def test_a_gap_under_a_disposal_stands_alone_whether_it_was_heard_of_before_or_after_the_care_status() -> None:
+    """Of one day's two facts, either may come first."""
+    standing = []
+    for order in ((0, 1), (1, 0)):
+        world = World()
+        known = belief(marks=[mark("care_leaver"), mark("yj_open")], born="2008-05-02")
+        for n in order:
+            if n == 0:
+                world.tell("care.leaver_status.changed", "2025-09-01", belief=known)
+            else:
+                world.tell(
+                    *("yj.disposal.started", "2025-09-01"),
+                    source="yjt",
+                    ends_on="2026-05-20",
+                    ete_hours_offered=5,
+                    belief=known,
+                )
+        standing.append([alert.rule for alert in world.state.alerts if alert.open])
+    assert standing == [["A30"], ["A30"]]
+
+
 def test_a_priority_person_of_whom_nothing_is_known_is_asked_about_once_and_again_after_the_cool_down() -> None:
     world = World()
     world.tell(

@@ -63,8 +63,14 @@ def timers(case: Case) -> Iterable[date]:
 
 
 def replaced(case: Case, alert: Alert) -> Closing | None:
-    """Left learning says the same and more."""
-    return Closing(SUPERSEDED, "left learning") if case.open("A02") and alert.tag == "a" else None
+    """Left learning says the same and more; so does what would have kept this from being raised, had it come first."""
+    if case.open("A02") and alert.tag == "a":
+        return Closing(SUPERSEDED, "left learning")
+    stronger = _SAME_FACT_A if alert.tag == "a" else _SAME_FACT_B
+    if alert.raised_on == case.today and case.open(*stronger):
+        # The order in which a day's facts arrive must not decide what stands (POLICY 5.2).
+        return Closing(SUPERSEDED, "the same fact")
+    return None
 
 
 RULE = Rule("A04", ground, closing, timers, replaced, silent_in_custody=True)
