@@ -143,11 +143,17 @@ def _configure(properties: Path, data: Path) -> None:
 
 
 def _format(java: Sequence[str], properties: Path) -> None:
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*java, "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(properties)]
+    command = [*java, "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id(), "-c", str(properties)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MachineError(f"the broker's storage could not be formatted: {done.stdout[-400:]}{done.stderr[-800:]}")
+
+
+def cluster_id() -> str:
+    """A random id as Kafka makes them. One that begins with a hyphen would be read as an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
 
 def _addresses(properties: Path) -> tuple[int, int]:

@@ -111,3 +111,9 @@ def test_a_process_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> 
     assert end(process.pid, seconds_max=0.5) is False
     assert time.monotonic() - began < 15
     assert not alive(process.pid)
+
+
+def test_a_cluster_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([uuid.UUID(bytes=bytes([0xFB]) * 16), uuid.UUID(bytes=bytes([0x10]) * 16)])
+    monkeypatch.setattr(uuid, "uuid4", lambda: next(drawn))
+    assert kafka.cluster_id() == "EBAQEBAQEBAQEBAQEBAQEA"
