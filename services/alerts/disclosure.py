@@ -160,7 +160,8 @@ def disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) -
     withheld = _withheld(eyes)
     return View(
         headline=f"{title}: {name}" if name else title,
-        lines=lines,
+        # Two events that say the same are one line.
+        lines=tuple(dict.fromkeys(lines)),
         why=(*told, *_why(eyes, title, relied, withheld)),
         todo=words.TODO.get(alert.rule, words.TODO_OTHERS),
         timeline=_timeline(eyes) if status else (),

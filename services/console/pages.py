@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,17 @@ REASONS = {
     "dob_missing": "no date of birth",
     "two_persons": "two people fit equally well",
     "suggested": "two records may be one person",
+    "identifier": "an identifier agrees, and name or date of birth",
+    "identifier_only": "an identifier agrees, and name and date of birth do not",
+    "names_born_support": "name, date of birth and something else agree",
+    "names_swapped": "date of birth agrees, given and family name stand the other way round",
+    "names_inexact": "date of birth agrees, the names only nearly",
+    "same_reference": "the sender's own reference is the same",
+    "misfiled": "the sender's own reference is the same, and name and date of birth are not",
+    "twin": "a brother or sister born on the same day",
+    "nothing": "nothing decisive agrees",
 }
+_RULE = re.compile(r"I[0-9]")
 FLASHES = {
     "acknowledge": "You acknowledged this alert.",
     "outcome": "Outcome recorded. The alert closes shortly.",
@@ -157,6 +167,11 @@ def query(**parts: str | int | bool) -> str:
     return f"?{urlencode(kept)}" if kept else "?"
 
 
+def speaks_for(reasons: Sequence[str]) -> str:
+    """Why a record may be a known person's, in words; numbers of rules are for the decision record."""
+    return ", ".join(dict.fromkeys(REASONS.get(one, one) for one in reasons if not _RULE.fullmatch(one)))
+
+
 def readable(value: Any) -> Any:
     """What a partner typed, without characters that turn the writing direction or steer a terminal."""
     if not isinstance(value, str) or not _STEERING.search(value):
@@ -182,6 +197,7 @@ def environment() -> jinja2.Environment:
         finalize=readable,
     )
     made.filters |= {"day": day, "moment": moment, "capped": capped, "role": role_name}
+    made.filters["speaks_for"] = speaks_for
     words: Mapping[str, Any] = {
         "ACTS": ACTS,
         "VERBS": VERBS,

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.console import brand, people, steward
+from services.console import brand, pages, people, steward
 from services.console.pages import ACTS, WITHHELD, capped, day, due_words, moment, query
 from services.console.people import role_name
 from services.console.project import ref_of
 from services.console.timeline import WIDTH, Stretch, picture
+from services.matching import rules
 from spine.clock import WorkingDays
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
@@ -165,3 +166,12 @@ def test_a_record_that_cannot_be_named_is_not_guessed() -> None:
     assert steward.events({**REVIEW, "source_ref": None}, "link:0", ["worker"], ON, USER) is None
     nameless = [{"person_id": "p", "source": "", "source_ref": "x"}]
     assert steward.events({**REVIEW, "candidates": nameless}, "apart", [], ON, USER) is None
+
+
+def test_every_reason_of_a_match_is_told_in_words() -> None:
+    verdicts = [one for one in vars(rules).values() if isinstance(one, rules.Verdict)]
+    assert len(verdicts) > 8
+    assert not {one.reason for one in verdicts} - pages.REASONS.keys()
+    for one in verdicts:
+        told = pages.speaks_for([one.rule, one.reason])
+        assert " " in told and "_" not in told and one.rule not in told
