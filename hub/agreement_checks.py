@@ -5,14 +5,16 @@ Pure: sources in, findings out. A finding of level ``error`` keeps a build from 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 
-from hub.sharing import ENVELOPE, Sources, name_of, provider_of, publisher_kinds
+from hub.sharing import ENVELOPE, Sources, name_of, provider_of, publisher_kinds, read_sources
 
 REVIEW_SOON_DAYS = 60
 Entry = Mapping[str, Any]
@@ -26,6 +28,12 @@ class Finding:
     where: str
     what: str
     level: str = "error"
+
+
+def errors_in(folder: Path, on: date) -> list[Finding]:
+    """What keeps the agreements in ``folder`` from being compiled or put in force."""
+    found = check(read_sources(folder), json.loads((folder / "isa.schema.json").read_bytes()), on)
+    return [finding for finding in found if finding.level == "error"]
 
 
 def check(sources: Sources, schema: Entry, on: date) -> list[Finding]:

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from hub import sharing
+from hub.agreement_checks import errors_in
 from hub.agreement_pages import pages
-from hub.heads import Heads, Move, NotAllowed
+from hub.heads import Move, NotAllowed
 from hub.layout import contracts_folder
 from hub.machine.ports import wait_until
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
@@ -25,6 +26,7 @@ from spine.clock import local_date, now
 from spine.errors import SpineError
 from spine.headed import Head, read_policy
 
+REDRIVE = "`hub quarantine redrive --class suspended --by NAME --and NAME`"
 SEEN_SECONDS_MAX, SEEN_LOOK_SECONDS = 30, 0.2
 
 By = Annotated[str, typer.Option("--by", help="Who asks, for the record.")]
@@ -34,10 +36,12 @@ Contracts = Annotated[Path | None, typer.Option(help="Folder of contracts; defau
 
 
 def release_compiled(at: Where, by: str = "hub up") -> Head:
-    """Build what is stale and put it in force on the log of a running hub. The same policy again is no move."""
-    policy = sharing.ensure_built(contracts_folder())
+    """Build what is stale and put it in force on the log of a running hub. The same policy again is no move.
+
+    Raises NotAllowed where the files have errors.
+    """
+    policy = _compiled()
     with running_hub(at) as hub:
-        hub.heads.send()
         return hub.heads.release(policy, Move("moved", by, now()))
 
 
@@ -46,13 +50,20 @@ def release(by: By = "", because: Because = "", as_json: AsJson = False) -> None
 
     Exit codes: 0 in force; 1 no hub answers, or the files have errors; 2 wrong usage.
     """
-    policy = sharing.ensure_built(contracts_folder())
     try:
+        policy = _compiled()
         with running_hub() as hub:
             head = hub.heads.release(policy, Move("moved", by or getpass.getuser(), now(), because=because))
     except (SpineError, NotAllowed) as error:
         fail(str(error), as_json=as_json)
     _say(head, 0, as_json)
+
+
+def _compiled() -> str:
+    """The policy that the files compile to. What `hub contracts check` rejects is never put in force."""
+    if errors := errors_in(contracts_folder(), local_date(now())):
+        raise NotAllowed(f"the agreements have {len(errors)} errors; see hub contracts check")
+    return sharing.ensure_built(contracts_folder())
 
 
 def suspend(what: What, by: By, because: Because = "", as_json: AsJson = False) -> None:
@@ -90,13 +101,13 @@ def resume(
             head = hub.heads.resume(move, _content(hub))
             # What arrived before the move and is judged after this look would wait on: ingest must be past it first.
             seen = wait_until(lambda: _gate_is_past(hub, head), SEEN_SECONDS_MAX, SEEN_LOOK_SECONDS)
-            sent = redrive_waiting(hub, hub.heads, what, f"{by}+{second}")
+            sent = redrive_waiting(hub, what, f"{by}+{second}")
     except NotAllowed as error:
         fail(str(error), as_json=as_json, code=USAGE)
     except SpineError as error:
-        fail(f"{error}; when the hub answers, `hub quarantine redrive --class suspended`", as_json=as_json)
+        fail(f"{error}; run the command again, or when it says that nothing is suspended, {REDRIVE}", as_json=as_json)
     if not seen:
-        late = "the gate has not read the move yet; when it has, `hub quarantine redrive --class suspended`"
+        late = f"the gate has not read the move yet; when it has, {REDRIVE}"
         fail(f"resumed, and {sent} redriven, but {late}", as_json=as_json)
     _say(head, sent, as_json)
 
@@ -105,11 +116,11 @@ def _gate_is_past(hub: RunningHub, head: Head) -> bool:
     return gate_has_seen(head, hub.ingest, hub.log.partitions(TOPIC))
 
 
-def redrive_waiting(hub: Any, heads: Heads, what: str, by: str) -> int:
+def redrive_waiting(hub: RunningHub, what: str, by: str) -> int:
     """Redrive what was refused as suspended under ``what``. How many were sent."""
     held = refusals(hub.log, hub.catalogue, hub.ingest, Chosen("suspended"))
     meant = [one for one in held if what in (one.party, str(one.fields["agreement"]).partition("@")[0])]
-    head = heads.current()
+    head = hub.heads.current()
     stand = head.name if head else ""
     return len(redrive(hub.log, hub.catalogue, meant, by, now(), stand))
 
@@ -170,7 +181,6 @@ def _named(by: str) -> str:
 
 def _released(hub: RunningHub) -> None:
     """A hub whose head was never moved starts from what is built."""
-    hub.heads.send()
     if hub.heads.current() is None:
         hub.heads.release(sharing.ensure_built(hub.contracts), Move("moved", "hub contracts", now()))
 

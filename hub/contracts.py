@@ -13,10 +13,10 @@ import typer
 
 from hub import agreement_moves, sharing
 from hub.agreement_checks import check as check_agreements
-from hub.agreement_checks import uncovered
+from hub.agreement_checks import errors_in, uncovered
 from hub.event_schemas import partner_schemas
 from hub.layout import ROOT, contracts_folder, schemas_folder
-from hub.output import FAILED, AsJson, fail, show_json, show_table
+from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.published import documents as published_documents
 from hub.published.sources import read_published
 from hub.schema_lint import faults_of
@@ -61,12 +61,9 @@ def check(
 def build(contracts: Contracts = None, as_json: AsJson = False) -> None:
     """Compile the agreements into contracts/compiled and point the head at the result. Exit 1 if they have errors."""
     folder = contracts or contracts_folder()
-    sources = sharing.read_sources(folder)
-    found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), local_date(now()))
-    errors = [finding for finding in found if finding.level == "error"]
-    if errors:
+    if errors := errors_in(folder, local_date(now())):
         fail(f"{len(errors)} errors; see hub contracts check", as_json=as_json)
-    built = sharing.build(folder)
+    sources, built = sharing.read_sources(folder), sharing.build(folder)
     out = {"policy": built.policy_hash, "bytes": len(built.body), "agreements": len(sources.agreements)}
     if as_json:
         show_json(out)
@@ -175,9 +172,13 @@ def documents(
 ) -> None:
     """Write what partners read: event contracts (ODCS), the topics (AsyncAPI), JSON Schemas, a guide per agreement.
 
-    The folder holds nothing else: other files in it are removed. Exit 0 done; 1 if --check finds a difference.
+    The folder holds nothing else: other files in it are removed, so it must be empty, new, or one of these. Exit 0
+    done; 1 if --check finds a difference; 2 if the folder is somebody else's.
     """
     folder = out or ROOT / "docs" / "generated"
+    ours = not folder.exists() or not any(folder.iterdir()) or (folder / "events.schema.json").exists()
+    if not only_check and not ours:
+        fail(f"{folder} holds other files, and they would be removed", as_json=as_json, code=USAGE)
     published = read_published(contracts or contracts_folder(), schemas_folder())
     wanted = published_documents.documents(published)
     changed = published_documents.stale(wanted, folder)

@@ -62,7 +62,7 @@ def client(door: str, party: str, key_file: Path | None, patience_seconds: float
         raise Misused("give --door and --party, or HUB_DOOR and HUB_PARTY")
     try:
         key = key_file.read_text().strip() if key_file else os.environ.get("HUB_API_KEY", "")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise Misused(f"the key file can not be read: {type(error).__name__}") from None
     if not key:
         raise Misused("give the key in a file (--key-file) or in HUB_API_KEY; never on the command line")
@@ -123,7 +123,7 @@ def _event(line: str, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         read = None
     if not isinstance(read, dict):
-        raise FileWrong(f"{where} is no event; the lines before it were sent, and may be sent again")
+        raise FileWrong(f"{where} is no event; lines before it may have been sent: mend it and run the same again")
     return read
 
 

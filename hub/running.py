@@ -74,6 +74,8 @@ def running_hub(at: Where | None = None) -> Iterator[RunningHub]:
     journal, ingest = PostgresJournal(at.postgres, SERVICE), PostgresJournal(at.postgres, "ingest")
     heads = Heads(journal, log, catalogue, judged_topics(contracts))
     try:
+        # A move that a command decided and could not send is on its way before anything else is done.
+        heads.send()
         yield RunningHub(contracts, catalogue, log, heads, ingest)
     finally:
         log.close()

@@ -97,7 +97,7 @@ class Client:
             events = held
         answers: list[Answer] = []
         try:
-            answers.extend(self.stream(events, check="none" if check == "none" else "local"))
+            answers.extend(self.stream(events, check="local" if check == "local" else "none"))
         except Unavailable as away:
             raise Unavailable(str(away), Report((*answers, *away.report.answers))) from None
         return Report(tuple(answers))
@@ -253,25 +253,30 @@ def _answer(packed: Packed, item: Mapping[str, Any]) -> Answer:
     status = int(item.get("status", 0))
     outcome = TAKEN if 200 <= status < 300 else REFUSED
     receipt, reason = str(item.get("receipt", "")), str(item.get("reason", ""))
-    return Answer(packed.index, packed.id, outcome, status, receipt, reason, _told(item))
+    faults = _told(item)
+    return Answer(packed.index, _safe_id(packed.id, faults), outcome, status, receipt, reason, faults)
 
 
 def _verdict(packed: Packed, item: Mapping[str, Any]) -> Verdict:
+    faults = _told(item)
     return Verdict(
         packed.index,
-        packed.id,
+        _safe_id(packed.id, faults),
         bool(item.get("valid", False)),
         agreement=str(item.get("agreement", "")),
         dropped=tuple(item.get("dropped", ())),
         reason=str(item.get("reason", "")),
-        faults=_told(item),
+        faults=faults,
     )
 
 
+def _safe_id(event_id: str, faults: Iterable[Fault]) -> str:
+    """The id, unless it is at fault or nobody could look at it: it may be a name or a number of the person then."""
+    return "" if any(fault.pointer == "/id" or fault.code == "unreadable" for fault in faults) else event_id
+
+
 def _not_sent(index: int, event: Mapping[str, Any], reason: str, faults: tuple[Fault, ...]) -> Answer:
-    # An id that is wrong may be anything, a name too: only ids of the right form are repeated.
-    wrong_id = any(fault.pointer == "/id" for fault in faults)
-    return Answer(index, "" if wrong_id else str(event.get("id", "")), NOT_SENT, reason=reason, faults=faults)
+    return Answer(index, _safe_id(str(event.get("id", "")), faults), NOT_SENT, reason=reason, faults=faults)
 
 
 def _withheld(index: int, event: Mapping[str, Any], verdict: Verdict | None) -> Answer:

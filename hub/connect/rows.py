@@ -25,13 +25,17 @@ class Mapped:
     content_hash: str
     draft: Event
 
-    def event(self, version: int) -> Event:
+    def event(self, version: int, epoch: str) -> Event:
         """The event of the row's n-th content. The same row, version and content is the same id for ever, so what is
         sent twice is taken once; a row that goes back to an earlier content is a new event all the same.
 
+        ``epoch`` names the state file: versions of a file that was lost must not come again with other meanings. A
+        row's first content is without it, so that rows which never changed keep their ids.
+
         Hashes, not the key: a key may be an identifier of the person, and ids stand in logs.
         """
-        return replace(self.draft, id=f"{self.feed}-{self.key_hash[:20]}-{version}-{self.content_hash[:20]}")
+        turn = "1" if version == 1 else f"{version}-{epoch}"
+        return replace(self.draft, id=f"{self.feed}-{self.key_hash[:20]}-{turn}-{self.content_hash[:20]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +81,17 @@ def mapped(feed: Feed, row: Row) -> Mapped | Unmapped:
 
 def _value(field: Field, row: Row, faults: list[Fault]) -> Any:
     if not field.column:
-        return field.value
+        return plain(field.value)
     value = plain(row[field.column])
     if value is None or value == "":
         return None
     if field.values is not None:
         if str(value) in field.values:
-            return field.values[str(value)]
+            return plain(field.values[str(value)])
         if field.otherwise is None:
             expected = "one of: " + ", ".join(sorted(field.values))
             faults.append(Fault(field.path, "not_in_map", "The value map does not know this value", expected))
-        return field.otherwise
+        return plain(field.otherwise)
     if field.date_format and isinstance(value, str):
         try:
             return datetime.strptime(value, field.date_format).date().isoformat()  # noqa: DTZ007 - a day, no moment

@@ -63,7 +63,7 @@ def send(feed: Feed, source: Source, state: State, hub: Client) -> Round:
     told = Round(feed.name)
     for batch in _batches(feed, source, state, told):
         state.mark(feed.name, [due.sent(PENDING) for due in batch])
-        report = hub.publish(due.mapped.event(due.version) for due in batch)
+        report = hub.publish(due.mapped.event(due.version, state.epoch) for due in batch)
         outcomes = []
         for due, answer in zip(batch, report.answers, strict=True):
             outcomes.append(due.sent(TAKEN if answer.taken else REFUSED))
@@ -80,7 +80,7 @@ def try_out(feed: Feed, source: Source, state: State, source_party: str, hub: Cl
     without one the published schema does."""
     told, schemas = Round(feed.name), EventSchemas.of_file()
     for batch in _batches(feed, source, state, told):
-        events = [due.mapped.event(due.version) for due in batch]
+        events = [due.mapped.event(due.version, state.epoch) for due in batch]
         if hub is not None:
             verdicts = [(v.valid, v.reason, v.faults) for v in hub.validate(events)]
         else:

@@ -6,6 +6,7 @@ again under the same id, and the door knows the id: nothing is taken twice, and 
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ CREATE TABLE IF NOT EXISTS sent (
     PRIMARY KEY (feed, key_hash)
 ) WITHOUT ROWID
 """
+_EPOCH = "CREATE TABLE IF NOT EXISTS epoch (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL)"
 PENDING, TAKEN, REFUSED = "pending", "taken", "refused"
 
 
@@ -42,6 +44,10 @@ class State:
         self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._database.execute("BEGIN EXCLUSIVE")
         self._database.execute(_TABLE)
+        self._database.execute(_EPOCH)
+        self._database.execute("INSERT OR IGNORE INTO epoch VALUES (1, ?)", (secrets.token_hex(4),))
+        #: Name of this file, drawn once: it tells its versions from those of a file that was lost.
+        self.epoch = str(self._database.execute("SELECT name FROM epoch").fetchone()[0])
         self._database.execute("COMMIT")
 
     def __enter__(self) -> State:
@@ -74,8 +80,3 @@ class State:
         self._database.execute("BEGIN")
         self._database.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?, ?)", values)
         self._database.execute("COMMIT")
-
-    def counts(self) -> dict[tuple[str, str], int]:
-        """(feed, outcome) -> rows."""
-        rows = self._database.execute("SELECT feed, outcome, count(*) FROM sent GROUP BY 1, 2").fetchall()
-        return {(str(feed), str(how)): int(n) for feed, how, n in rows}

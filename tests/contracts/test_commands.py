@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from hub.agreement_moves import release_compiled
 from hub.contracts import app
+from hub.heads import NotAllowed
+from hub.running import Where
 from hub.sharing import build, ensure_built
 from services.ingest.policy import load_policy
 
@@ -56,6 +59,21 @@ def test_a_faulty_agreement_fails_the_check_and_is_not_built(contracts: Path) ->
     assert code == 1 and any("subject.nhs_number is neither" in f["what"] for f in checked["findings"])
     assert run("build", "--contracts", str(contracts))[0] == 1
     assert not (contracts / "compiled").exists()
+
+
+@pytest.mark.parametrize("fault", [("mustNotSend: [subject.nhs_number, ", "mustNotSend: ["), ("overSharing:", "x:")])
+def test_a_faulty_agreement_is_never_put_in_force(
+    contracts: Path, monkeypatch: pytest.MonkeyPatch, fault: tuple[str, str]
+) -> None:
+    path = contracts / "agreements" / COLLEGE
+    assert fault[0] in path.read_text()
+    path.write_text(path.read_text().replace(*fault))
+    monkeypatch.setenv("HUB_CONTRACTS", str(contracts))
+    code, said = run("release", "--by", "R. Osei")
+    assert code == 1 and "hub contracts check" in str(said)
+    assert not (contracts / "compiled").exists()
+    with pytest.raises(NotAllowed):
+        release_compiled(Where("nowhere", "nowhere", ""))
 
 
 def test_the_artefact_is_named_by_its_own_bytes(contracts: Path) -> None:

@@ -9,12 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
 
+from hub.heads import Move
+from hub.running import RunningHub, running_hub
+from spine.clock import now
+from spine.errors import Retry
+from spine.headed import read_policy
 from tests.ingest.files.conftest import ENROLLED, LEFT, csv_text
 from tests.ingest.test_processes import KEY, ROOT, Machine, event, machine
 
@@ -78,6 +84,39 @@ def test_the_files_door_stops_within_five_seconds_and_resuming_leaves_nothing_be
     finally:
         door.send_signal(signal.SIGTERM)
     assert door.wait(timeout=60) == 0
+
+
+def test_a_move_that_could_not_be_sent_is_sent_by_the_next_command(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decided in the journal while the broker was away; nobody else would send it."""
+    for name, value in {**machine.environment, "HUB_REGISTRY": ""}.items():
+        monkeypatch.setenv(name, value)
+    hub(machine, "contracts", "release", "--by", "R. Osei")
+    with running_hub() as running:
+        cut = replace(running.heads, log=cast(Any, Away()))
+        with pytest.raises(Retry):
+            cut.suspend(Move("suspended", "R. Osei", now(), "northvale-college"), content_of(running))
+        assert running.heads.journal.outbox_size() > 0
+    hub(machine, "quarantine", "list")
+    with running_hub() as running:
+        assert running.heads.journal.outbox_size() == 0
+    acts = [fact.fields["act"] for fact in machine.facts("submissions") if fact.kind == "policy.v1"]
+    assert acts.count("suspended") == running.log.partitions("submissions")
+
+
+class Away:
+    def partitions(self, topic: str) -> int:
+        return {"submissions": 4, "statuses": 4}[topic]
+
+    def append(self, records: object) -> None:
+        raise Retry("broker: away")
+
+
+def content_of(running: RunningHub) -> Any:
+    head = running.heads.current()
+    assert head is not None
+    return json.loads(read_policy(running.contracts, head.policy))
 
 
 def test_suspending_takes_effect_within_five_seconds_and_resuming_redrives(machine: Machine) -> None:

@@ -231,6 +231,25 @@ def test_the_source_is_only_read_and_its_state_holds_no_value(cases: Cases) -> N
         assert connection.execute(sqlalchemy.text("SELECT count(*) FROM leavers")).scalar_one() == 1
 
 
+def test_after_the_state_was_lost_a_later_change_is_still_told(one: Cases) -> None:
+    one.leaver("P1", "W1")
+    one.agent()
+    for why in ("2", "W1"):
+        one.sql(f"UPDATE leavers SET why = '{why}'")
+        one.agent()
+    (one.folder / "state").unlink()
+    one.agent()
+    one.sql("UPDATE leavers SET why = '2'")
+    assert one.agent()[0]["taken"] == 1
+    assert one.observed().count("work") == 2
+
+
+def test_a_day_in_the_mapping_is_sent_as_a_day(one: Cases) -> None:
+    one.mapping.write_text(MAPPING.replace("effective_on: left_on", "effective_on: {value: 2025-11-21}"))
+    one.leaver("P1")
+    assert one.agent()[0]["taken"] == 1
+
+
 def test_a_source_or_a_door_that_is_away_is_exit_three_and_a_second_round_exit_two(one: Cases) -> None:
     one.leaver("P1")
     one.door.answers_first += [503] * 3
@@ -281,6 +300,6 @@ def test_the_same_row_is_the_same_event_for_ever(tmp_path: Path) -> None:
     read = mapped(feed, row)
     assert isinstance(read, Mapped)
     # Pinned: another id for the same row would be a second event at every council.
-    assert read.event(1).id == "withdrawals-48b5b118522ba77a5400-1-69eca939202d9fe8aa42"
-    assert "P1" not in read.event(1).id
+    assert read.event(1, "5f3a9c00").id == "withdrawals-48b5b118522ba77a5400-1-69eca939202d9fe8aa42"
+    assert "P1" not in read.event(1, "5f3a9c00").id
     assert isinstance(mapped(feed, {**row, "ref": None}), Unmapped)

@@ -96,6 +96,12 @@ def test_what_is_written_is_no_longer_stale_and_nothing_else_stays(made: dict[st
     assert documents.CLIENT_SCHEMA.read_text() == made["events.schema.json"]
 
 
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.md").write_text("x")
+    assert CliRunner().invoke(app, ["contracts", "documents", "--out", str(tmp_path)]).exit_code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.md"]
+
+
 def test_the_same_contracts_give_the_same_bytes(made: dict[str, str]) -> None:
     again = documents.documents(read_published(ROOT / "contracts", ROOT / "schemas" / "avro"))
     assert again == made
