@@ -390,6 +390,35 @@ def test_an_upload_that_breaks_off_never_gets_its_name(with_server: Run) -> None
     with_server(body)
 
 
+@pytest.mark.parametrize("ending", ["abort", "exit"])
+def test_half_an_upload_gets_no_name_when_another_of_its_session_is_spoilt(with_server: Run, ending: str) -> None:
+    async def body(server: Server) -> None:
+        connection = await asyncssh.connect(
+            "127.0.0.1",
+            server.port,
+            username=COLLEGE,
+            client_keys=[server.keys[COLLEGE]],
+            known_hosts=None,
+            config=None,
+        )
+        async with connection:
+            client = await connection.start_sftp_client()
+            half, spoilt = await client.open("in/a.csv", "wb"), await client.open("in/b.csv", "wb")
+            await half.write(b"half")
+            with pytest.raises(asyncssh.SFTPError):
+                await spoilt.write(b"x", 2**40)
+            client.exit() if ending == "exit" else connection.abort()
+            for _ in range(200):
+                if not server.site.open_uploads:
+                    break
+                await asyncio.sleep(0.01)
+        assert not server.site.open_uploads
+        (left,) = server.inside()
+        assert left.startswith("a.csv.") and left.endswith(UPLOADING)
+
+    with_server(body)
+
+
 def test_sizes_and_numbers_of_files_have_an_end(with_server: Run) -> None:
     async def body(server: Server) -> None:
         async with server.session() as client:

@@ -273,6 +273,8 @@ class PartyFolders(asyncssh.SFTPServer):
             self._site.open_uploads.pop(file_obj.path, None)
             file_obj.path.unlink(missing_ok=True)
             log().warning("sftp_refused", party=self._party, reason="upload_spoilt")
+            # When a session breaks, raising ends the sweep over its files, and nobody calls ``exit`` any more.
+            self.exit()
             raise asyncssh.SFTPFailure("the file was not taken")
         self._finishing.append(file_obj)
         asyncio.get_running_loop().call_soon(self._finish, file_obj)
