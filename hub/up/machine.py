@@ -10,14 +10,16 @@ from pathlib import Path
 
 import psycopg
 
+from hub.agreement_checks import errors_in
 from hub.layout import Home, contracts_folder
 from hub.machine import kafka, postgres
 from hub.machine.ports import free_ports, is_free
-from hub.machine.process import Server
+from hub.machine.process import MachineError, Server
 from hub.sharing import ensure_built
 from hub.topics import create_topics
 from hub.up.plan import PORT_NAMES, Addresses
 from hub.up.record import ProcessRecord, born
+from spine.clock import local_date, now
 
 DATABASE = "hub"
 
@@ -36,6 +38,8 @@ class Machine(AbstractContextManager["Machine"]):
     def start(self) -> Addresses:
         """Raises MachineError, or Halt where topics differ from the contract."""
         # The sharing policy is compiled from the agreements; without it the gate lets nothing in.
+        if errors := errors_in(contracts_folder(), local_date(now())):
+            raise MachineError(f"the agreements have {len(errors)} errors; see hub contracts check")
         ensure_built(contracts_folder())
         ports = chosen_ports(self._home.folder / "ports.json", PORT_NAMES)
         database = os.environ.get("HUB_POSTGRES") or self._postgres()

@@ -88,6 +88,21 @@ def test_an_element_that_stands_twice_is_a_fault_and_no_guess(drop: Drop) -> Non
     assert drop.codes(INCLUSION) == [("1", "DOB", "repeated")]
 
 
+def test_a_spoilt_cell_that_decides_whether_an_event_is_told_is_a_fault_and_the_sound_event_goes(drop: Drop) -> None:
+    twice = b"<GuaranteeStatusIndicator>Y</GuaranteeStatusIndicator><GuaranteeStatusIndicator>"
+    content = nccis([registered(1)]).replace(b"<GuaranteeStatusIndicator>", twice)
+    drop.put(INCLUSION, NAME, content, done=True)
+    drop.look(INCLUSION)
+    assert drop.codes(INCLUSION) == [("1", "GuaranteeStatusIndicator", "repeated")]
+    assert [event["type"] for event in drop.said()] == ["person.registered"]
+    told = drop.summary(INCLUSION)
+    assert (told["rows"], told["accepted"], told["refused"]) == (1, 1, 1)
+    # A row half read is not remembered as present: the next extract is judged anew.
+    drop.put(INCLUSION, "NCCIS_2.xml", nccis([registered(1)], period="2025-11-21"), done=True)
+    drop.look(INCLUSION)
+    assert drop.summary(INCLUSION)["unchanged"] == 0
+
+
 def test_entities_in_utf_16_do_not_slip_past(drop: Drop, tmp_path: Path) -> None:
     text = nccis([registered(1)], head="<!DOCTYPE x [<!ENTITY e 'x'>]>").decode().replace("UTF-8", "UTF-16")
     path = tmp_path / "x.xml"
@@ -479,15 +494,31 @@ def test_a_key_that_is_taken_away_opens_nothing_from_the_next_sign_in(with_serve
 def test_a_key_that_is_taken_away_ends_what_its_holder_is_doing(with_server: Run) -> None:
     async def body(server: Server) -> None:
         async with server.session() as client:
+            (server.site.root / COLLEGE / "out" / "answer.csv").write_bytes(b"an answer")
+            reading = await client.open("out/answer.csv", "rb")
             file = await client.open("in/NVC_ENROL_1.csv", "wb")
             await file.write(b"x")
             (server.site.keys / f"{COLLEGE}.pub").write_bytes(server.keys[OTHER].export_public_key())
             with pytest.raises(asyncssh.SFTPError):
                 await file.close()
+            with pytest.raises(asyncssh.SFTPError):
+                await reading.read()
             for attempt in (client.open("in/b.csv", "wb"), client.listdir("in"), client.open("out/a", "rb")):
                 with pytest.raises(asyncssh.SFTPError):
                     await attempt
             assert server.inside() == []
+
+    with_server(body)
+
+
+def test_opening_a_folder_costs_no_descriptor(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        async with server.session() as client:
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(20):
+                with pytest.raises(asyncssh.SFTPError):
+                    await client.open("in", "rb")
+            assert len(os.listdir("/proc/self/fd")) < before + 10
 
     with_server(body)
 

@@ -8,8 +8,9 @@ import random
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +21,7 @@ from services.ingest.channels.files.convert import events_of
 from services.ingest.channels.files.feedback import Feedback, safe_cell
 from services.ingest.channels.files.folder import CLAIMS, Folder
 from services.ingest.channels.files.said import FileFault, row_fault
+from services.ingest.gate import Gate
 from spine.errors import Retry
 from tests.adversary.test_files_and_sftp import repacked
 from tests.ingest.files.conftest import (
@@ -163,6 +165,19 @@ def test_a_full_disk_keeps_files_waiting_and_refuses_none(
     assert path.exists() and [p.name for p in drop.out(COLLEGE).iterdir() if p.name.startswith(".")] == []
     assert drop.folders[COLLEGE].round() == 1 and not path.exists()
     assert len({e["id"] for e in drop.said()}) == 1
+    answer = drop.summary(COLLEGE)
+    assert (answer["state"], answer["rows"], answer.get("seen_before", False)) == ("taken", 1, False)
+
+
+def test_a_file_of_which_no_row_is_judged_waits_too_while_no_policy_is_in_force(drop: Drop) -> None:
+    path = drop.put(COLLEGE, "NVC_ENROL_1.csv", csv_text([{**ENROLLED, "Record Type": "???"}]))
+    folder, held = drop.folders[COLLEGE], drop.folders[COLLEGE].door
+    folder.door = replace(held, gate=replace(cast(Gate, held.gate), policy=None))
+    with pytest.raises(Retry, match="policy"):
+        drop.look(COLLEGE)
+    assert path.exists()
+    folder.door = held
+    assert folder.round() == 1
 
 
 def test_answers_are_not_written_through_a_link(drop: Drop, tmp_path: Path) -> None:

@@ -155,11 +155,10 @@ class FilesDoor:
         feedback: Feedback,
         counts: Counts,
     ) -> None:
-        kept, fresh = self._fresh(rows, rule, digest, ledger, feedback, counts)
+        kept, fresh, bad_rows = self._fresh(rows, rule, digest, ledger, feedback, counts)
         judged = [self._judge(row, one, rule, at) for row, made in kept for one in made]
         earlier = dict(ledger.seen([one.message_id for one in judged if one.message_id]))
         going: list[_Judged] = []
-        bad_rows: set[int] = set()
         for one in judged:
             again = self._again(one, earlier, feedback, counts)
             if again == "contradiction" or one.faults:
@@ -179,23 +178,28 @@ class FilesDoor:
 
     def _fresh(
         self, rows: Sequence[Row], rule: FileRule, digest: str, ledger: Ledger, feedback: Feedback, counts: Counts
-    ) -> tuple[list[tuple[Row, list[Made]]], list[tuple[int, bytes, bytes]]]:
-        """The rows that say something new, with their events; and (row, key, print) of those that are a snapshot's."""
+    ) -> tuple[list[tuple[Row, list[Made]]], list[tuple[int, bytes, bytes]], set[int]]:
+        """The rows that say something new, with their events; (row, key, print) of those that are a snapshot's; and
+        the rows of which a part could not be read."""
         read: list[tuple[Row, list[Made]]] = []
+        bad_rows: set[int] = set()
         for row in rows:
             made, faults = events_of(row, rule)
             feedback.tell(faults)
-            counts.refused += bool(faults)
             if made:
                 read.append((row, made))
+                if faults:
+                    bad_rows.add(row.number)
                 counts.leavers += any(one.rule.leaver and not one.faults for one in made)
+            else:
+                counts.refused += bool(faults)
         if not rule.snapshot_key:
-            return read, []
+            return read, [], bad_rows
         prints = [(row.number, self._row_key(row, rule), self._row_print(made)) for row, made in read]
         known = ledger.present(rule.name, [key for _, key, _ in prints], digest)
-        same = {number for number, key, print_ in prints if known.get(key) == print_}
+        same = {number for number, key, print_ in prints if known.get(key) == print_ and number not in bad_rows}
         counts.unchanged += len(same)
-        return [pair for pair in read if pair[0].number not in same], [p for p in prints if p[0] not in same]
+        return [pair for pair in read if pair[0].number not in same], [p for p in prints if p[0] not in same], bad_rows
 
     def _judge(self, row: Row, made: Made, rule: FileRule, at: datetime) -> _Judged:
         message_id = self._message_id(row, made, rule)
@@ -280,7 +284,8 @@ class FilesDoor:
     def _extract(self, rule: FileRule, digest: str, at: datetime, counts: Counts) -> Outgoing:
         """``feed.extract_received``: the hub's own word that a batch came. Silence of a source is judged by it."""
         policy, day = self.gate.policy, local_date(at)
-        assert policy is not None
+        if policy is None:
+            raise Retry("no sharing policy in force")
         (steward, *_) = sorted(name for name, kind in policy.kinds.items() if kind == "hub-steward")
         data = {
             "feed_source": rule.party,

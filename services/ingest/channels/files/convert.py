@@ -45,9 +45,12 @@ class Made:
 def events_of(row: Row, rule: FileRule) -> tuple[list[Made], list[RowFault]]:
     """The events of a row, each with its own faults, and the faults of the row itself."""
     matching = [event for event in rule.events if _applies(event, row)]
-    if matching:
-        return [_made(row, event, rule) for event in matching], []
     columns = sorted({event.when_column for event in rule.events})
+    if matching:
+        # Whether a spoilt cell told another event nobody knows: it is a fault, and what is sound goes.
+        spoilt = [(column, cell) for column in columns if isinstance(cell := text_of(row.cells.get(column)), Spoilt)]
+        made = [_made(row, event, rule) for event in matching]
+        return made, [row_fault(row.number, column, cell.code) for column, cell in spoilt]
     faults = []
     for column in columns:
         words = sorted({word for e in rule.events if e.when_column == column for word in e.when_is})

@@ -272,8 +272,9 @@ class Folder:
 
         with Feedback(self._out, stem_of(name, digest)) as feedback:
             counts = self.door.take(work, rule, digest, ledger, feedback, tell, begun)
-        ledger.note(self._seen(digest, name, rule, TAKEN, "", survey))
+        # The answer first: noted as answered, a disk that is full just now would leave the partner without one.
         self._summary(name, digest, TAKEN, rule, counts)
+        ledger.note(self._seen(digest, name, rule, TAKEN, "", survey))
         for outcome in () if self.test else ("accepted", "refused", "duplicates", "unchanged"):
             metrics().count("hub_file_rows_total", getattr(counts, outcome), party=self.party, outcome=outcome)
         self._count(TAKEN)
@@ -294,10 +295,10 @@ class Folder:
         log().info("file_again", party=self.party, file=seen.digest[:DIGEST_SHOWN])
 
     def _hold(self, name: str, digest: str, rule: FileRule, survey: Survey, ledger: Ledger) -> None:
-        ledger.note(self._seen(digest, name, rule, HELD, "held", survey))
         with Feedback(self._out, stem_of(name, digest)) as feedback:
             feedback.tell([FileFault("held").shown()])
         self._summary(name, digest, HELD, rule, None, reason="held")
+        ledger.note(self._seen(digest, name, rule, HELD, "held", survey))
         self._count(HELD)
         log().warning("file_held", party=self.party, file=digest[:DIGEST_SHOWN], rows=survey.keys)
 

@@ -49,9 +49,10 @@ def copy(path: Path, target: Path, bytes_max: int) -> str:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise FileFault("not_a_file") from error
         raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise FileFault("not_a_file")
     with os.fdopen(handle, "rb") as source:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise FileFault("not_a_file")
         private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(private, "wb") as sink:
             while block := source.read(COPY_BYTES):

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,7 +217,11 @@ class PartyFolders(asyncssh.SFTPServer):
         """Read in both folders; write whole new files in ``in``."""
         local = self._local(path)
         if not pflags & (_WRITE | _APPEND):
-            return os.fdopen(os.open(local, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0)
+            handle = os.open(local, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                os.close(handle)
+                self._refuse("operation")
+            return os.fdopen(handle, "rb", 0)
         if local.parent != self._home / INBOX or pflags & (_READ | _APPEND):
             self._refuse("operation")
         held = list(os.scandir(local.parent))
@@ -233,7 +238,7 @@ class PartyFolders(asyncssh.SFTPServer):
         self._refuse("operation")
 
     def read(self, file_obj: object, offset: int, size: int) -> Any:
-        if isinstance(file_obj, _Upload):
+        if isinstance(file_obj, _Upload) or not self._welcome():
             self._refuse("operation")
         return super().read(file_obj, offset, size)
 
