@@ -17,7 +17,7 @@ from typing import Protocol
 
 import orjson
 
-from spine.errors import Halt, Retry
+from spine.errors import Halt, Retry, SpineError
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact, Fields
@@ -128,13 +128,20 @@ class HeadedProcessor:
         head, before = head_of(fact.fields), self._head
         if before is not None and head.number <= before.number:
             return Decided(note="older_head")
-        self._take(head)
+        try:
+            self._take(head)
+            told = Decided()
+            if self.hears is not None and self.telling is not None:
+                told = self.telling.tell(self.hears, fact)
+        except SpineError:
+            raise
+        except Exception as error:
+            # Set aside like another record that breaks, it would leave the partition under the old head: what was
+            # suspended would go on.
+            raise Halt(f"policy head {head.number} could not be taken: {type(error).__name__}") from error
         self._moved = True
         topic, partition = self._place
         log().info("policy_head", topic=topic, partition=partition, number=head.number, policy=head.policy)
-        told = Decided()
-        if self.hears is not None and self.telling is not None:
-            told = self.telling.tell(self.hears, fact)
         was = b"" if before is None else encode_head(before)
         return Decided(
             told.effects,

@@ -266,6 +266,9 @@ class ConfluentHost:
 
     def _work(self, records: Sequence[Record]) -> None:
         seeks = self.worker.work(records)
+        for place in self.running.progress.positions.keys() - self._owned:
+            # Lost during a retry of this batch.
+            self.running.progress.leaves(place)
         for place, offset in seeks.items():
             if place in self._owned:
                 self._seek(place, offset)
@@ -304,7 +307,7 @@ class ConfluentHost:
         self.running.progress.state = state if state.startswith("retrying") else "running"
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # No batch is in flight here: callbacks run inside the reading thread's own calls.
+        # A batch may be in flight, in a retry: what it decides of a partition that is gone, the journal's fence judges.
         for partition in partitions:
             place = (partition.topic, partition.partition)
             self._owned.discard(place)

@@ -117,7 +117,7 @@ class KeyedProcessor(Generic[S]):
             due_on = self.keyed.due_on(held.state)
             if due_on is not None and due_on <= on:
                 due.add(key)
-        return self._each(sorted(due), fact)
+        return self._each(sorted(due), fact, max(TICK_FAILURES_MAX, len(due) * TICK_FAILURES_PERCENT_MAX // 100))
 
     def tell(self, pick: Callable[[bytes], bool], fact: Fact) -> Decided:
         """Give a fact to every state of this place whose body ``pick`` chooses, in sorted order of key.
@@ -128,9 +128,10 @@ class KeyedProcessor(Generic[S]):
         chosen = {key for key, held in self._held.items() if held.body and pick(held.body)}
         on_file = self._transaction.load_partition(self._place)
         chosen |= {key for key, body in on_file if key not in self._held and pick(body)}
-        return self._each(sorted(chosen), fact)
+        # A tick comes again tomorrow; this does not. Whoever can't take it must not stay behind.
+        return self._each(sorted(chosen), fact, failures_max=0)
 
-    def _each(self, keys: Sequence[str], fact: Fact) -> Decided:
+    def _each(self, keys: Sequence[str], fact: Fact, failures_max: int) -> Decided:
         assert self._transaction is not None
         self._load(keys, self._transaction)
         effects: list[Effect] = []
@@ -144,7 +145,7 @@ class KeyedProcessor(Generic[S]):
             except Exception as error:
                 # One state that breaks must not keep the date from all others; many are a bad deploy.
                 failed += 1
-                if failed > max(TICK_FAILURES_MAX, len(keys) * TICK_FAILURES_PERCENT_MAX // 100):
+                if failed > failures_max:
                     raise
                 effects.append(self._set_aside(key, fact.kind, error))
                 continue

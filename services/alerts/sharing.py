@@ -154,7 +154,8 @@ class Compiled:
             for path, category in items.items()
             if category in shows and (path not in only or role in only[path])
         }
-        hidden, choices = frozenset(items.values()) - shows, self.choices.get(key, frozenset())
+        # Of what the person may hold back, only what the role could read otherwise: the rest it must not hear of.
+        hidden, choices = frozenset(items.values()) - shows, self.choices.get(key, frozenset()) & fields.keys()
         return Readable(held.name, frozenset(shows), fields, hidden, choices)
 
 

@@ -90,10 +90,12 @@ def _alerts(connection: sa.Connection, batch: Batch) -> None:
     connection.execute(sa.update(INBOX).where(this, INBOX.c.handed_on.is_(False)).values(values), acts)
     if batch.moved:
         gone = INBOX.c.alert_id == sa.any_(sa.literal(sorted(batch.moved), sa.ARRAY(sa.Text)))
-        connection.execute(sa.update(INBOX).where(gone).values(handed_on=True, open=False))
+        # What was taken back stays so; another act on the alert may stand behind the move in this batch.
+        theirs = sa.update(INBOX).where(gone, INBOX.c.handed_on.is_(False))
+        connection.execute(theirs.values(handed_on=True, open=False, act="moved"))
     rows: list[Row] = [
         {
-            **batch.alerts[alert_id],
+            **batch.gone.get((alert_id, who), batch.alerts[alert_id]),
             **dict(zip(("role", "team", "worker"), who, strict=True)),
             **{"view": view, "handed_on": False},
             **(_TAKEN_BACK if (alert_id, who) in batch.gone else {}),

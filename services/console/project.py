@@ -20,7 +20,7 @@ Told = tuple[str, str, str]
 ReadSubject = Callable[[bytes], Mapping[str, Any]]
 #: Fields of an identity block that a steward compares, in the order in which they are shown. The agreements let a
 #: steward read the category identity; of the rest (contact, and what came for the hub's matching only) the page says
-#: whether it is there and agrees, and the value is not even stored.
+#: whether it is there and agrees, and the value is not even stored, but for ``source_ref``: a decision names it.
 READ = ("given_name", "family_name", "other_names", "date_of_birth", "sex", "uln", "upn")
 AGREES_ONLY = ("postcode", "address_line", "phone", "email", "nhs_number", "nino", "source_ref")
 COMPARED = (*READ, *AGREES_ONLY)
@@ -33,7 +33,8 @@ class Batch:
 
     alerts: dict[str, Row] = field(default_factory=dict)
     told: dict[str, dict[Told, Row]] = field(default_factory=dict)
-    gone: set[tuple[str, Told]] = field(default_factory=set)
+    #: Who may no longer see an alert, and the alert as it stood when it was taken back.
+    gone: dict[tuple[str, Told], Row] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     history: list[Row] = field(default_factory=list)
     deliveries: dict[tuple[str, str, int], Row] = field(default_factory=dict)
@@ -87,7 +88,10 @@ def _alert(batch: Batch, fact: Fact) -> str:
         key = (recipient["role"], recipient["team"] or "", recipient["worker"] or "")
         told[key] = view_row(recipient["view"])
         # Who may no longer see the alert is shown that, and nothing that becomes of it afterwards.
-        (batch.gone.add if recipient.get("gone") else batch.gone.discard)((alert_id, key))
+        if recipient.get("gone"):
+            batch.gone[(alert_id, key)] = batch.alerts[alert_id]
+        else:
+            batch.gone.pop((alert_id, key), None)
     return "shown"
 
 

@@ -173,7 +173,7 @@ def _alert(known: Visitor, row: Mapping[str, Any], status: int = 200, **errors: 
         view=row["view"],
         spans=spans,
         picture=picture(spans, today),
-        history=[h for h in history if h["at"] <= row["at"]] if taken else history,
+        history=[h for h in history if h["at"] < row["at"]] if taken else history,
         taken_back=taken,
         actions=actions,
         deliveries=reader.deliveries(row),

@@ -72,7 +72,9 @@ class Ingest:
         if heard.outcome == "accepted":
             if heard.fingerprint == submission.fingerprint:
                 return replace(heard, repeats=heard.repeats + 1), ()
-            no = No("id_reused", (fault("/id", "id_reused"),), keep=True, agreement=heard.agreement)
+            # Not examined, so nobody knows whether it holds what the person has instructed not to share.
+            keep = not instructions.given
+            no = No("id_reused", (fault("/id", "id_reused"),), keep=keep, agreement=heard.agreement)
             return heard, (self._refusal(submission, no),)
         verdict = self.gate.examine(submission.party, submission.received_at, submission.envelope, instructions)
         match verdict:

@@ -137,6 +137,7 @@ class Desk:
         times: int = 1,
         test: bool = False,
         settle: bool = True,
+        at: datetime | None = None,
         **view: Any,
     ) -> str:
         """Raise an alert (for the inclusion team's Beth Novak unless said otherwise); returns its name in paths."""
@@ -149,7 +150,7 @@ class Desk:
             "person_id": person or f"p-{name}",
             "act": act,
             "on": TODAY,
-            "at": datetime(2026, 11, 23, 8, 0, tzinfo=UTC) + timedelta(minutes=self.number),
+            "at": at or datetime(2026, 11, 23, 8, 0, tzinfo=UTC) + timedelta(minutes=self.number),
             "raised_on": TODAY - timedelta(days=2),
             "due_on": due,
             "severity": severity,

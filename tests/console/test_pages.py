@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -268,6 +268,33 @@ def test_who_may_no_longer_see_an_alert_learns_nothing_of_what_becomes_of_it(vis
     desk.alert("a2", told=[{**SCHOOL, "view": taken, "gone": True}])
     desk.alert("a2", act="updated", told=[SCHOOL])
     assert "Aisha" in visit.get("/").text
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+def test_what_becomes_of_an_alert_in_the_same_moment_is_not_read_by_who_lost_it(
+    visit: Any, desk: Any, together: bool
+) -> None:
+    taken = {"headline": "No longer shared with you", "lines": [], "why": ["It ended."], "todo": [], "timeline": []}
+    taken |= {"withheld": [], "agreements": [], "policy": "f00d"}
+    moment = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    ref = desk.alert("a1", told=[SCHOOL])
+    desk.alert("a1", act="updated", told=[{**SCHOOL, "view": taken, "gone": True}], at=moment, settle=not together)
+    desk.alert("a1", act="stood_down", told=[], is_open=False, times=7, severity="P1", at=moment)
+    visit.sign_in("school-careers-lead")
+    page = visit.get(f"/alerts/{ref}").text
+    assert "No longer shared" in page
+    for word in ("Stood down", "Closed", "reported 7 times", "Urgent"):
+        assert word not in page
+
+
+def test_a_matter_that_moved_and_went_on_at_once_is_still_the_old_owner_s_to_read(visit: Any, desk: Any) -> None:
+    ref = desk.alert("a1")
+    new = {"role": "personal-adviser", "team": "leaving-care-east", "worker": "w-2041"}
+    desk.alert("a1", act="moved", told=[new], headline="Aisha Verity is now yours", settle=False)
+    desk.alert("a1", act="updated", told=[new], headline="News that only the new owner may see")
+    visit.sign_in("inclusion-team")
+    page = visit.get(f"/alerts/{ref}").text
+    assert "Moved to another owner" in page and "No longer shared" not in page and "News that only" not in page
 
 
 def test_an_act_without_recipients_keeps_the_views(visit: Any, desk: Any) -> None:

@@ -284,6 +284,14 @@ def test_where_the_agreement_refuses_a_field_held_back_is_refused_and_not_kept(h
     assert codes == {("/data/data/reason", "subject_choice"), ("/data/data/destination", "subject_choice")}
 
 
+def test_what_a_person_holds_back_is_not_kept_under_a_used_id_either(hub: InProcessHub) -> None:
+    send(hub, withdrawal(1), after(1))
+    send(hub, instruction(2, "all_other_information"), after(2))
+    send(hub, {**withdrawal(1), "data": {**withdrawal(1)["data"], "effective_on": "2025-11-19"}}, after(3))
+    (no,) = refused(hub)
+    assert no.fields["reason"] == "id_reused" and no.fields["sealed_body"] is None
+
+
 def test_an_instruction_binds_the_party_that_recorded_it_and_nobody_else(hub: InProcessHub) -> None:
     send(hub, instruction(1, "all_other_information"), after(1))
     send(hub, withdrawal(2, SOUTHMERE), after(2))

@@ -45,12 +45,14 @@ class LiveGate:
         return self.now().examine(party, received_at, envelope)
 
     def now(self) -> Gate:
-        """The gate of this second."""
-        with self._lock:
-            if self._clock() - self._looked >= LOOK_SECONDS:
-                self._looked = self._clock()
+        """The gate of this second. While one thread looks, the others go on with what is known."""
+        if self._clock() - self._looked >= LOOK_SECONDS and self._lock.acquire(blocking=False):
+            try:
                 self._look()
-            return self._gate
+                self._looked = self._clock()
+            finally:
+                self._lock.release()
+        return self._gate
 
     def _look(self) -> None:
         try:
