@@ -19,6 +19,7 @@ from hub.heads import Heads, Move, judged_topics
 from hub.sharing import ensure_built
 from spine.headed import read_policy
 from spine.journal import MemoryJournal, Position
+from spine.keystore import Keys, MemoryKeys
 from spine.log import MemoryLog, Place
 from spine.publisher import publish
 from spine.record import Effect, Fact, Outgoing
@@ -53,6 +54,7 @@ class InProcessHub:
     schemas: Path
     services: Sequence[str] = SERVICES
     partitions: int | None = None
+    keys: Keys = field(default_factory=MemoryKeys)
     catalogue: Catalogue = field(init=False)
     log: MemoryLog = field(init=False)
     policy: str = field(init=False)
@@ -66,7 +68,7 @@ class InProcessHub:
         self.policy = ensure_built(self.contracts)
         topics = topics_of(self.contracts)
         counts = {name: self.partitions or int(topic["partitions"]) for name, topic in topics.items()}
-        self.catalogue = Catalogue([self.schemas])
+        self.catalogue = Catalogue([self.schemas], self.keys)
         self.log = MemoryLog(counts, self.catalogue.frame)
         # A fixed nonce: the bytes of a run must repeat, and nothing sealed here leaves the process.
         self._sealer = Sealer(_KEY, nonce=bytes)

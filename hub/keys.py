@@ -1,4 +1,4 @@
-"""Keys made on the first start: the sealing key, and one API key for each party of the catalogue.
+"""Keys made on the first start: for sealing, for wrapping keys, and one API key for each party of the catalogue.
 
 The door's file holds hashes only. The keys in clear are for the demo's own feeding; a real partner's key is shown
 once and kept by the partner.
@@ -28,8 +28,9 @@ def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
     home.folder.mkdir(parents=True, exist_ok=True)
     for folder in (home.files, home.sftp_keys):
         folder.mkdir(exist_ok=True, mode=0o700)
-    if not home.seal_key.exists():
-        _private(home.seal_key, base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
+    for secret in (home.seal_key, home.kek):
+        if not secret.exists():
+            _private(secret, base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
     if not home.keys.exists():
         parties = YAML(typ="safe").load(contracts / "catalogue.yaml")["parties"]
         keys = {party: f"hubtest_{secrets.token_urlsafe(24)}" for party in sorted(parties)}

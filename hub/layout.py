@@ -41,6 +41,11 @@ class Home:
         return self.folder / "seal.key"
 
     @property
+    def kek(self) -> Path:
+        """The key-encryption key of the key store: whoever loses it loses everything that is sealed."""
+        return self.folder / "kek.key"
+
+    @property
     def api_keys(self) -> Path:
         """Hashes of the partners' API keys, for the door."""
         return self.folder / "api_keys.yaml"

@@ -25,9 +25,17 @@ _ONE = threading.Lock()
 
 def migrate(url: str, service: str, services: Path = _HERE.parent / "services") -> None:
     """Create schema ``service`` and run its migrations. Raises Retry while the database does not answer."""
-    folders = [_HERE / "migrations" / "versions"]
     # A service may live inside another's folder.
-    folders += sorted(services.glob(f"**/{service}/migrations/versions"))
+    own = sorted(services.glob(f"**/{service}/migrations/versions"))
+    _upgrade(url, service, [_HERE / "migrations" / "versions", *own])
+
+
+def migrate_keystore(url: str) -> None:
+    """As ``migrate``, for the key store, which is no service and keeps no journal."""
+    _upgrade(url, "keystore", [_HERE / "keystore" / "migrations" / "versions"])
+
+
+def _upgrade(url: str, service: str, folders: list[Path]) -> None:
     config = Config()
     config.set_main_option("script_location", str(_HERE / "migrations"))
     config.set_main_option("path_separator", "os")

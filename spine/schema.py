@@ -10,28 +10,51 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import fastavro
 
-from spine.errors import Poison
+from spine.errors import Halt, Poison
+from spine.keystore import Keys
+from spine.parts import Clear, Part, is_sealed
 from spine.record import Fact, Fields, Record
+from spine.seal import FieldSealer
 
 _HEAD = struct.Struct(">bI")
+
+
+class NoKeys:
+    """No key store was given: nothing can be sealed or opened, and nothing passes in clear instead."""
+
+    def ready(self, refs: Iterable[str]) -> None:
+        if any(refs):
+            raise Halt("there is no key store: HUB_KEK_FILE and HUB_POSTGRES name it")
+
+    make = ready
+
+    def key(self, ref: str) -> FieldSealer:
+        raise Halt("there is no key store: HUB_KEK_FILE and HUB_POSTGRES name it")
+
+    def destroy(self, refs: Iterable[str]) -> int:
+        raise Halt("there is no key store: HUB_KEK_FILE and HUB_POSTGRES name it")
 
 
 class Catalogue:
     """All schemas under some folders, parsed once. ``ids`` maps kind -> registry id; a registry may replace them.
 
     A record field of record type in a file below a ``partner`` folder is also a kind of its own, without an id:
-    field ``data`` of ``a.b.v1`` is ``a.b.data.v1``. So a part can travel as bytes and be read alone.
+    field ``data`` of ``a.b.v1`` is ``a.b.data.v1``. So a part can travel as bytes, sealed, and be read alone.
+    ``keys`` opens and seals them; who starts a process gives it one.
     """
 
-    def __init__(self, folders: list[Path]) -> None:
+    def __init__(self, folders: list[Path], keys: Keys | None = None) -> None:
         self.sources: dict[str, dict[str, Any]] = {}
         self._parsed: dict[str, Any] = {}
+        self._part_sources: dict[str, Mapping[str, Any]] = {}
+        self._parts: dict[str, Part] = {}
+        self.keys: Keys = keys or NoKeys()
         for folder in folders:
             for path in sorted(folder.rglob("*.avsc")):
                 kind, source = path.name.removesuffix(".avsc"), json.loads(path.read_text())
@@ -51,9 +74,9 @@ class Catalogue:
         stem, _, version = kind.rpartition(".")
         for field in source["fields"]:
             if isinstance(field["type"], dict) and field["type"].get("type") == "record":
-                self._parsed[f"{stem}.{field['name']}.{version}"] = fastavro.parse_schema(
-                    field["type"], named_schemas={}
-                )
+                part = f"{stem}.{field['name']}.{version}"
+                self._parsed[part] = fastavro.parse_schema(field["type"], named_schemas={})
+                self._part_sources[part] = field["type"]
 
     def has(self, kind: str) -> bool:
         return kind in self._parsed
@@ -79,6 +102,27 @@ class Catalogue:
         )
         assert isinstance(read, dict)
         return read
+
+    def seal(self, part: Clear, about: str) -> bytes:
+        """The part sealed for the fact ``about``. Raises ValueError if it does not fit, and what ``keys`` raises."""
+        return self._part(part.kind).seal(part, about, self.keys)
+
+    def open(self, kind: str, part: bytes, names: Collection[str] | None = None) -> dict[str, Any]:
+        """Fields of a part; of a sealed one only those named are decrypted, and the others read as nothing.
+
+        Raises Erased, SealBroken, and what ``keys`` raises.
+        """
+        return self.decode(kind, self.opened(kind, part, names))
+
+    def opened(self, kind: str, part: bytes, names: Collection[str] | None = None) -> bytes:
+        """As ``open``, but the Avro body."""
+        return self._part(kind).body(kind, part, self.keys, names) if is_sealed(part) else part
+
+    def _part(self, kind: str) -> Part:
+        held = self._parts.get(kind)
+        if held is None:
+            held = self._parts[kind] = Part(self._part_sources.get(kind) or self.sources[kind])
+        return held
 
     def frame(self, kind: str, body: bytes) -> bytes:
         return _HEAD.pack(0, self.ids[kind]) + body

@@ -22,7 +22,9 @@ from spine.errors import Halt, Retry
 from spine.health import HealthServer
 from spine.host import Running, topics_of
 from spine.kafka import KafkaLog
-from spine.migrate import migrate
+from spine.keystore.kek import FILE, VARIABLE, LocalKek
+from spine.keystore.postgres import PostgresKeys
+from spine.migrate import migrate, migrate_keystore
 from spine.postgres import PostgresJournal
 from spine.registry import use_registry
 from spine.schema import Catalogue
@@ -44,6 +46,8 @@ class Prepared:
     log: KafkaLog
 
     def close(self) -> None:
+        if isinstance(self.catalogue.keys, PostgresKeys):
+            self.catalogue.keys.close()
         self.log.close()
         self.journal.close()
 
@@ -56,8 +60,12 @@ def prepare(name: str, topics: Sequence[str] = (), settings: Settings | None = N
     settings = settings or Settings()
     url = settings.postgres.get_secret_value()
     catalogue = Catalogue([settings.schemas])
+    keys = keys_of(url)
     held = KafkaLog(settings.kafka, catalogue.frame, source=name)
     _waiting(settings, name, lambda: migrate(url, name))
+    if keys is not None:
+        _waiting(settings, name, lambda: migrate_keystore(url))
+        catalogue.keys = keys
     if settings.registry:
         use_registry(catalogue, settings.registry, wait_seconds_max=settings.start_seconds_max)
     _waiting(settings, name, lambda: _check_topics(held, topics))
@@ -176,6 +184,12 @@ def _check_topics(held: KafkaLog, topics: Sequence[str]) -> None:
             held.partitions(topic)
         except KeyError as error:
             raise Retry(f"topic {topic} does not exist yet: it comes from contracts/topics.yaml") from error
+
+
+def keys_of(url: str) -> PostgresKeys | None:
+    """The key store, for processes that were given the key-encryption key; the others can neither seal nor open."""
+    given = os.environ.get(VARIABLE) or os.environ.get(FILE)
+    return PostgresKeys(url, LocalKek.of_environment()) if given else None
 
 
 def _waiting(settings: Settings, name: str, work: Callable[[], None]) -> None:

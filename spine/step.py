@@ -18,11 +18,16 @@ import orjson
 from spine import faults
 from spine.errors import Halt, Poison, SpineError
 from spine.journal import DecisionRow, Journal, Position, Transaction
+from spine.keystore import Erased
 from spine.log import Place
+from spine.parts import Clear, named_in, wanted_by
 from spine.record import Changes, Decided, Effect, Fact, Outgoing, Record, effect_id
 from spine.schema import Catalogue
 
 TICK = "tick.v1"
+#: Note of a decision about a fact whose key was destroyed.
+SEALED = "sealed"
+_LINKED = tuple(name for name in DecisionRow.__slots__ if name != "link")
 
 
 class Processor(Protocol):
@@ -215,6 +220,18 @@ def _contiguous(records: Sequence[Record], start: int, place: Place, outcome: Ou
     return fresh
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was decided on one record, under which settings, and the last tick by then."""
+
+    record: Record
+    event_id: str
+    kind: str
+    decided: Decided
+    settings: str
+    tick: date | None
+
+
 @dataclass(slots=True)
 class _Batch:
     """The fresh records of one place, inside the transaction."""
@@ -237,17 +254,26 @@ class _Batch:
             if fact.event_id not in seen:
                 news.setdefault(fact.event_id, fact)
         if not self.refuse:
+            self.catalogue.keys.ready(named_in(news.values()))
             self.processor.begin(self.place, list(news.values()), self.transaction)
         waiting = set(news)
-        rows: list[DecisionRow] = []
-        outgoing: list[Outgoing] = []
-        link, tick = position.link, position.tick
+        told: list[_Told] = []
+        tick = position.tick
         for record, read in zip(records, facts, strict=True):
             event_id, kind, decided = self._one(record, read, waiting)
             if isinstance(read, Fact) and kind == TICK:
                 tick = read.fields["on"] if tick is None else max(tick, read.fields["on"])
-            sent = encode_effects(self.processor.service, event_id, decided.effects, self.catalogue)
-            rows.append(_row(record, event_id, kind, decided, sent, self.processor, tick, link))
+            told.append(_Told(record, event_id, kind, decided, self.processor.settings, tick))
+        # In one journey for the batch, and for good before anything is sealed under a new key.
+        self.catalogue.keys.make(wanted_by(effect for one in told for effect in one.decided.effects))
+        rows: list[DecisionRow] = []
+        outgoing: list[Outgoing] = []
+        link = position.link
+        for one in told:
+            sent = encode_effects(self.processor.service, one.event_id, one.decided.effects, self.catalogue)
+            if len(sent) < len(one.decided.effects):
+                one = replace(one, decided=replace(one.decided, note=one.decided.note or SEALED))
+            rows.append(_row(one, sent, self.processor, link))
             link = rows[-1].link
             outgoing += sent
         if not self.refuse:
@@ -277,6 +303,9 @@ class _Batch:
             decided = self.processor.apply(fact)
         except Poison as poison:
             return self._set_aside(record, fact.kind, poison.reason)
+        except Erased:
+            # Ordered by a human and done: there is nothing left to decide about.
+            decided = Decided(note=SEALED)
         self.settled.add(fact.event_id)
         self.aside.good()
         self.outcome.decided += 1
@@ -302,52 +331,36 @@ class _Batch:
 
 
 def encode_effects(service: str, event_id: str, effects: Sequence[Effect], catalogue: Catalogue) -> list[Outgoing]:
-    """Give the effects their ids and encode them. Raises ValueError if one does not fit its schema."""
+    """Give the effects their ids, seal their clear parts, and encode them. Raises ValueError if one does not fit.
+
+    An effect whose key was destroyed is left out: nobody could read it, and nothing new is to be known.
+    """
     sent: list[Outgoing] = []
     for index, effect in enumerate(effects):
         identity = effect_id(service, event_id, index)
-        body = catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
+        try:
+            fields = {n: catalogue.seal(v, identity) if isinstance(v, Clear) else v for n, v in effect.fields.items()}
+        except Erased:
+            continue
+        body = catalogue.encode(effect.kind, {**fields, "event_id": identity})
         sent.append(Outgoing(0, identity, effect.topic, effect.key, effect.kind, body, (), effect.partition))
     return sent
 
 
-def _row(
-    record: Record,
-    event_id: str,
-    kind: str,
-    decided: Decided,
-    sent: Sequence[Outgoing],
-    processor: Processor,
-    tick: date | None,
-    previous: bytes,
-) -> DecisionRow:
+def _row(told: _Told, sent: Sequence[Outgoing], processor: Processor, previous: bytes) -> DecisionRow:
+    record, decided = told.record, told.decided
     effects = tuple((out.event_id, hashlib.sha256(out.body).digest()) for out in sent)
     values = (
-        *(record.topic, record.partition, record.offset, event_id, kind),
+        *(record.topic, record.partition, record.offset, told.event_id, told.kind),
         *(hashlib.sha256(record.value).digest(), decided.state_before, decided.state_after, effects),
-        *(processor.build, processor.settings, tick, decided.note),
+        *(processor.build, told.settings, told.tick, decided.note),
     )
     return DecisionRow(*values, _link(previous, *values))
 
 
 def link_after(previous: bytes, row: DecisionRow) -> bytes:
     """Chain value of ``row`` behind ``previous``: sha256(previous ‖ canonical row without its link)."""
-    return _link(
-        previous,
-        row.topic,
-        row.partition,
-        row.offset,
-        row.event_id,
-        row.kind,
-        row.input_hash,
-        row.state_before,
-        row.state_after,
-        row.effects,
-        row.build,
-        row.settings,
-        row.tick,
-        row.note,
-    )
+    return _link(previous, *(getattr(row, name) for name in _LINKED))
 
 
 def _link(

@@ -72,20 +72,22 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         mine = {"HUB_INSTANCE": name}
         return Child(name, [sys.executable, "-m", *command], {**shared, **mine, **metrics, **more}, number)
 
+    # Doors and senders get no key: they have nothing to open.
+    opens = {"HUB_KEK_FILE": str(home.kek)}
     registry = child("registry", "spine.registry_service", port="registry", HUB_REGISTRY_PORT=str(ports["registry"]))
     own_registry = [registry] if addresses.registry == addresses.url("registry") else []
     services = [
         *own_registry,
-        child("ingest", "services.ingest", "run"),
-        child("matching", "services.matching", "run"),
-        child("status", "services.status", "run"),
-        child("alerts", "services.alerts", "run"),
+        child("ingest", "services.ingest", "run", **opens),
+        child("matching", "services.matching", "run", **opens),
+        child("status", "services.status", "run", **opens),
+        child("alerts", "services.alerts", "run", **opens),
         child("delivery", "services.alerts.delivery", "run"),
         child("door", "services.ingest", "http", port="door", HUB_HTTP_PORT=str(ports["door"])),
         child("kafka-door", "services.ingest", "kafka"),
         child("files", "services.ingest", "files"),
         child("sftp", "services.ingest", "sftp", port="sftp-port", HUB_SFTP_PORT=str(ports["sftp-port"])),
-        child("console", "services.console", "run", port="console", HUB_CONSOLE_PORT=str(ports["console"])),
+        child("console", "services.console", "run", port="console", **opens, HUB_CONSOLE_PORT=str(ports["console"])),
     ]
     if demo:
         sink = child("mailsink", "services.alerts.delivery", "sink", str(home.mail), str(ports["smtp"]), port="smtp")

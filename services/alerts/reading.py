@@ -99,7 +99,7 @@ def seen_of(
 ) -> Seen:
     """The compact form of an observation."""
     kind, received = observation["type"], observation["received_at"]
-    data = catalogue.decode(f"{kind}.data.v1", observation["data"])
+    data = catalogue.open(f"{kind}.data.v1", observation["data"])
     return Seen(
         event_id=observation["event_id"],
         source=observation["source"],
@@ -122,7 +122,7 @@ def seen_of(
 
 def subject_of(observation: Mapping[str, Any], seen: Seen, catalogue: Catalogue) -> Subject | None:
     """How the source names the person; None where it names nobody."""
-    read = catalogue.decode("subject.v1", observation["subject"])
+    read = catalogue.open("subject.v1", observation["subject"], SUBJECT_FIELDS)
     fields = {name: str(plain(read[name])) for name in SUBJECT_FIELDS if read.get(name)}
     if not fields:
         return None

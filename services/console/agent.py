@@ -48,7 +48,7 @@ class ConsoleProcessor:
         self._batch, self._transaction = Batch(), transaction
 
     def apply(self, fact: Fact) -> Decided:
-        return Decided(note=take(self._batch, fact, lambda body: self._catalogue.decode("subject.v1", body)))
+        return Decided(note=take(self._batch, fact, lambda body: self._catalogue.open("subject.v1", body)))
 
     def changes(self) -> Changes:
         if isinstance(self._transaction, HasConnection):

@@ -8,6 +8,9 @@ import os
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from services.ingest.decide import Ingest, Submission
 from services.ingest.fields import type_specs
@@ -71,7 +74,7 @@ def processor(
 ) -> Processor:
     """ingest as the spine runs it. The sealer comes from the environment, the partitions from the topics' contract."""
     gates = Gates(catalogue, contracts)
-    core = Ingest(gates.under(None), catalogue.encode, partitions or partitions_of(contracts))
+    core = Ingest(gates.under(None), partitions or partitions_of(contracts))
     opener = Opener(sealer or sealer_of_environment(), catalogue)
     inner = IngestProcessor(opener, core, gates.under, build_name())
     return HeadedProcessor(inner, inner.follow)
@@ -112,16 +115,21 @@ class Opener:
             envelope=envelope,
             fingerprint=base64.b64encode(self._sealer.fingerprint(said)).decode(),
             about=self._about(envelope),
+            under=self._under(fields["party"], fields["test"], envelope),
             redrives=fields["redrives"],
         )
 
     def _about(self, envelope: Envelope | None) -> str:
-        data = envelope.data if envelope else None
-        subject = data.get("subject") if isinstance(data, dict) else None
-        ref = subject.get("source_ref") if isinstance(subject, dict) else None
-        if not isinstance(ref, str) or not ref.strip():
-            return ""
-        return base64.b64encode(self._sealer.fingerprint(b"source_ref\0" + ref.encode())).decode()
+        ref = _source_ref(envelope)
+        return base64.b64encode(self._sealer.fingerprint(b"source_ref\0" + ref.encode())).decode() if ref else ""
+
+    def _under(self, party: str, test: bool, envelope: Envelope | None) -> str:
+        """A rehearsal has keys of its own: it may be erased alone."""
+        ref = _source_ref(envelope)
+        named = ref.encode() if ref else orjson.dumps(_subject(envelope), default=str, option=orjson.OPT_SORT_KEYS)
+        parts = (b"sealed under", party.encode(), b"test" if test else b"", b"ref" if ref else b"block", named)
+        opaque = base64.urlsafe_b64encode(self._sealer.fingerprint(b"\0".join(parts))[:18]).decode()
+        return f"{party}/{opaque}"
 
     def _read(self, form: str, kind: str | None, body: bytes) -> Envelope | None:
         if form == "json":
@@ -129,3 +137,15 @@ class Opener:
         if form == "avro":
             return read_avro(body, kind, self._catalogue.decode)
         return None
+
+
+def _subject(envelope: Envelope | None) -> dict[str, Any]:
+    data = envelope.data if envelope else None
+    subject = data.get("subject") if isinstance(data, dict) else None
+    return subject if isinstance(subject, dict) else {}
+
+
+def _source_ref(envelope: Envelope | None) -> str:
+    """The party's own reference of the person, as sent; empty where it names none."""
+    ref = _subject(envelope).get("source_ref")
+    return ref if isinstance(ref, str) and ref.strip() else ""

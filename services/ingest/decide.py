@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
 from services.ingest.choice import FREE, INSTRUCTION, Instructions, instructed
 from services.ingest.faults import Fault, fault
-from services.ingest.fields import Value
 from services.ingest.gate import Gate, No, Said
 from services.ingest.parse import Envelope
+from spine.parts import Clear
 from spine.record import Effect
-
-#: Encodes an Avro part: kind, fields -> body.
-Encode = Callable[[str, Mapping[str, Value]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A submission opened: the fact's fields, the envelope read from its body, the fingerprint of its content.
 
-    ``about``: keyed hash of the party's own reference of the person; empty where the party names none.
+    ``about``: keyed hash of the party's own reference of the person; empty where the party names none. ``under``: the
+    key under which what it says of the person is sealed; that of the identity block where there is no reference.
     """
 
     event_id: str
@@ -39,6 +37,7 @@ class Submission:
     envelope: Envelope | None
     fingerprint: str
     about: str = ""
+    under: str = ""
     redrives: str | None = None
 
 
@@ -59,10 +58,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The gate, the encoder of parts, and the number of partitions that must hear of an instruction."""
+    """The gate, and the number of partitions that must hear of an instruction."""
 
     gate: Gate
-    encode: Encode
     partitions: int = 1
 
     def decide(
@@ -113,8 +111,9 @@ class Ingest:
             "policy": policy.policy_hash,
             "authority": policy.authority,
             "test": submission.test,
-            "subject": self.encode("subject.v1", said.subject),
-            "data": self.encode(f"{said.type}.data.v1", said.data),
+            "subject": Clear("subject.v1", said.subject, submission.under),
+            "data": Clear(f"{said.type}.data.v1", said.data, submission.under),
+            "sealed_under": submission.under,
         }
         return Effect("observations", policy.authority, "observation.v1", fields)
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice, takewhile
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -21,7 +22,7 @@ from services.matching.decide import decide
 from services.matching.index import Index
 from services.matching.model import read_model
 from services.matching.reading import Reader, codec_of
-from services.matching.rows import STORED, Codec, Ledger, population_of
+from services.matching.rows import STORED, Codec, Ledger, keys_in, population_of
 from services.matching.search import Matcher
 from spine.journal import Transaction
 from spine.log import Place
@@ -33,6 +34,8 @@ from spine.step import Processor
 MODEL = Path(os.environ.get("HUB_MODEL") or Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json")
 ALIASES = Path(__file__).resolve().parent / "aliases.txt"
 OBSERVATION = "observation.v1"
+#: Rows whose keys are fetched in one journey while an index is built.
+LOADED_AT_ONCE = 1000
 
 
 @dataclass(slots=True)
@@ -131,11 +134,12 @@ class MatchingProcessor:
 
     def _build(self, place: Place, version: int, transaction: Transaction) -> _Partition:
         partition = _Partition(version)
-        for key, body in transaction.load_partition(place):
-            if key[0] == STORED:
-                break
-            if key[0] in "lprx":
-                partition.ledger(population_of(key), self.codec).load(key, body)
+        rows = takewhile(lambda row: row[0][0] != STORED, transaction.load_partition(place))
+        while chunk := list(islice(rows, LOADED_AT_ONCE)):
+            self.reader.catalogue.keys.ready({ref for key, body in chunk if key[0] == "p" for ref in keys_in(body)})
+            for key, body in chunk:
+                if key[0] in "lprx":
+                    partition.ledger(population_of(key), self.codec).load(key, body)
         return partition
 
     def _stored(self, keys: Sequence[str]) -> Mapping[str, bytes]:

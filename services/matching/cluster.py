@@ -21,7 +21,7 @@ FACES_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """An identity block as sent and as read, with the moment it was received (milliseconds)."""
+    """An identity block as it came, sealed or clear, and as read, with the moment of receipt (milliseconds)."""
 
     subject: bytes
     at_ms: int
@@ -50,8 +50,8 @@ class SourceRecord:
     stored: int = 0
     held: list[Held] = field(default_factory=list)
 
-    def shows(self, subject: bytes) -> bool:
-        return any(face.subject == subject for face in self.faces)
+    def shows(self, identity: Identity) -> bool:
+        return any(face.identity == identity for face in self.faces)
 
     def show(self, face: Face) -> None:
         self.faces.append(face)
@@ -107,8 +107,9 @@ class Person:
         return (face for record in self.records for face in record.faces)
 
     def best_subject(self) -> bytes:
-        """The fullest identity block, for a reviewer to read."""
-        return max(self.faces(), key=lambda f: (_fullness(f.identity), f.at_ms, f.subject)).subject
+        """The fullest identity block, for a reviewer to read; empty once all have been erased."""
+        faces = sorted(self.faces(), key=lambda f: (_fullness(f.identity), f.at_ms, f.subject))
+        return faces[-1].subject if faces else b""
 
 
 def _fullness(identity: Identity) -> int:

@@ -43,7 +43,7 @@ def observe(matcher: Matcher, ledger: Ledger, seen: Observation) -> list[Effect]
     holders = [p for p in index.holders(seen.key) if not _adopted_away(p, seen)]
     own = [p for p in holders if not p.stub]
     for person in own:
-        if any(record.shows(seen.subject) for record in person.records_of(seen.key)):
+        if any(record.shows(seen.identity) for record in person.records_of(seen.key)):
             return _keep(ledger, person, seen, "exact", None)
     mine = [p for p in own if not is_misfiled(matcher, seen, p)]
     candidates = assess_all(matcher, index, seen)
@@ -72,7 +72,7 @@ def _beside_stub(
 ) -> list[Effect]:
     """The source's record waits on a stub. A re-send that decides settles it; anything else joins it."""
     certain = {a.person.person_id: a.person for a in autos} | {p.person_id: p for p in mine}
-    if len(certain) == 1 and _resent(stub, seen):
+    if len(certain) == 1 and _resent(ledger, stub, seen):
         (person,) = certain.values()
         return _resend(ledger, seen, stub, person)
     return _join_stub(matcher, ledger, seen, stub, candidates)
@@ -128,14 +128,14 @@ def _adopted_away(person: Person, seen: Observation) -> bool:
     return not names.issuperset(seen.identity.names)
 
 
-def _resent(stub: Person, seen: Observation) -> bool:
+def _resent(ledger: Ledger, stub: Person, seen: Observation) -> bool:
     """Whether the same statement of the same source waits on the stub."""
-    content = (seen.type, seen.effective_on, seen.data)
-    return any(
-        record.key[0] == seen.source and content == (held.type, held.effective_on, held.data)
-        for record in stub.records
-        for held in record.held
-    )
+    said = (seen.type, seen.effective_on)
+    waiting = (held for record in stub.records if record.key[0] == seen.source for held in record.held)
+    same = [held for held in waiting if (held.type, held.effective_on) == said]
+    # Facts are opened here only, where two statements must be compared: otherwise they pass matching sealed.
+    opened = ledger.codec.opened
+    return bool(same) and any(opened(h.type, h.data) == opened(seen.type, seen.data) for h in same)
 
 
 def _waiting_for(ledger: Ledger, person: Person, seen: Observation) -> list[Person]:
@@ -144,7 +144,7 @@ def _waiting_for(ledger: Ledger, person: Person, seen: Observation) -> list[Pers
     index = ledger.index
     asking = [review for review in index.reviews_about(person.person_id) if review.asks_about(person.person_id)]
     stubs = [index.people[review.person_id] for review in asking]
-    return [stub for stub in stubs if stub.stub and _resent(stub, seen)]
+    return [stub for stub in stubs if stub.stub and _resent(ledger, stub, seen)]
 
 
 def _face(seen: Observation) -> Face:
@@ -165,12 +165,12 @@ def _keep(ledger: Ledger, person: Person, seen: Observation, how: str, weight: i
     ledger.touch(person_key(index, person.person_id))
     record = record_in(person, seen.key)
     enrols = seen.enrols and seen.source not in person.enrolled
-    if record is None or not record.shows(seen.subject) or enrols:
+    if record is None or not record.shows(seen.identity) or enrols:
         index.remove(person)
         if record is None:
             record = SourceRecord(seen.key, seen.event_id)
             person.records.append(record)
-        if not record.shows(seen.subject):
+        if not record.shows(seen.identity):
             record.show(_face(seen))
         if enrols:
             person.enrolled.add(seen.source)
@@ -225,7 +225,7 @@ def _join_stub(
     index.remove(stub)
     record = record_in(stub, seen.key)
     assert record is not None
-    if not record.shows(seen.subject):
+    if not record.shows(seen.identity):
         record.show(_face(seen))
     record.held.append(held_of(seen.body))
     index.add(stub)

@@ -12,6 +12,7 @@ from services.matching.acts import TEST_SUFFIX
 from services.matching.facts import Linked, Matter, Observation, RecordKey, Separated, Suggested
 from services.matching.identity import Identity, identity_of
 from services.matching.rows import Codec
+from spine.keystore import Erased
 from spine.schema import Catalogue
 
 ENROLS = "education.enrolment.started"
@@ -29,12 +30,28 @@ def codec_of(catalogue: Catalogue) -> tuple[Codec, ReadSubject]:
         fields = catalogue.decode("subject.v1", subject)
         return fields["source_ref"] or None, identity_of(fields)
 
+    def read_identity(subject: bytes) -> Identity | None:
+        try:
+            return opened(subject)[1]
+        except Erased:
+            return None
+
+    def opened(subject: bytes) -> tuple[str | None, Identity]:
+        return read_subject(catalogue.opened("subject.v1", subject))
+
+    def facts(kind: str, data: bytes) -> bytes:
+        try:
+            return catalogue.opened(f"{kind}.data.v1", data)
+        except Erased:
+            return data
+
     codec = Codec(
-        read_identity=lambda subject: read_subject(subject)[1],
+        read_identity=read_identity,
         read_observation=lambda body: catalogue.decode("observation.v1", body),
         write_observation=lambda fields: catalogue.encode("observation.v1", fields),
+        opened=facts,
     )
-    return codec, read_subject
+    return codec, opened
 
 
 @dataclass(slots=True)
@@ -89,7 +106,7 @@ class Reader:
             adopted=kind == ENDED and self._data(fields)["reason"] == "adopted",
             enrols=kind == ENROLS,
             body=fields,
-            key=(source, ref if ref else "~" + hashlib.sha256(subject).hexdigest()[:20]),
+            key=(source, ref or _nameless(fields)),
         )
 
     def _linked(self, fields: Mapping[str, Any]) -> Linked:
@@ -99,7 +116,13 @@ class Reader:
         return Linked(fields["event_id"], fields["received_at"], record, message, _key(data, "person"))
 
     def _data(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        return self.catalogue.decode(f"{fields['type']}.data.v1", fields["data"])
+        return self.catalogue.open(f"{fields['type']}.data.v1", fields["data"])
+
+
+def _nameless(fields: Mapping[str, Any]) -> str:
+    """Name of a record without a reference: the same block of the same source gives the same, and says nothing."""
+    block = fields["sealed_under"].encode() if fields["sealed_under"] else fields["subject"]
+    return "~" + hashlib.sha256(block).hexdigest()[:20]
 
 
 def _key(data: Mapping[str, Any], side: str) -> RecordKey:

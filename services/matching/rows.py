@@ -18,15 +18,19 @@ from services.matching.cluster import Face, Held, Person, SourceRecord
 from services.matching.facts import RecordKey
 from services.matching.identity import Identity
 from services.matching.index import Index, Review
+from spine.parts import under
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
     """How the parts that travel as bytes are read and written."""
 
-    read_identity: Callable[[bytes], Identity]
+    #: An identity block, sealed or clear; None once it was erased.
+    read_identity: Callable[[bytes], Identity | None]
     read_observation: Callable[[bytes], Mapping[str, Any]]
     write_observation: Callable[[Mapping[str, Any]], bytes]
+    #: Event type and data of an observation -> the data's clear body.
+    opened: Callable[[str, bytes], bytes] = lambda kind, data: data
 
 
 #: First letter of the rows that hold linked observations. They are the last of a partition in order of keys, so that
@@ -107,13 +111,21 @@ def _record(entry: Mapping[str, Any], codec: Codec) -> SourceRecord:
     faces = []
     for text, at_ms in entry["f"]:
         subject = b64decode(text)
-        faces.append(Face(subject, at_ms, codec.read_identity(subject)))
+        identity = codec.read_identity(subject)
+        if identity is not None:
+            faces.append(Face(subject, at_ms, identity))
     held = [held_of(codec.read_observation(b64decode(text))) for text in entry["h"]]
     return SourceRecord((entry["s"], entry["k"]), entry["u"], faces, entry["n"], held)
 
 
 def held_of(body: Mapping[str, Any]) -> Held:
     return Held(body["message_id"], body["type"], body["effective_on"], body["received_at"], body["data"], body)
+
+
+def keys_in(body: bytes) -> set[str]:
+    """References of the keys under which the identity blocks of a person's row are sealed."""
+    entries = orjson.loads(body)["r"]
+    return {under(b64decode(text)) for entry in entries for text, _ in entry["f"]} - {""}
 
 
 def encode_review(review: Review) -> bytes:

@@ -14,6 +14,8 @@ from spine.schema import Catalogue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+#: All that status needs of an identity block.
+BORN = ("date_of_birth",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,11 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
 
 def seen_of(raw: Mapping[str, Any], known: int, catalogue: Catalogue) -> Seen:
     """What status keeps of an observation. Types without effect keep their identity only."""
-    body, type_name, on = raw["data"], raw["type"], raw["effective_on"].toordinal()
-    data = keep(type_name, catalogue.decode(f"{type_name}.data.v1", body)) if type_name in READ else ()
-    subject = catalogue.decode("subject.v1", raw["subject"]) if raw["subject"] else {}
+    type_name, on = raw["type"], raw["effective_on"].toordinal()
+    kind = f"{type_name}.data.v1"
+    body = catalogue.opened(kind, raw["data"])
+    data = keep(type_name, catalogue.decode(kind, body)) if type_name in READ else ()
+    subject = catalogue.open("subject.v1", raw["subject"], BORN) if raw["subject"] else {}
     born = subject.get("date_of_birth")
     content = hashlib.sha256(b"\x1f".join((raw["source"].encode(), type_name.encode(), str(on).encode(), body)))
     return Seen(

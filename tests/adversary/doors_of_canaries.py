@@ -30,6 +30,7 @@ from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
 from services.ingest.policy import parse_policy
 from spine.journal import MemoryJournal
+from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.publisher import publish
 from spine.schema import Catalogue
@@ -72,7 +73,7 @@ def broken(event: dict[str, Any], number: int) -> dict[str, Any]:
 
 def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     """(boundary, bytes) of every answer, header by header, and of every refusal on the log."""
-    catalogue, compiled = Catalogue([SCHEMAS]), compile_policy(CONTRACTS)
+    catalogue, compiled = Catalogue([SCHEMAS], MemoryKeys()), compile_policy(CONTRACTS)
     (folder / "compiled").mkdir(parents=True)
     (folder / "compiled" / "policy.json").write_bytes(compiled.body)
     (folder / "compiled" / "head.json").write_text(json.dumps({"policy": compiled.policy_hash, "file": "policy.json"}))
@@ -146,7 +147,7 @@ def college_file(flock: Flock) -> str:
 
 def files_answers(flock: Flock, root: Path) -> Iterator[tuple[str, bytes]]:
     """All that the files door leaves for a partner, but the partner's own file."""
-    catalogue, compiled = Catalogue([SCHEMAS]), compile_policy(CONTRACTS)
+    catalogue, compiled = Catalogue([SCHEMAS], MemoryKeys()), compile_policy(CONTRACTS)
     specs = type_specs(catalogue.sources)
     gate = Gate(parse_policy(compiled.content, compiled.policy_hash), specs)
     log, ticking = MemoryLog({"submissions": 1}, catalogue.frame), [1_000.0]

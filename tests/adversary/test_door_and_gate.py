@@ -24,6 +24,7 @@ from services.ingest.gate import Gate, No, Said
 from services.ingest.parse import from_event, read_avro, read_json
 from services.ingest.policy import parse_policy
 from spine.journal import MemoryJournal
+from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.publisher import publish
 from spine.record import Fact, Outgoing, Record
@@ -32,7 +33,7 @@ from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
 
 ROOT = Path(__file__).resolve().parents[2]
-CATALOGUE = Catalogue([ROOT / "schemas" / "avro"])
+CATALOGUE = Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
 COMPILED = compile_policy(ROOT / "contracts")
 GATE = Gate(parse_policy(COMPILED.content, COMPILED.policy_hash), type_specs(CATALOGUE.sources))
 SEALER = Sealer(bytes(range(32)))
@@ -177,7 +178,7 @@ def test_hostile_text_is_stored_as_the_data_that_it_is(contracts: Path, name: st
     hostile["data"]["subject"][name] = text
     running.take(DOOR.submission(ARRIVAL, event_message(hostile)))
     (observation,) = running.facts("observations")
-    assert CATALOGUE.decode("subject.v1", observation.fields["subject"])[name] == text
+    assert CATALOGUE.open("subject.v1", observation.fields["subject"])[name] == text
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
@@ -272,7 +273,7 @@ def test_avro_on_a_partner_s_own_topic_becomes_an_observation(contracts: Path) -
     running = kafka(contracts, partner_record(avro_event(), **HEADERS))
     (observation,) = running.facts("observations")
     assert observation.fields["message_id"] == "k-1"
-    assert CATALOGUE.decode("subject.v1", observation.fields["subject"])["family_name"] == "Khan-Reid"
+    assert CATALOGUE.open("subject.v1", observation.fields["subject"])["family_name"] == "Khan-Reid"
 
 
 def test_the_same_message_through_both_doors_is_one_observation(contracts: Path) -> None:

@@ -19,6 +19,7 @@ from services.alerts.rules import RULES
 from services.alerts.settings import load
 from services.alerts.sharing import NOTHING, Closed, Readable, Shared
 from services.alerts.state import Recipient
+from spine.keystore import MemoryKeys
 from spine.schema import Catalogue
 from tests.alerts.world import ROOT, Everything, World, belief, d, episode, mark, policy, span
 
@@ -224,7 +225,7 @@ def test_every_event_type_has_a_category_or_is_never_shown() -> None:
 
 
 def test_views_fit_the_schema_of_the_log() -> None:
-    catalogue = Catalogue([ROOT / "schemas" / "avro"])
+    catalogue = Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
     _, world = crowded()
     for effect in world.effects:
         body = catalogue.encode(effect.kind, {**effect.fields, "event_id": "x"})

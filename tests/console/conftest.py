@@ -29,6 +29,7 @@ from services.console.tables import META
 from services.console.visit import Console
 from services.console.web import create_app
 from spine.journal import Position
+from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.migrate import migrate
 from spine.postgres import PostgresJournal
@@ -39,7 +40,7 @@ from spine.step import Limits, SetAside, encode_effects, step
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "contracts"
-CATALOGUE = Catalogue([ROOT / "schemas" / "avro"])
+CATALOGUE = Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
 TODAY = date(2026, 11, 25)
 NAMES = ("Aisha Verity", "Callum Tansley", "Ewa Brandt", "Jordan Pike", "Leila Farouk", "Milo Hartnell", "Tia Osgood")
 HEADLINES = (

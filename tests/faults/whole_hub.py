@@ -31,6 +31,8 @@ from hub.up.record import ProcessRecord, RunRecord, read_run
 from spine.headed import POLICY
 from spine.journal import DecisionRow
 from spine.kafka import KafkaLog
+from spine.keystore.kek import LocalKek
+from spine.keystore.postgres import PostgresKeys
 from spine.postgres import PostgresJournal
 from spine.record import Fact, Outgoing, Record
 from spine.registry import use_registry
@@ -121,7 +123,8 @@ class WholeHub:
     def read(self, topics: Iterable[str]) -> Topics:
         """Everything on the topics, as it stands."""
         addresses = self.run().addresses
-        catalogue = Catalogue([SCHEMAS])
+        keys = PostgresKeys(self.database, LocalKek(base64.b64decode(self.home.kek.read_text())))
+        catalogue = Catalogue([SCHEMAS], keys)
         use_registry(catalogue, addresses["registry"])
         log = KafkaLog(addresses["kafka"], catalogue.frame, source="test")
         found = Topics(catalogue)
@@ -188,7 +191,7 @@ def stream(hub: WholeHub, lines: Sequence[Line], size: int, after: Callable[[int
 def in_one_process(topics: Topics, caused: dict[str, set[str]]) -> InProcessHub:
     """The same submissions and ticks through the hub in one process: day by day, in the order in which their
     observations stand on the log. ``caused``: effects of each submission."""
-    oracle = InProcessHub(CONTRACTS, SCHEMAS)
+    oracle = InProcessHub(CONTRACTS, SCHEMAS, keys=topics.catalogue.keys)
     by_day: dict[date, list[tuple[Record, Fact]]] = {}
     ticked: dict[int, date] = {}
     for record, fact in zip(topics.records["submissions"], topics.facts("submissions"), strict=True):
@@ -224,7 +227,7 @@ def _put_in_force(oracle: InProcessHub, topics: Topics) -> None:
 
 def replayed(topics: Topics, service: str, topic: str) -> list[DecisionRow]:
     """The decisions of ``service`` when it is given its recorded input again, each partition in its recorded order."""
-    alone = InProcessHub(CONTRACTS, SCHEMAS, services=(service,))
+    alone = InProcessHub(CONTRACTS, SCHEMAS, services=(service,), keys=topics.catalogue.keys)
     for record, fact in zip(topics.records[topic], topics.facts(topic), strict=True):
         opened = topics.catalogue.unframe(record.value)
         assert opened is not None

@@ -29,6 +29,7 @@ from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
 from services.ingest.policy import parse_policy
 from spine.journal import MemoryJournal, Position
+from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.publisher import publish
 from spine.record import Fact
@@ -107,7 +108,7 @@ def _compiled() -> SharingPolicy:
 
 @cache
 def _catalogue() -> Catalogue:
-    return Catalogue([ROOT / "schemas" / "avro"])
+    return Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
 
 
 def _watched(app: Any, door: RealDoor, live: bool) -> Any:

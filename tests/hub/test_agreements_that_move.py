@@ -271,7 +271,7 @@ def test_an_instruction_binds_in_every_partition_and_until_it_is_lifted(hub: InP
     for number in range(2, 10):
         fields = told[f"m-{number}"]
         assert fields["dropped"] == ["data.destination", "data.reason"]
-        assert hub.catalogue.decode("education.enrolment.withdrawn.data.v1", fields["data"])["reason"] == "unknown"
+        assert hub.catalogue.open("education.enrolment.withdrawn.data.v1", fields["data"])["reason"] == "unknown"
     assert all(not told[f"m-{number}"]["dropped"] for number in range(11, 15))
 
 

@@ -26,6 +26,7 @@ from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
 from services.ingest.policy import parse_policy
 from spine.journal import MemoryJournal, Position
+from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.publisher import publish
 from spine.record import Fact
@@ -41,7 +42,7 @@ TOPICS = {"submissions": 2, "observations": 1, "refusals": 1, "quarantine": 1}
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
-    return Catalogue([ROOT / "schemas" / "avro"])
+    return Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
 
 
 @pytest.fixture(scope="session")

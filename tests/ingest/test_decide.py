@@ -15,6 +15,7 @@ from services.ingest.decide import Heard, Ingest, Submission
 from services.ingest.gate import Gate
 from services.ingest.parse import from_event
 from spine.schema import Catalogue
+from spine.step import encode_effects
 
 RECEIVED = datetime(2025, 11, 24, 8, 5, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ def submission(event: Any, fingerprint: str = "a", number: int = 1, party: str =
 
 @pytest.fixture
 def ingest(gate: Gate, catalogue: Catalogue) -> Ingest:
-    return Ingest(gate, catalogue.encode)
+    return Ingest(gate)
 
 
 def test_an_accepted_submission_becomes_one_observation_keyed_by_authority(ingest: Ingest, withdrawal: Any) -> None:
@@ -78,9 +79,9 @@ def test_without_a_basis_nothing_is_kept_but_the_kind_of_fault(ingest: Ingest, w
 
 def test_every_effect_fits_its_schema(ingest: Ingest, catalogue: Catalogue, withdrawal: Any) -> None:
     for event in (withdrawal, {**withdrawal, "type": "x.y"}, {**withdrawal, "specversion": None}):
-        for effect in ingest.decide(Heard(), submission(event))[1]:
-            body = catalogue.encode(effect.kind, {**effect.fields, "event_id": "e"})
-            assert catalogue.decode(effect.kind, body)["event_id"] == "e"
+        effects = ingest.decide(Heard(), submission(event))[1]
+        for out in encode_effects("ingest", "e", effects, catalogue):
+            assert catalogue.decode(out.kind, out.body)["event_id"] == out.event_id
 
 
 @given(

@@ -21,9 +21,9 @@ def test_an_event_under_an_agreement_gets_a_receipt_and_becomes_an_observation(h
     (observation,) = http.facts("observations")
     assert observation.fields["source"] == "northvale-college"
     assert observation.fields["agreement"] == "isa-2024-011@1.0.0"
-    said = http.catalogue.decode("education.enrolment.withdrawn.data.v1", observation.fields["data"])
+    said = http.catalogue.open("education.enrolment.withdrawn.data.v1", observation.fields["data"])
     assert said["reason"] == "changed_mind"
-    who = http.catalogue.decode("subject.v1", observation.fields["subject"])
+    who = http.catalogue.open("subject.v1", observation.fields["subject"])
     assert who["family_name"] == "Khan-Reid"
 
 

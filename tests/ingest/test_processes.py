@@ -81,6 +81,7 @@ def machine(tmp_path: Path, fresh_database: str) -> Iterator[Machine]:
         **os.environ,
         "HUB_KAFKA": server.address,
         "HUB_POSTGRES": fresh_database,
+        "HUB_KEK": base64.b64encode(bytes(range(1, 33))).decode(),
         "HUB_SEAL_KEY": base64.b64encode(bytes(range(32))).decode(),
         "HUB_API_KEYS": str(keys),
         "HUB_HTTP_PORT": str(port),

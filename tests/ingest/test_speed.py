@@ -19,7 +19,7 @@ MICROSECONDS_MAX = 1_500
 
 
 def test_gate_and_decision_are_cheap(gate: Gate, catalogue: Catalogue, withdrawal: Any) -> None:
-    ingest, body, sealer = Ingest(gate, catalogue.encode), orjson.dumps(withdrawal), Sealer(bytes(32))
+    ingest, body, sealer = Ingest(gate), orjson.dumps(withdrawal), Sealer(bytes(32))
     received = datetime(2025, 11, 24, 8, 5, tzinfo=UTC)
     spent: dict[str, float] = {}
     begun = time.perf_counter()

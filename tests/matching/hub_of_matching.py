@@ -10,6 +10,7 @@ from typing import Any
 
 from services.matching.agent import MatchingProcessor, processor
 from spine.journal import MemoryJournal
+from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.publisher import publish
 from spine.record import Outgoing
@@ -18,7 +19,7 @@ from spine.step import Limits, Position, SetAside, step
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "contracts"
-CATALOGUE = Catalogue([ROOT / "schemas" / "avro"])
+CATALOGUE = Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
 START = datetime(2026, 9, 1, 9, 0, tzinfo=UTC)
 TOPICS = {"observations": 1, "attributions": 1, "reviews": 1, "quarantine": 1}
 DATES = {"date_of_birth"}

@@ -29,6 +29,7 @@ from spine import faults
 from spine.clock import local_date
 from spine.headed import HeadedProcessor
 from spine.keyed import KeyedProcessor
+from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.record import Effect, Outgoing, Record
 from spine.schema import Catalogue
@@ -53,7 +54,7 @@ SEALER = Sealer(bytes(range(32)), nonce=bytes)
 @cache
 def catalogue_of_hub() -> Catalogue:
     ensure_built(CONTRACTS)
-    return Catalogue([SCHEMAS])
+    return Catalogue([SCHEMAS], MemoryKeys())
 
 
 @cache

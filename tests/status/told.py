@@ -14,11 +14,12 @@ from services.status.agent import policy_of
 from services.status.decide import decide
 from services.status.reading import read
 from services.status.state import State, empty
+from spine.keystore import MemoryKeys
 from spine.record import Effect, Fact
 from spine.schema import Catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
-CATALOGUE = Catalogue([ROOT / "schemas" / "avro"])
+CATALOGUE = Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
 POLICY = policy_of(ROOT / "contracts")
 KINDS = {
     party: body["kind"]

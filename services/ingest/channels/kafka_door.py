@@ -45,8 +45,7 @@ class PartnerCatalogue(Catalogue):
     """The hub's schemas, with every partner record a fact: its place is its identity, and nothing of it is poison."""
 
     def __init__(self, hub: Catalogue) -> None:
-        self.sources, self._parsed = hub.sources, hub._parsed
-        self.use_ids(hub.ids)
+        self.__dict__.update(hub.__dict__)
 
     def fact(self, record: Record) -> Fact:
         identity = f"{record.topic}/{record.partition}@{record.offset}"

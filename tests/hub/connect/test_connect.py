@@ -72,8 +72,8 @@ class Cases:
     def observed(self) -> list[str]:
         self.door.run()
         facts = self.door.facts("observations")
-        decode = self.door.catalogue.decode
-        return [str(decode("education.enrolment.withdrawn.data.v1", f.fields["data"])["reason"]) for f in facts]
+        opened = self.door.catalogue.open
+        return [str(opened("education.enrolment.withdrawn.data.v1", f.fields["data"])["reason"]) for f in facts]
 
 
 @pytest.fixture

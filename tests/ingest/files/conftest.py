@@ -27,6 +27,7 @@ from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
 from services.ingest.policy import parse_policy
 from spine.errors import Retry
+from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.record import Fact, Outgoing
 from spine.schema import Catalogue
@@ -226,7 +227,7 @@ class Drop:
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
-    return Catalogue([ROOT / "schemas" / "avro"])
+    return Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,195 @@
+"""Parts of facts that travel as bytes, sealed field by field under the key of their subject.
+
+A part is an Avro record of its own (``spine.schema``: kind ``a.b.data.v1``). Sealed, it is a record of three: the
+reference of the key, the fact that it was sealed for, and a map from a field's name to the sealed Avro encoding of its
+value. Associated data is fact, kind and field, so nothing can be moved. Whoever opens a part names the fields that it
+needs: the others are not decrypted, and read as nothing. Fields that hold nothing are not in the map.
+
+Sealed bytes are carried on from topic to topic as they are; they open wherever the key may be had.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+
+from spine.keystore import Keys
+from spine.record import Effect, Fact, Fields
+
+#: First bytes of every sealed part. A clear part can't begin so: its first field would have an impossible length.
+MARK = b"\xf5EH\x01"
+_SEALED = fastavro.parse_schema(
+    {
+        "type": "record",
+        "name": "SealedPart",
+        "fields": [
+            {"name": "under", "type": "string"},
+            {"name": "about", "type": "string"},
+            {"name": "fields", "type": {"type": "map", "values": "bytes"}},
+        ],
+    },
+    named_schemas={},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """A part as a decision gives it: the step seals it under ``under`` before anything is written."""
+
+    kind: str
+    fields: Fields
+    under: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """How one field of a part is written, and what stands for it when it is not opened."""
+
+    name: str
+    encode: Callable[[Any], bytes]
+    zero: bytes
+
+
+class Part:
+    """One kind of part: writes and reads its record, field by field."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = fastavro.parse_schema(dict(schema), named_schemas={})
+        self._fields = tuple(_field(field) for field in schema["fields"])
+        self._names = frozenset(field.name for field in self._fields)
+
+    def seal(self, part: Clear, about: str, keys: Keys) -> bytes:
+        """Sealed bytes for the fact ``about``. Raises ValueError if the fields do not fit, and what ``keys`` raises."""
+        if unknown := part.fields.keys() - self._names:
+            raise ValueError(f"{part.kind} has no field {', '.join(sorted(unknown))}")
+        key, prefix = keys.key(part.under), _about(about, part.kind)
+        sealed = {}
+        for field in self._fields:
+            encoded = field.encode(part.fields.get(field.name))
+            if encoded != field.zero:
+                sealed[field.name] = key.seal(encoded, prefix + field.name.encode())
+        out = io.BytesIO(MARK)
+        out.seek(len(MARK))
+        fastavro.schemaless_writer(out, _SEALED, {"under": part.under, "about": about, "fields": sealed})
+        return out.getvalue()
+
+    def body(self, kind: str, sealed: bytes, keys: Keys, names: Collection[str] | None = None) -> bytes:
+        """The part's Avro body with the named fields opened; the others read as nothing. Raises Erased, SealBroken."""
+        read = _read(sealed)
+        held: Mapping[str, bytes] = read["fields"]
+        key, prefix = keys.key(read["under"]), _about(read["about"], kind)
+        return b"".join(
+            key.open(held[field.name], prefix + field.name.encode())
+            if field.name in held and (names is None or field.name in names)
+            else field.zero
+            for field in self._fields
+        )
+
+    def decode(self, body: bytes) -> dict[str, Any]:
+        read = fastavro.schemaless_reader(io.BytesIO(body), self._schema, None)
+        assert isinstance(read, dict)
+        return read
+
+
+def is_sealed(part: bytes) -> bool:
+    return part.startswith(MARK)
+
+
+def under(part: bytes) -> str:
+    """Reference of the key of a sealed part; empty for a clear one."""
+    return str(_read(part)["under"]) if is_sealed(part) else ""
+
+
+def wanted_by(effects: Iterable[Effect]) -> set[str]:
+    """References of all keys that these effects need."""
+    return {part.under for effect in effects for part in _clear_parts(effect.fields)}
+
+
+def named_in(facts: Iterable[Fact]) -> set[str]:
+    """References of the keys under which these facts, or the facts they carry, say they are sealed."""
+    found: set[str] = set()
+    for fact in facts:
+        for fields in (fact.fields, fact.fields.get("observation")):
+            if isinstance(fields, Mapping) and fields.get("sealed_under"):
+                found.add(fields["sealed_under"])
+    return found
+
+
+def _clear_parts(fields: Fields) -> Iterator[Clear]:
+    return (value for value in fields.values() if isinstance(value, Clear))
+
+
+def _read(part: bytes) -> dict[str, Any]:
+    source = io.BytesIO(part)
+    source.seek(len(MARK))
+    read = fastavro.schemaless_reader(source, _SEALED, None)
+    assert isinstance(read, dict)
+    return read
+
+
+def _about(fact: str, kind: str) -> bytes:
+    return f"{fact}|{kind}|".encode()
+
+
+def _field(field: Mapping[str, Any]) -> _Field:
+    name, kind = field["name"], field["type"]
+    if kind == "string":
+        return _Field(name, _string, b"\0")
+    if kind == ["null", "string"]:
+        return _Field(name, _string_or_nothing, b"\0")
+    # The encoding of a record is that of its fields, one after the other; of a record with one field, the field's.
+    alone = fastavro.parse_schema({"type": "record", "name": "Alone", "fields": [dict(field)]}, named_schemas={})
+
+    def encode(value: Any) -> bytes:
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, alone, {} if value is None else {name: value})
+        return out.getvalue()
+
+    return _Field(name, encode, _zero(kind))
+
+
+def _zero(kind: Any) -> bytes:
+    """The encoding that reads as nothing: null where null comes first, else an empty or first value of the type."""
+    match kind:
+        case {"type": "record", "fields": fields}:
+            return b"".join(_zero(field["type"]) for field in fields)
+        case {"type": "fixed"}:
+            return bytes(kind["size"])
+        case {"type": plain}:
+            return _zero(plain)
+        case "double":
+            return bytes(8)
+        case "float":
+            return bytes(4)
+        case [first, *_]:
+            return b"\0" + _zero(first) if first != "null" else b"\0"
+        case "null":
+            return b""
+        case _:
+            return b"\0"
+
+
+def _string(value: str) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("a text is needed")
+    text = value.encode()
+    return _length(len(text)) + text
+
+
+def _string_or_nothing(value: str | None) -> bytes:
+    return b"\0" if value is None else b"\x02" + _string(value)
+
+
+def _length(number: int) -> bytes:
+    """Avro's form of a length that is not negative: zigzag, then seven bits a byte."""
+    number <<= 1
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
