@@ -116,12 +116,12 @@ class Catalogue:
 
     def opened(self, kind: str, part: bytes, names: Collection[str] | None = None) -> bytes:
         """As ``open``, but the Avro body."""
-        return self._part(kind).body(kind, part, self.keys, names) if is_sealed(part) else part
+        return self._part(kind).body(part, self.keys, names) if is_sealed(part) else part
 
     def _part(self, kind: str) -> Part:
         held = self._parts.get(kind)
         if held is None:
-            held = self._parts[kind] = Part(self._part_sources.get(kind) or self.sources[kind])
+            held = self._parts[kind] = Part(kind, self._part_sources.get(kind) or self.sources[kind])
         return held
 
     def frame(self, kind: str, body: bytes) -> bytes:

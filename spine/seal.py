@@ -1,23 +1,25 @@
 """Sealing: encryption with associated data, so that a sealed value can't be moved to another record or field.
 
-Two kinds. ``Sealer`` (AES-256-GCM, random nonce) seals whole bodies and wraps keys. ``FieldSealer`` (AES-256-SIV, RFC
-5297) seals the fields of facts: equal input gives equal bytes, so a replay writes the same ciphertext, and no nonce
-can be used twice by mistake. Losing a key is losing the data.
+Both kinds are AES-256-GCM. ``Sealer``, with a random nonce, seals whole bodies and wraps keys. ``FieldSealer`` seals
+the values of a record, with a nonce that follows from them. Losing a key is losing the data.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import os
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12
-#: AES-256-SIV takes two keys in one: for the tag and for the cipher.
 DATA_KEY_BYTES = 64
+#: One byte less than a nonce: the last is the place of the value.
+RECORD_NONCE_BYTES = NONCE_BYTES - 1
+_PLACES = [bytes([place]) for place in range(256)]
 
 
 class SealBroken(Exception):
@@ -57,22 +59,31 @@ class Sealer:
 
 
 class FieldSealer:
-    """Seals and opens single values with one data key of 64 bytes. ``repr`` hides it."""
+    """Seals and opens the values of records with one data key of 64 bytes: half for values, half for nonces.
 
-    __slots__ = ("_aead",)
+    The nonce of a record is a keyed hash of all that is sealed in it, and each value takes its place in it: equal
+    records give equal bytes, so a replay writes the same ciphertext, and two that differ never share a nonce.
+    """
+
+    __slots__ = ("_aead", "_nonces")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != DATA_KEY_BYTES:
             raise ValueError("a data key has 64 bytes")
-        self._aead = AESSIV(key)
+        self._aead = AESGCM(key[:32])
+        self._nonces = key[32:]
 
-    def seal(self, plain: bytes, about: bytes) -> bytes:
-        """Tag ‖ ciphertext. ``about`` names the record and the field, and must be given again to open."""
-        return self._aead.encrypt(plain, [about])
+    def nonce(self, record: bytes) -> bytes:
+        """Of a record: its name and all its values, in one."""
+        return hashlib.blake2b(record, key=self._nonces, digest_size=RECORD_NONCE_BYTES).digest()
 
-    def open(self, sealed: bytes, about: bytes) -> bytes:
+    def seal(self, nonce: bytes, place: int, plain: bytes, about: bytes) -> bytes:
+        """The value at ``place`` (below 256). ``about`` names record and field; it must be given again to open."""
+        return self._aead.encrypt(nonce + _PLACES[place], plain, about)
+
+    def open(self, nonce: bytes, place: int, sealed: bytes, about: bytes) -> bytes:
         """Raises SealBroken."""
         try:
-            return self._aead.decrypt(sealed, [about])
+            return self._aead.decrypt(nonce + _PLACES[place], sealed, about)
         except (InvalidTag, ValueError) as error:
             raise SealBroken("a sealed value does not open") from error

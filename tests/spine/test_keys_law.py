@@ -14,7 +14,7 @@ from spine.keystore.kek import LocalKek
 from spine.keystore.postgres import REMEMBER_SECONDS, PostgresKeys
 from spine.migrate import migrate_keystore
 
-KEK = bytes(range(32))
+KEK, NONCE = bytes(range(32)), bytes(11)
 ONE, OTHER, THIRD = "college/aaa", "college/bbb", "housing/aaa"
 
 
@@ -47,10 +47,10 @@ def store(fresh_database: str) -> Iterator[Callable[..., PostgresKeys]]:
 
 def test_a_reference_has_one_key_for_ever_and_another_has_another(keys: Keys) -> None:
     keys.make([ONE, OTHER, THIRD])
-    sealed = keys.key(ONE).seal(b"Khan-Reid", b"e1|name")
+    sealed = keys.key(ONE).seal(NONCE, 0, b"Khan-Reid", b"e1|name")
     keys.make([OTHER, ONE])
-    assert keys.key(ONE).open(sealed, b"e1|name") == b"Khan-Reid"
-    assert len({keys.key(ref).seal(b"Khan-Reid", b"e1|name") for ref in (ONE, OTHER, THIRD)}) == 3
+    assert keys.key(ONE).open(NONCE, 0, sealed, b"e1|name") == b"Khan-Reid"
+    assert len({keys.key(ref).seal(NONCE, 0, b"Khan-Reid", b"e1|name") for ref in (ONE, OTHER, THIRD)}) == 3
 
 
 def test_a_destroyed_key_never_comes_back(keys: Keys) -> None:
@@ -68,9 +68,9 @@ def test_a_destroyed_key_never_comes_back(keys: Keys) -> None:
 def test_another_process_finds_the_keys_that_stand(store: Callable[..., PostgresKeys]) -> None:
     first, second = store(), store()
     first.make([ONE, THIRD])
-    sealed = first.key(ONE).seal(b"x", b"about")
+    sealed = first.key(ONE).seal(NONCE, 0, b"x", b"about")
     second.ready([ONE, "nobody/ever"])
-    assert second.key(ONE).open(sealed, b"about") == b"x"
+    assert second.key(ONE).open(NONCE, 0, sealed, b"about") == b"x"
 
 
 @pytest.mark.postgres
@@ -89,7 +89,7 @@ def test_of_two_processes_that_make_a_key_at_once_one_wins(store: Callable[..., 
     for thread in threads:
         thread.join()
     for ref in refs:
-        assert len({held.key(ref).seal(b"x", b"y") for held in stores}) == 1
+        assert len({held.key(ref).seal(NONCE, 0, b"x", b"y") for held in stores}) == 1
 
 
 @pytest.mark.postgres

@@ -81,6 +81,15 @@ def test_a_sealed_field_opens_in_its_own_place_only() -> None:
             read.open("subject.v1", bytes_)
 
 
+def test_a_schema_may_grow_and_change_its_order() -> None:
+    fields = CATALOGUE.sources["subject.v1"]["fields"]
+    newer = {**CATALOGUE.sources["subject.v1"], "fields": [{"name": "new", "type": ["null", "string"]}, *fields[::-1]]}
+    later = Catalogue([], CATALOGUE.keys)
+    later.add("subject.v1", newer)
+    read = later.open("subject.v1", sealed(WHO))
+    assert {name: read[name] for name in WHO} == WHO and read["new"] is None
+
+
 def test_what_an_erased_subject_said_opens_for_nobody() -> None:
     catalogue = Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
     part = catalogue.seal(Clear("subject.v1", WHO, UNDER), "e1")
