@@ -48,7 +48,12 @@ def _below(schema: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for field in inner["fields"]:
             here = f"{path}/{field['name']}"
             yield here, field
-            yield from _below(field["type"], here)
+            yield from _below(_held(field), here)
+
+
+def _held(field: Mapping[str, Any]) -> Any:
+    """What a field holds: of one that is sealed on the log, what stands under the seal."""
+    return field["sealed"]["type"] if "sealed" in field else field["type"]
 
 
 def _records(schema: Any) -> Iterator[Mapping[str, Any]]:
@@ -71,11 +76,13 @@ def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _own(field: Mapping[str, Any]) -> Iterator[str]:
+    if "sealed" in field and field["type"] not in ("bytes", ["null", "bytes"]):
+        yield "a sealed field that is not bytes"
     if not field.get("doc"):
         yield "no doc"
     if field.get("classification") not in CLASSES:
         yield "no classification"
-    kind = field["type"]
+    kind = field["type"] if isinstance(field["type"], list) else _held(field)
     if isinstance(kind, list) and not (len(kind) == 2 and kind[0] == "null"):
         yield "a union other than [null, T]"
     if isinstance(kind, list) and field.get("default", 0) is not None:
@@ -91,6 +98,9 @@ def _own(field: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pair(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    if old.get("sealed") != new.get("sealed"):
+        # Avro resolves nothing under the seal: what was sealed as one type can't be read as another.
+        yield "what stands under the seal changed; that needs a new type of fact"
     if _logical(old["type"]) != _logical(new["type"]):
         yield "logical type changed"
     if old.get("classification") != new.get("classification"):

@@ -11,7 +11,7 @@ Sealed bytes are carried on from topic to topic as they are; they open wherever 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,11 @@ import fastavro
 
 from spine.avro import length, plain_encoding, text
 from spine.keystore import Keys
-from spine.record import Effect, Fact, Fields
+from spine.record import Fields
 from spine.seal import RECORD_NONCE_BYTES
 
+#: The agency of keys for what the hub itself says about a subject.
+HUB = "hub"
 #: First bytes of every sealed part. A clear part can't begin so: its first field would have an impossible length.
 MARK = b"\xf5EH\x01"
 _SEALED = fastavro.parse_schema(
@@ -130,23 +132,39 @@ def under(part: bytes) -> str:
     return str(_read(part)["under"]) if is_sealed(part) else ""
 
 
-def wanted_by(effects: Iterable[Effect]) -> set[str]:
-    """References of all keys that these effects need."""
-    return {part.under for effect in effects for part in _clear_parts(effect.fields)}
+@dataclass(frozen=True, slots=True)
+class SealedField:
+    """A field that the hub's own facts hold sealed: its schema says under which field's value, and of what type it is.
+
+    Written in a schema as ``"type": "bytes", "sealed": {"under": <field>, "type": <what it holds>}``. Services give and
+    get the value itself; between two services it is bytes that only the key opens.
+    """
+
+    name: str
+    under: str
+    part: Part
+
+    @classmethod
+    def all_of(cls, kind: str, schema: Mapping[str, Any]) -> tuple[SealedField, ...]:
+        fields = (field for field in schema["fields"] if "sealed" in field)
+        return tuple(cls(f["name"], f["sealed"]["under"], Part(kind, _alone(f))) for f in fields)
+
+    def ref(self, fields: Fields) -> str:
+        return f"{HUB}/{fields[self.under]}"
+
+    def seal(self, kind: str, fields: Fields, keys: Keys) -> bytes | None:
+        value = fields[self.name]
+        if value is None:
+            return None
+        clear = Clear(kind, {self.name: value}, self.ref(fields))
+        return self.part.seal(clear, fields["event_id"], keys)
+
+    def open(self, value: bytes | None, keys: Keys) -> Any:
+        return None if value is None else self.part.decode(self.part.body(value, keys))[self.name]
 
 
-def named_in(facts: Iterable[Fact]) -> set[str]:
-    """References of the keys under which these facts, or the facts they carry, say they are sealed."""
-    found: set[str] = set()
-    for fact in facts:
-        for fields in (fact.fields, fact.fields.get("observation")):
-            if isinstance(fields, Mapping) and fields.get("sealed_under"):
-                found.add(fields["sealed_under"])
-    return found
-
-
-def _clear_parts(fields: Fields) -> Iterator[Clear]:
-    return (value for value in fields.values() if isinstance(value, Clear))
+def _alone(field: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"type": "record", "name": "Sealed", "fields": [{"name": field["name"], "type": field["sealed"]["type"]}]}
 
 
 def _read(part: bytes) -> dict[str, Any]:

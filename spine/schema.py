@@ -18,8 +18,8 @@ import fastavro
 
 from spine.errors import Halt, Poison
 from spine.keystore import Keys
-from spine.parts import Clear, Part, is_sealed
-from spine.record import Fact, Fields, Record
+from spine.parts import Clear, Part, SealedField, is_sealed, under
+from spine.record import Effect, Fact, Fields, Record
 from spine.seal import FieldSealer
 
 _HEAD = struct.Struct(">bI")
@@ -54,6 +54,7 @@ class Catalogue:
         self._parsed: dict[str, Any] = {}
         self._part_sources: dict[str, Mapping[str, Any]] = {}
         self._parts: dict[str, Part] = {}
+        self._sealed: dict[str, tuple[SealedField, ...]] = {}
         self.keys: Keys = keys or NoKeys()
         for folder in folders:
             for path in sorted(folder.rglob("*.avsc")):
@@ -69,6 +70,8 @@ class Catalogue:
         """Add one schema. Named types are inlined in each file, so that files stand alone."""
         self.sources[kind] = source
         self._parsed[kind] = fastavro.parse_schema(source, named_schemas={})
+        if fields := SealedField.all_of(kind, source):
+            self._sealed[kind] = fields
 
     def _add_parts(self, kind: str, source: dict[str, Any]) -> None:
         stem, _, version = kind.rpartition(".")
@@ -90,7 +93,12 @@ class Catalogue:
         return self._kinds.get(schema_id)
 
     def encode(self, kind: str, fields: Fields) -> bytes:
-        """Avro body without framing. Raises ValueError if ``fields`` do not fit."""
+        """Avro body without framing, with everything sealed that is to be. Raises ValueError if ``fields`` do not fit,
+        and what ``keys`` raises (``needed`` names the keys, so that they can be made before)."""
+        clear = [(name, self.seal(part, fields["event_id"])) for name, part in fields.items() if type(part) is Clear]
+        sealed = self._sealed.get(kind, ())
+        if clear or sealed:
+            fields = {**fields, **dict(clear), **{one.name: one.seal(kind, fields, self.keys) for one in sealed}}
         out = io.BytesIO()
         fastavro.schemaless_writer(out, self._parsed[kind], fields)
         return out.getvalue()
@@ -124,6 +132,31 @@ class Catalogue:
             held = self._parts[kind] = Part(kind, self._part_sources.get(kind) or self.sources[kind])
         return held
 
+    def needed(self, effects: Iterable[Effect]) -> set[str]:
+        """References of the keys that encoding these effects takes."""
+        refs = {part.under for effect in effects for part in effect.fields.values() if type(part) is Clear}
+        for effect in effects:
+            refs |= {one.ref(effect.fields) for one in self._sealed.get(effect.kind, ())}
+        return refs
+
+    def named(self, facts: Iterable[Fact]) -> set[str]:
+        """References of the keys under which these facts, or the observations that they carry, are sealed."""
+        refs: set[str] = set()
+        for fact in facts:
+            carried = fact.fields.get("observation") or fact.fields
+            if carried.get("sealed_under"):
+                refs.add(carried["sealed_under"])
+            refs |= {under(fact.fields[one.name] or b"") for one in self._sealed.get(fact.kind, ())}
+        return refs - {""}
+
+    def open_fact(self, fact: Fact) -> Fact:
+        """The fact with the hub's own sealed fields opened. Raises Erased, SealBroken, and what ``keys`` raises."""
+        sealed = self._sealed.get(fact.kind)
+        if not sealed:
+            return fact
+        opened = {one.name: one.open(fact.fields[one.name], self.keys) for one in sealed}
+        return Fact(fact.kind, fact.event_id, {**fact.fields, **opened})
+
     def frame(self, kind: str, body: bytes) -> bytes:
         return _HEAD.pack(0, self.ids[kind]) + body
 
@@ -135,7 +168,12 @@ class Catalogue:
         return None if kind is None else (kind, value[5:])
 
     def fact(self, record: Record) -> Fact:
-        """Decode a record. Raises Poison (``not_framed_or_unknown_schema``, ``undecodable``, ``no_event_id``)."""
+        """Decode and open a record. Raises what ``sealed_fact`` and ``open_fact`` raise."""
+        return self.open_fact(self.sealed_fact(record))
+
+    def sealed_fact(self, record: Record) -> Fact:
+        """Decode a record, sealed as it is. Raises Poison (``not_framed_or_unknown_schema``, ``undecodable``,
+        ``no_event_id``)."""
         opened = self.unframe(record.value)
         if opened is None:
             raise Poison(record, "not_framed_or_unknown_schema")

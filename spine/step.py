@@ -20,7 +20,6 @@ from spine.errors import Halt, Poison, SpineError
 from spine.journal import DecisionRow, Journal, Position, Transaction
 from spine.keystore import Erased
 from spine.log import Place
-from spine.parts import Clear, named_in, wanted_by
 from spine.record import Changes, Decided, Effect, Fact, Outgoing, Record, effect_id
 from spine.schema import Catalogue
 
@@ -254,7 +253,7 @@ class _Batch:
             if fact.event_id not in seen:
                 news.setdefault(fact.event_id, fact)
         if not self.refuse:
-            self.catalogue.keys.ready(named_in(news.values()))
+            self.catalogue.keys.ready(self.catalogue.named(news.values()))
             self.processor.begin(self.place, list(news.values()), self.transaction)
         waiting = set(news)
         told: list[_Told] = []
@@ -265,7 +264,7 @@ class _Batch:
                 tick = read.fields["on"] if tick is None else max(tick, read.fields["on"])
             told.append(_Told(record, event_id, kind, decided, self.processor.settings, tick))
         # In one journey for the batch, and for good before anything is sealed under a new key.
-        self.catalogue.keys.make(wanted_by(effect for one in told for effect in one.decided.effects))
+        self.catalogue.keys.make(self.catalogue.needed([effect for one in told for effect in one.decided.effects]))
         rows: list[DecisionRow] = []
         outgoing: list[Outgoing] = []
         link = position.link
@@ -286,7 +285,7 @@ class _Batch:
 
     def _decode(self, record: Record) -> Fact | Poison:
         try:
-            return self.catalogue.fact(record)
+            return self.catalogue.sealed_fact(record)
         except Poison as poison:
             return poison
 
@@ -300,7 +299,7 @@ class _Batch:
         if self.refuse:
             return self._set_aside(record, fact.kind, self.refuse)
         try:
-            decided = self.processor.apply(fact)
+            decided = self.processor.apply(self.catalogue.open_fact(fact))
         except Poison as poison:
             return self._set_aside(record, fact.kind, poison.reason)
         except Erased:
@@ -339,10 +338,9 @@ def encode_effects(service: str, event_id: str, effects: Sequence[Effect], catal
     for index, effect in enumerate(effects):
         identity = effect_id(service, event_id, index)
         try:
-            fields = {n: catalogue.seal(v, identity) if isinstance(v, Clear) else v for n, v in effect.fields.items()}
+            body = catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
         except Erased:
             continue
-        body = catalogue.encode(effect.kind, {**fields, "event_id": identity})
         sent.append(Outgoing(0, identity, effect.topic, effect.key, effect.kind, body, (), effect.partition))
     return sent
 

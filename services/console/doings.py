@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from services.console.people import User
 from services.console.tables import ACCESS, ACTION
 from spine.journal import Journal
-from spine.record import Outgoing
+from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
 
 OUTCOMES = ("done", "not_needed", "declined", "wrong_person")
@@ -34,6 +34,7 @@ class Doings:
         identity = secrets.token_hex(16)
         shown = {"alert_id": row["alert_id"], "role": row["role"], "worker": user.key, "verb": verb, "value": value}
         fields = {**shown, "person_id": row["person_id"], "at": at, "event_id": identity}
+        self.catalogue.keys.make(self.catalogue.needed([Effect(TOPIC, row["person_id"], KIND, fields)]))
         body = self.catalogue.encode(KIND, fields)
         with self.journal.transaction() as transaction:
             connection: sa.Connection = transaction.connection  # type: ignore[attr-defined]
