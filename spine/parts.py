@@ -136,24 +136,28 @@ def under(part: bytes) -> str:
 class SealedField:
     """A field that the hub's own facts hold sealed: its schema says under which field's value, and of what type it is.
 
-    Written in a schema as ``"type": "bytes", "sealed": {"under": <field>, "type": <what it holds>}``. Services give and
+    Written in a schema as ``"type": "bytes", "sealed": {"under": <field>, "type": <what it holds>}``, with ``default``
+    in the same place. Services give and
     get the value itself; between two services it is bytes that only the key opens.
     """
 
     name: str
     under: str
     part: Part
+    default: Any = None
 
     @classmethod
     def all_of(cls, kind: str, schema: Mapping[str, Any]) -> tuple[SealedField, ...]:
         fields = (field for field in schema["fields"] if "sealed" in field)
-        return tuple(cls(f["name"], f["sealed"]["under"], Part(kind, _alone(f))) for f in fields)
+        return tuple(
+            cls(f["name"], f["sealed"]["under"], Part(kind, _alone(f)), f["sealed"].get("default")) for f in fields
+        )
 
     def ref(self, fields: Fields) -> str:
         return f"{HUB}/{fields[self.under]}"
 
     def seal(self, kind: str, fields: Fields, keys: Keys) -> bytes | None:
-        value = fields[self.name]
+        value = fields.get(self.name, self.default)
         if value is None:
             return None
         clear = Clear(kind, {self.name: value}, self.ref(fields))

@@ -47,7 +47,7 @@ class PartnerCatalogue(Catalogue):
     def __init__(self, hub: Catalogue) -> None:
         self.__dict__.update(hub.__dict__)
 
-    def fact(self, record: Record) -> Fact:
+    def sealed_fact(self, record: Record) -> Fact:
         identity = f"{record.topic}/{record.partition}@{record.offset}"
         fields = {"topic": record.topic, "headers": record.headers, "value": record.value}
         return Fact(PARTNER_RECORD, identity, fields)
