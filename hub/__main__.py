@@ -33,7 +33,7 @@ app.command("topics")(topics)
 app.command("publish")(publish)
 app.add_typer(quarantine, name="quarantine")
 
-for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect"):
+for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect", "sealing"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:
         app.add_typer(importlib.import_module(f"hub.{_name}").app, name=_name)
 

@@ -14,6 +14,7 @@ from hub.up.record import read_run
 from spine.errors import Retry
 from spine.headed import Head
 from spine.kafka import KafkaLog
+from spine.keystore.kek import FILE, VARIABLE, Kek, LocalKek
 from spine.migrate import migrate
 from spine.postgres import PostgresJournal
 from spine.registry import use_registry
@@ -49,6 +50,13 @@ def where() -> Where:
     if not kafka or not postgres:
         raise Retry("nothing runs: start it with `hub up`, or give HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY")
     return Where(kafka, postgres, os.environ.get("HUB_REGISTRY") or held.get("registry", ""))
+
+
+def kek_at_hand() -> Kek:
+    """From the environment, else the file of this machine's hub. Raises ValueError or OSError."""
+    own = Home.of_environment().kek
+    given = {VARIABLE: os.environ.get(VARIABLE, ""), FILE: os.environ.get(FILE) or (str(own) if own.exists() else "")}
+    return LocalKek.of_environment(environ=given)
 
 
 def head_in_force() -> Head | None:

@@ -26,6 +26,7 @@ from hub.feed import Feed, FeedError
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.machine import postgres
 from hub.output import AsJson, fail, show_json, show_table
+from hub.running import kek_at_hand
 from hub.sample.county import county
 from hub.sample.mess import Line
 from hub.sample.people import FIRST_DAY
@@ -34,6 +35,7 @@ from hub.topics import read_topics
 from hub.up.commands import start_detached, take_down
 from hub.up.record import RunRecord, read_run
 from spine.errors import SpineError
+from spine.keystore.postgres import PostgresKeys
 from spine.registry import use_registry
 from spine.schema import Catalogue
 
@@ -126,9 +128,10 @@ def halted(home: Home) -> list[str]:
 
 
 def sum_up(home: Home, run: RunRecord, today: date, answers: Mapping[str, int]) -> Summary:
-    catalogue = Catalogue([schemas_folder()])
-    use_registry(catalogue, run.addresses["registry"])
-    made = summarise(run.addresses["kafka"], catalogue, today, home.mail)
+    with closing(PostgresKeys(run.addresses["postgres"], kek_at_hand())) as keys:
+        catalogue = Catalogue([schemas_folder()], keys)
+        use_registry(catalogue, run.addresses["registry"])
+        made = summarise(run.addresses["kafka"], catalogue, today, home.mail)
     made.without_effect = without_effect(run.addresses["postgres"])
     # The door does not pass on what it knows already, and nothing at all of a stranger.
     heard = sum(number for answer, number in answers.items() if answer not in NOT_HEARD) + made.by_file
