@@ -285,18 +285,18 @@ class Step:
             told = tuple(r for r in alert.recipients if may_be_told(self.case, alert, r.role, self.acts.sharing))
             gone = tuple(sorted(r.role for r in alert.recipients if r not in told))
             now = seen_now(self.case, replace(alert, recipients=told), self.acts.sharing)
-            if now == alert.shown and gone == alert.gone:
-                continue
-            known = bool(alert.shown) and alert.alert_id not in self.touched
             fresh = replace(alert, shown=now, gone=gone)
-            self.put(fresh)
-            if gone != alert.gone:
-                taken = [r for r in alert.recipients if r.role in gone and r.role not in alert.gone]
-                self.acts.pull_back(self.case, fresh, taken, [r for r in told if r.role in alert.gone])
-            elif known:
-                self.acts.add(self.case, fresh, "updated")
-            if not told and not isinstance(self.news, Moved):
-                # A suspension passes; a consent that ended leaves nobody to whom this alert could still matter.
+            if fresh != alert:
+                known = bool(alert.shown) and alert.alert_id not in self.touched
+                self.put(fresh)
+                if gone != alert.gone:
+                    taken = [r for r in alert.recipients if r.role in gone and r.role not in alert.gone]
+                    self.acts.pull_back(self.case, fresh, taken, [r for r in told if r.role in alert.gone])
+                elif known:
+                    self.acts.add(self.case, fresh, "updated")
+            if alert.recipients and not any(permitted(self.case, r.role) for r in alert.recipients):
+                # An agreement that is suspended or has ended may come again; a consent that ended leaves nobody to
+                # whom this alert could still matter. Whichever came first.
                 self.close(fresh, Closing(STOOD_DOWN, "nobody may be told"))
 
     def may_look_different(self) -> bool:
