@@ -66,6 +66,11 @@ class Transaction(Protocol):
         """Every state row of a place, for processors that keep an index in memory."""
         ...
 
+    def keep(self) -> None:
+        """Say that the batch is still at work: a session that is silent for long is taken for dead and ended. Whoever
+        computes for many keys calls this between parts of them."""
+        ...
+
     def due(self, place: Place, on: date) -> Sequence[str]:
         """Keys of ``place`` whose ``due_on`` is not after ``on``, sorted."""
         ...
@@ -171,6 +176,9 @@ class _MemoryTransaction:
             held, body, _ = self._store.states[key]
             if held == place:
                 yield key, body
+
+    def keep(self) -> None:
+        """Nobody waits for memory."""
 
     def due(self, place: Place, on: date) -> Sequence[str]:
         return sorted(

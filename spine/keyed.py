@@ -20,6 +20,8 @@ from spine.step import TICK
 
 S = TypeVar("S")
 
+#: States loaded and decided before the journal hears of the batch again, for facts that go to many keys.
+KEYS_AT_ONCE = 500
 TICK_FAILURES_MAX, TICK_FAILURES_PERCENT_MAX = 5, 5
 
 
@@ -133,11 +135,13 @@ class KeyedProcessor(Generic[S]):
 
     def _each(self, keys: Sequence[str], fact: Fact, failures_max: int) -> Decided:
         assert self._transaction is not None
-        self._load(keys, self._transaction)
         effects: list[Effect] = []
         before, after = hashlib.sha256(), hashlib.sha256()
         failed = 0
-        for key in keys:
+        for number, key in enumerate(keys):
+            if number % KEYS_AT_ONCE == 0:
+                self._transaction.keep()
+                self._load(keys[number : number + KEYS_AT_ONCE], self._transaction)
             try:
                 decided = self._decide(key, fact)
             except SpineError:

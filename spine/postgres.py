@@ -314,6 +314,9 @@ class PostgresTransaction:
             cursor.execute(query, place, binary=True)
             yield from cursor
 
+    def keep(self) -> None:
+        self._cursor.execute("SELECT 1")
+
     def due(self, place: Place, on: date) -> Sequence[str]:
         query = "SELECT key FROM state WHERE topic = %s AND partition = %s AND due_on <= %s"
         self._cursor.execute(query, (*place, on))

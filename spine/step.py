@@ -24,6 +24,8 @@ from spine.record import Changes, Decided, Effect, Fact, Outgoing, Record, effec
 from spine.schema import Catalogue
 
 TICK = "tick.v1"
+#: A decision with more effects is a tick or a move that reached many keys: see ``Transaction.keep``.
+EFFECTS_AT_ONCE = 500
 #: Note of a decision about a fact whose key was destroyed.
 SEALED = "sealed"
 _LINKED = tuple(name for name in DecisionRow.__slots__ if name != "link")
@@ -269,7 +271,7 @@ class _Batch:
         outgoing: list[Outgoing] = []
         link = position.link
         for one in told:
-            sent = encode_effects(self.processor.service, one.event_id, one.decided.effects, self.catalogue)
+            sent = self._encoded(one.event_id, one.decided.effects)
             if len(sent) < len(one.decided.effects):
                 one = replace(one, decided=replace(one.decided, note=one.decided.note or SEALED))
             rows.append(_row(one, sent, self.processor, link))
@@ -282,6 +284,15 @@ class _Batch:
         self.transaction.record(rows)
         self.outcome.effects += len(outgoing)
         return Position(records[-1].offset + 1, link, tick)
+
+    def _encoded(self, event_id: str, effects: Sequence[Effect]) -> list[Outgoing]:
+        sent: list[Outgoing] = []
+        for first in range(0, len(effects), EFFECTS_AT_ONCE):
+            if first:
+                self.transaction.keep()
+            part = effects[first : first + EFFECTS_AT_ONCE]
+            sent += encode_effects(self.processor.service, event_id, part, self.catalogue, first)
+        return sent
 
     def _decode(self, record: Record) -> Fact | Poison:
         try:
@@ -329,13 +340,15 @@ class _Batch:
         return f"set-aside-{place}", kind, Decided(effects=(effect,), note=f"poison:{reason}")
 
 
-def encode_effects(service: str, event_id: str, effects: Sequence[Effect], catalogue: Catalogue) -> list[Outgoing]:
+def encode_effects(
+    service: str, event_id: str, effects: Sequence[Effect], catalogue: Catalogue, first: int = 0
+) -> list[Outgoing]:
     """Give the effects their ids, seal their clear parts, and encode them. Raises ValueError if one does not fit.
 
     An effect whose key was destroyed is left out: nobody could read it, and nothing new is to be known.
     """
     sent: list[Outgoing] = []
-    for index, effect in enumerate(effects):
+    for index, effect in enumerate(effects, first):
         identity = effect_id(service, event_id, index)
         try:
             body = catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
