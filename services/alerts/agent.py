@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -47,8 +46,8 @@ class Current:
     def follow(self, head: Head | None) -> str:
         """Settings under this head; the name that decisions record."""
         self.now = self.start if head is None else replace(self.start, sharing=self.sharing_under(head))
-        parts = [self.now.policy.hash, self.now.sharing.digest, *([] if head is None else [head.name])]
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+        stand = self.now.sharing.digest if head is None else head.name
+        return f"{stand} rules:{self.now.policy.hash[:16]}"
 
 
 def stands(body: bytes) -> bool:

@@ -78,6 +78,7 @@ class IngestProcessor:
     _bodies: dict[str, bytes] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _opened: dict[str, Submission] = field(default_factory=dict)
+    _away: dict[str, TurnedAway] = field(default_factory=dict)
     _partition: int = 0
 
     def follow(self, head: Head | None) -> str:
@@ -87,7 +88,7 @@ class IngestProcessor:
         return gate.stand
 
     def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
-        self._partition, self._bodies, self._changed = place[1], {}, set()
+        self._partition, self._bodies, self._changed, self._away = place[1], {}, set(), {}
         self._opened = {f.event_id: self.opener.submission(f) for f in facts if f.kind == SUBMISSION}
         wanted = {key for submission in self._opened.values() for key in self._keys(submission)}
         wanted |= {self._choice_of(fact) for fact in facts if fact.kind == CHOICE}
@@ -107,14 +108,19 @@ class IngestProcessor:
         self._put(key, written)
         for effect in effects:
             if effect.kind == "refusal.v1":
-                self._put(away, with_refusal(self._turned_away(away), effect.fields).encode())
-        return Decided(tuple(effects), _digest(body), _digest(written))
+                # Kept for the party to read; no decision looks at it, and the effect says the same.
+                self._away[away] = with_refusal(self._turned_away(away), effect.fields)
+        # What the person has instructed is part of what was known: without it the verdict can't be shown again.
+        instructed = self._bodies.get(about)
+        return Decided(tuple(effects), _digest(body, instructed), _digest(written, instructed))
 
     def changes(self) -> Changes:
-        return Changes({key: (self._bodies[key], None) for key in sorted(self._changed)})
+        rows = {key: self._bodies[key] for key in self._changed}
+        rows |= {key: held.encode() for key, held in self._away.items()}
+        return Changes({key: (rows[key], None) for key in sorted(rows)})
 
     def discard(self) -> None:
-        self._bodies, self._changed, self._opened = {}, set(), {}
+        self._bodies, self._changed, self._opened, self._away = {}, set(), {}, {}
 
     def _keys(self, submission: Submission) -> tuple[str, str, str]:
         """Keys of the message, of the person's instructions, and of the party's refusals."""
@@ -130,6 +136,8 @@ class IngestProcessor:
         return FREE if body is None else decode_instructions(body)
 
     def _turned_away(self, key: str) -> TurnedAway:
+        if key in self._away:
+            return self._away[key]
         body = self._bodies.get(key)
         return NONE if body is None else TurnedAway.decode(body)
 
@@ -151,5 +159,8 @@ class IngestProcessor:
         self._changed.add(key)
 
 
-def _digest(body: bytes | None) -> bytes:
-    return hashlib.sha256(body).digest() if body else b""
+def _digest(*bodies: bytes | None) -> bytes:
+    """Of rows in a fixed order; empty where there is none of them."""
+    if not any(bodies):
+        return b""
+    return hashlib.sha256(b"".join(len(body or b"").to_bytes(4, "big") + (body or b"") for body in bodies)).digest()

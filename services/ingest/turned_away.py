@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -33,7 +33,7 @@ class TurnedAway:
     refusals: tuple[Refused, ...] = ()
 
     def encode(self) -> bytes:
-        return orjson.dumps([asdict(refused) for refused in self.refusals], option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(self.refusals, option=orjson.OPT_SORT_KEYS)
 
     @classmethod
     def decode(cls, body: bytes) -> TurnedAway:

@@ -292,6 +292,15 @@ def test_what_a_person_holds_back_is_not_kept_under_a_used_id_either(hub: InProc
     assert no.fields["reason"] == "id_reused" and no.fields["sealed_body"] is None
 
 
+def test_what_a_person_has_instructed_is_in_the_record_of_the_decision(hub: InProcessHub) -> None:
+    send(hub, withdrawal(1), after(1))
+    send(hub, instruction(2, "all_other_information"), after(2))
+    send(hub, withdrawal(3), after(3))
+    before = {row.event_id: row.state_before for row in hub.journal("ingest").decisions if row.kind == "submission.v1"}
+    unknown, _, known = before.values()
+    assert unknown == b"" != known
+
+
 def test_an_instruction_binds_the_party_that_recorded_it_and_nobody_else(hub: InProcessHub) -> None:
     send(hub, instruction(1, "all_other_information"), after(1))
     send(hub, withdrawal(2, SOUTHMERE), after(2))
