@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -20,7 +22,9 @@ from hub.client.faults import (
     Fault,
     Misused,
     Receipt,
+    Refused,
     Report,
+    Terms,
     Unavailable,
     Verdict,
 )
@@ -144,6 +148,33 @@ class Client:
         """Whether the door is there and the key may write: an empty list to look at. Raises NotAllowed, Unavailable."""
         if self._wire.ask("POST", "/v1/events:validate", b"[]").status_code != 200:
             raise Unavailable("this address answers as no door does")
+
+    def terms(self) -> dict[str, Terms]:
+        """Event type -> what the agreement in force lets this party send today; a type without one is not there."""
+        answer = self._wire.ask("GET", "/v1/terms")
+        read = json_of(answer)
+        if answer.status_code != 200 or not isinstance(read, dict) or not isinstance(read.get("items"), list):
+            raise Unavailable(f"status {answer.status_code} for the terms")
+        return {
+            str(item["type"]): Terms(
+                str(item["agreement"]), frozenset(item["fields"]), *item["ages"], int(item["shrink_hold_percent"])
+            )
+            for item in read["items"]
+        }
+
+    def extract(self, name: str, shape: str, rows: int, leaver_rows: int, on: date) -> None:
+        """Say that a batch came which was sent event by event. ``name`` is yours: the same again has no second effect.
+
+        Raises Refused if the door takes no such batch.
+        """
+        body = {"id": name, "shape": shape, "rows": rows, "leaver_rows": leaver_rows, "on": on.isoformat()}
+        answer = self._wire.ask("POST", "/v1/extracts", json.dumps(body).encode())
+        read = json_of(answer)
+        if answer.status_code != 202:
+            if not isinstance(read, dict) or "reason" not in read:
+                raise Unavailable(f"status {answer.status_code} for an extract")
+            reason = str(read["reason"])
+            raise Refused(Report((Answer(0, name, REFUSED, answer.status_code, "", reason, _told(read)),)))
 
     def receipt(self, message_id: str) -> Receipt | None:
         """What became of one of this party's messages; None if no message of it has this id."""

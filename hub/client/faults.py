@@ -106,6 +106,17 @@ class Receipt:
         return self.state in ("accepted", "refused")
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one agreement in force lets the party send in one event type. Ages are whole years, both included."""
+
+    agreement: str
+    fields: frozenset[str]
+    min_age: int
+    max_age: int
+    shrink_hold_percent: int
+
+
 class ClientError(Exception):
     """Anything that the client says no with."""
 

@@ -72,7 +72,8 @@ def extract_told(party: str, told: object, day: date) -> Extract | tuple[Fault, 
     on = read_date(given["on"]) if "on" in given else None
     if isinstance(on, Bad):
         faults.append(fault("/on", on.code, "YYYY-MM-DD"))
-    elif on is not None and not day - timedelta(days=LATE_DAYS_MAX) <= on <= day:
+    elif on is not None and not day - timedelta(days=LATE_DAYS_MAX) <= on <= day + timedelta(days=1):
+        # A clock that is ahead at midnight is no fault.
         faults.append(fault("/on", "date_range", f"today, or at most {LATE_DAYS_MAX} days ago"))
     if faults or not isinstance(on, date):
         return tuple(faults)

@@ -30,7 +30,7 @@ def test_a_batch_that_came_is_said_by_the_steward_once_however_often_it_is_told(
 
 
 def test_every_fault_of_what_is_told_of_a_batch_is_named_at_once(http: Any) -> None:
-    answer = told(http, shape="half", rows=-1, leaver_rows=None, on="2025-11-25", feed_source="southmere-college")
+    answer = told(http, shape="half", rows=-1, leaver_rows=None, on="2025-11-26", feed_source="southmere-college")
     assert answer.status_code == 422
     assert {(e["pointer"], e["code"]) for e in answer.json()["errors"]} == {
         ("", "unknown_field"),
