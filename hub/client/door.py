@@ -155,12 +155,7 @@ class Client:
         read = json_of(answer)
         if answer.status_code != 200 or not isinstance(read, dict) or not isinstance(read.get("items"), list):
             raise Unavailable(f"status {answer.status_code} for the terms")
-        return {
-            str(item["type"]): Terms(
-                str(item["agreement"]), frozenset(item["fields"]), *item["ages"], int(item["shrink_hold_percent"])
-            )
-            for item in read["items"]
-        }
+        return {str(item["type"]): Terms.of_item(item) for item in read["items"]}
 
     def extract(self, name: str, shape: str, rows: int, leaver_rows: int, on: date) -> None:
         """Say that a batch came which was sent event by event. ``name`` is yours: the same again has no second effect.

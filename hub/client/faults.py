@@ -116,6 +116,12 @@ class Terms:
     max_age: int
     shrink_hold_percent: int
 
+    @classmethod
+    def of_item(cls, item: Mapping[str, Any]) -> Terms:
+        youngest, oldest = item["ages"]
+        fields = frozenset(str(name) for name in item["fields"])
+        return cls(str(item["agreement"]), fields, int(youngest), int(oldest), int(item["shrink_hold_percent"]))
+
 
 class ClientError(Exception):
     """Anything that the client says no with."""

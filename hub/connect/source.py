@@ -100,8 +100,10 @@ class Reading:
         if absent:
             answer.close()
             raise MappingWrong(f"{feed.name}: the query gives no column {', '.join(absent)}")
-        for row in answer.mappings():
-            yield dict(row)
+        # By parts: SQL Server's drivers have no server-side cursor, and would be asked for each row by itself.
+        for part in answer.mappings().partitions(ROWS_AT_ONCE):
+            for row in part:
+                yield dict(row)
 
 
 def _engine(url: URL, dialect: Dialect, module: ModuleType | None) -> sqlalchemy.Engine:

@@ -68,8 +68,8 @@ class State:
         self._database.execute("INSERT OR IGNORE INTO epoch VALUES (1, ?)", (secrets.token_hex(4),))
         #: Name of this file, drawn once: it tells its versions from those of a file that was lost.
         self.epoch = str(self._database.execute("SELECT name FROM epoch").fetchone()[0])
-        self._database.execute("COMMIT")
         self._database.execute(_KEYS)
+        self._durable()
         self._database.create_function("unhex", 1, bytes.fromhex, deterministic=True)
 
     def __enter__(self) -> State:
@@ -99,9 +99,8 @@ class State:
     def mark(self, feed: str, rows: Iterable[Sent]) -> None:
         """All or none; durable when this returns."""
         values = [(feed, row.key_hash, row.version, row.content_hash, row.outcome) for row in rows]
-        self._database.execute("BEGIN")
         self._database.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?, ?)", values)
-        self._database.execute("COMMIT")
+        self._durable()
 
     def begin_reading(self) -> None:
         """Forget the keys of the reading before."""
@@ -132,12 +131,14 @@ class State:
 
     def hold(self, feed: str, keys: int) -> None:
         self._database.execute("UPDATE snapshots SET held = ? WHERE feed = ?", (keys, feed))
+        self._durable()
 
     def release(self, feed: str) -> bool:
         """A snapshot as small as the one held may pass from now on. Whether one was held."""
         done = self._database.execute(
             "UPDATE snapshots SET keys = held, held = NULL WHERE feed = ? AND held IS NOT NULL", (feed,)
         )
+        self._durable()
         return done.rowcount == 1
 
     def untold(self, feed: str) -> Extract | None:
@@ -151,12 +152,18 @@ class State:
         row = self._database.execute("SELECT number FROM extracts WHERE feed = ?", (feed,)).fetchone()
         extract = Extract(int(row[0]) + 1 if row else 1, shape, rows, leavers, read_on)
         values = (feed, extract.number, shape, rows, leavers, read_on)
-        self._database.execute("BEGIN")
         self._database.execute("INSERT OR REPLACE INTO extracts VALUES (?, ?, ?, ?, ?, ?, 0)", values)
         if shape == "snapshot":
             self._database.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, NULL)", (feed, self.count_seen()))
-        self._database.execute("COMMIT")
+        self._durable()
         return extract
 
     def told(self, feed: str) -> None:
         self._database.execute("UPDATE extracts SET told = 1 WHERE feed = ?", (feed,))
+        self._durable()
+
+    def _durable(self) -> None:
+        """What was written is on disk. A transaction is always open: the keys of a reading, which nobody needs after
+        a crash, are not to cost one each."""
+        self._database.execute("COMMIT")
+        self._database.execute("BEGIN")
