@@ -31,16 +31,21 @@ app.command("render")(agreement_moves.render)
 
 Contracts = Annotated[Path | None, typer.Option(help="Folder of contracts; default HUB_CONTRACTS or the repository's.")]
 
+On = Annotated[str, typer.Option(help="Day to judge dates by, YYYY-MM-DD; default today.")]
+
 
 @app.command()
 def check(
     contracts: Contracts = None,
-    on: Annotated[str, typer.Option(help="Day to judge dates by, YYYY-MM-DD; default today.")] = "",
+    on: On = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check every agreement against the schema, the event types, the parties and the policy. Exit 1 on an error."""
+    """Check every agreement against the schema, the event types, the parties and the policy.
+
+    Exit 0 no error, warnings or not; 1 an error; 2 wrong usage.
+    """
     folder = contracts or contracts_folder()
-    day = date.fromisoformat(on) if on else local_date(now())
+    day = _day(on, as_json)
     sources = sharing.read_sources(folder)
     found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), day)
     gaps = sorted(uncovered(sources))
@@ -93,6 +98,13 @@ def show(
         show_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         show_table("Sharing policy", columns, rows)
+
+
+def _day(on: str, as_json: bool) -> date:
+    try:
+        return date.fromisoformat(on) if on else local_date(now())
+    except ValueError:
+        fail("--on is a day, YYYY-MM-DD", as_json=as_json, code=USAGE)
 
 
 def _agreements(content: dict[str, Any], party: str) -> list[tuple[Any, ...]]:
@@ -168,6 +180,7 @@ def documents(
     contracts: Contracts = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default docs/generated of the repository.")] = None,
     only_check: Annotated[bool, typer.Option("--check", help="Compare only; exit 1 if a file differs.")] = False,
+    on: On = "",
     as_json: AsJson = False,
 ) -> None:
     """Write what partners read: event contracts (ODCS), the topics (AsyncAPI), JSON Schemas, a guide per agreement.
@@ -180,7 +193,7 @@ def documents(
     if not only_check and not ours:
         fail(f"{folder} holds other files, and they would be removed", as_json=as_json, code=USAGE)
     published = read_published(contracts or contracts_folder(), schemas_folder())
-    wanted = published_documents.documents(published)
+    wanted = published_documents.documents(published, _day(on, as_json))
     changed = published_documents.stale(wanted, folder)
     schema = wanted["events.schema.json"]
     if published_documents.CLIENT_SCHEMA.read_text() != schema and out is None:

@@ -146,7 +146,7 @@ def test_the_index_tells_an_officer_what_to_act_on(sources: Sources, on: date, w
 def test_an_end_and_a_review_that_come_near_are_warned_of(sources: Sources) -> None:
     schema = json.loads((ROOT / "contracts" / "isa.schema.json").read_bytes())
     told = [f.what for f in check(sources, schema, date(2027, 7, 15)) if f.file == COLLEGE]
-    assert told == ["ends on 2027-08-31: after that day nothing passes", "review is due by 2027-06-01"]
+    assert told == ["ends on 2027-08-31; after that day nothing passes", "review was due by 2027-06-01"]
 
 
 def test_a_choice_that_an_event_cannot_do_without_is_warned_of(sources: Sources) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.ingest.parse import ID_PATTERN
+
 _EVENT: dict[str, Any] = {
     "type": "object",
     "title": "Event",
@@ -13,7 +15,7 @@ _EVENT: dict[str, Any] = {
         "specversion": {"const": "1.0"},
         "id": {
             "type": "string",
-            "pattern": "^[A-Za-z0-9][A-Za-z0-9._:/@=+~#()-]{0,127}$",
+            "pattern": ID_PATTERN,
             "description": "yours, and the same when you send again",
         },
         "source": {"type": "string", "description": "your party id"},
