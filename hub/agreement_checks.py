@@ -17,6 +17,7 @@ import jsonschema
 from hub.sharing import ENVELOPE, Sources, name_of, provider_of, publisher_kinds, read_sources
 
 REVIEW_SOON_DAYS = 60
+REVIEW_SOON_DAYS_MAX = 3_650
 Entry = Mapping[str, Any]
 
 
@@ -183,11 +184,23 @@ def _dates(agreement: Entry, on: date) -> Iterator[Told]:
         yield "dates", told, "warning"
 
 
-def notices(agreement: Entry, on: date) -> Iterator[str]:
+def due_for_review(sources: Sources, schema: Entry, on: date, within_days: int) -> list[Finding]:
+    """What an officer has to act on within so many days, by agreement: errors of its file count, too."""
+    found: list[Finding] = []
+    broken = {finding.file for finding in check(sources, schema, on) if finding.level == "error"}
+    for file, agreement in sorted(sources.agreements.items()):
+        if file in broken:
+            found.append(Finding(file, "file", "has errors: see hub contracts check"))
+        elif agreement["status"] in ("active", "suspended"):
+            found += [Finding(file, "dates", told, "warning") for told in notices(agreement, on, within_days)]
+    return found
+
+
+def notices(agreement: Entry, on: date, within_days: int = REVIEW_SOON_DAYS) -> Iterator[str]:
     """What an officer should act on, or know: ended or soon to end, review due or overdue, not in force, suspended."""
     dates = agreement["dates"]
     end, start, review = (date.fromisoformat(dates[name]) for name in ("effectiveTo", "effectiveFrom", "reviewBy"))
-    soon = on + timedelta(days=REVIEW_SOON_DAYS)
+    soon = on + timedelta(days=within_days)
     if end < on:
         yield "expired: it lets nothing through"
         return

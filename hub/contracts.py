@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from hub import agreement_moves, sharing
+from hub.agreement_checks import REVIEW_SOON_DAYS, REVIEW_SOON_DAYS_MAX, due_for_review, errors_in, uncovered
 from hub.agreement_checks import check as check_agreements
-from hub.agreement_checks import errors_in, uncovered
 from hub.event_schemas import partner_schemas
 from hub.layout import ROOT, contracts_folder, schemas_folder
 from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
@@ -60,6 +60,33 @@ def check(
         for party, event in gaps:
             typer.echo(f"not covered by any agreement: {party} {event}")
     raise typer.Exit(FAILED if errors else 0)
+
+
+@app.command()
+def review(
+    contracts: Contracts = None,
+    on: On = "",
+    within: Annotated[
+        int, typer.Option(min=0, max=REVIEW_SOON_DAYS_MAX, help="How many days ahead to look.")
+    ] = REVIEW_SOON_DAYS,
+    as_json: AsJson = False,
+) -> None:
+    """What an officer has to act on: agreements that end or ended, whose review is due, that are suspended or wrong.
+
+    Prints nothing where there is nothing, so that a scheduler's mail is a reminder. Exit 0 nothing is due; 1 something
+    is; 2 wrong usage.
+    """
+    folder = contracts or contracts_folder()
+    schema = json.loads((folder / "isa.schema.json").read_bytes())
+    sources = sharing.read_sources(folder)
+    found = due_for_review(sources, schema, _day(on, as_json), within)
+    if as_json:
+        show_json([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            title = sources.agreements[finding.file].get("title", "")
+            typer.echo(f"{finding.file.removesuffix('.isa.yaml')} ({title}): {finding.what}")
+    raise typer.Exit(FAILED if found else 0)
 
 
 @app.command()
