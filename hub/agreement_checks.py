@@ -17,6 +17,7 @@ import jsonschema
 from hub.sharing import ENVELOPE, Sources, name_of, provider_of, publisher_kinds, read_sources
 
 REVIEW_SOON_DAYS = 60
+REVIEW_SOON_DAYS_MAX = 3_650
 Entry = Mapping[str, Any]
 
 
@@ -179,14 +180,40 @@ def _dates(agreement: Entry, on: date) -> Iterator[Told]:
             yield "approvals", f"{party['id']} approved after effectiveFrom"
     if agreement["ages"]["min"] > agreement["ages"]["max"]:
         yield "ages", "min is above max"
-    if date.fromisoformat(end) < on:
-        yield "dates", "expired: it lets nothing through", "warning"
+    for told in notices(agreement, on):
+        yield "dates", told, "warning"
+
+
+def due_for_review(sources: Sources, schema: Entry, on: date, within_days: int) -> list[Finding]:
+    """What an officer has to act on within so many days, by agreement: errors of its file count, too."""
+    found: list[Finding] = []
+    broken = {finding.file for finding in check(sources, schema, on) if finding.level == "error"}
+    for file, agreement in sorted(sources.agreements.items()):
+        if file in broken:
+            found.append(Finding(file, "file", "has errors: see hub contracts check"))
+        elif agreement["status"] in ("active", "suspended"):
+            found += [Finding(file, "dates", told, "warning") for told in notices(agreement, on, within_days)]
+    return found
+
+
+def notices(agreement: Entry, on: date, within_days: int = REVIEW_SOON_DAYS) -> Iterator[str]:
+    """What an officer should act on, or know: ended or soon to end, review due or overdue, not in force, suspended."""
+    dates = agreement["dates"]
+    end, start, review = (date.fromisoformat(dates[name]) for name in ("effectiveTo", "effectiveFrom", "reviewBy"))
+    soon = on + timedelta(days=within_days)
+    if end < on:
+        yield "expired: it lets nothing through"
         return
-    soon = on + timedelta(days=REVIEW_SOON_DAYS)
-    if date.fromisoformat(end) <= soon:
-        yield "dates", f"ends on {end}: after that day nothing passes", "warning"
-    if date.fromisoformat(dates["reviewBy"]) <= soon:
-        yield "dates", f"review is due by {dates['reviewBy']}", "warning"
+    if end <= soon:
+        yield f"ends on {end}; after that day nothing passes"
+    if start > on:
+        yield f"not in force before {start}"
+    if review < on:
+        yield f"review was due by {review}"
+    elif review <= soon:
+        yield f"review is due by {review}"
+    if agreement["status"] == "suspended":
+        yield "suspended in its file: what comes waits"
 
 
 def _overlaps(sources: Sources, broken: set[str]) -> list[Finding]:
@@ -199,12 +226,19 @@ def _overlaps(sources: Sources, broken: set[str]) -> list[Finding]:
         for entry in agreement["sharing"]:
             others = held.setdefault((provider_of(agreement), entry["event"]), [])
             found += [
-                Finding(file, entry["event"], f"overlaps with {name_of(other)}")
+                Finding(file, entry["event"], _overlap(agreement, other))
                 for _, other in others
                 if _meet(other["dates"], agreement["dates"])
             ]
             others.append((file, agreement))
     return found
+
+
+def _overlap(one: Entry, other: Entry) -> str:
+    """The gate takes the one that began last; ``hub contracts diff`` says what follows from it."""
+    begun = {(str(a["dates"]["effectiveFrom"]), name_of(a)) for a in (one, other)}
+    days = max(begun)[0], min(str(a["dates"]["effectiveTo"]) for a in (one, other))
+    return f"overlaps with {name_of(other)} from {days[0]} to {days[1]}: only {max(begun)[1]} would be judged by"
 
 
 def _meet(one: Entry, other: Entry) -> bool:

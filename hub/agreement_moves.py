@@ -18,7 +18,7 @@ from hub.heads import Move, NotAllowed
 from hub.layout import contracts_folder
 from hub.machine.ports import wait_until
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
-from hub.policy_diff import differences, in_words
+from hub.policy_diff import differences, in_words, overlaps
 from hub.quarantine.refused import Chosen, gate_has_seen, redrive, refusals
 from hub.running import RunningHub, Where, head_in_force, running_hub
 from services.ingest.processor import TOPIC
@@ -136,20 +136,23 @@ def diff(
 ) -> None:
     """What one compiled policy lets pass or show that another does not, per party, event, field and role.
 
+    And where two agreements of the new one cover the same on the same days: which of them counts.
     Exit codes: 0 shown; 1 no such policy; 2 wrong usage.
     """
     folder = contracts or contracts_folder()
     # Many commands build what is stale: what was built last need not be what the hub judges by.
     old = old or ("" if contracts else _policy_in_force())
     before, after = _policy(folder, old, as_json), _policy(folder, new, as_json, files=not new)
-    found = differences(before, after)
+    found, double = differences(before, after), overlaps(after)
     if as_json:
-        show_json([asdict(one) for one in found])
+        show_json([asdict(one) for one in (*found, *double)])
         return
     widens = sum(one.direction == "widens" for one in found)
     rows = [(one.direction, one.party, one.event, one.role or "(may send)", in_words(one)) for one in found]
     show_table("What changes", ("", "party", "event", "role", "what"), rows)
     typer.echo(f"{widens} widen, {len(found) - widens} narrow or change" if found else "no difference")
+    for one in double:
+        typer.echo(f"overlap: {one.party}, {one.event}: {one.condition}")
 
 
 def render(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from hub.agreement_checks import REVIEW_SOON_DAYS
+from hub.agreement_checks import notices
 from hub.sharing import Sources, provider_of
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -51,20 +51,8 @@ def _page(env: Environment, agreement: Mapping[str, Any], sources: Sources, name
 
 
 def warnings(agreement: Mapping[str, Any], on: date) -> list[str]:
-    """What an officer should act on: expired or soon to, review due, suspended, not in force yet."""
-    dates = agreement["dates"]
-    soon, found = (on + timedelta(days=REVIEW_SOON_DAYS)).isoformat(), []
-    if dates["effectiveTo"] < on.isoformat():
-        found.append("Expired: it lets nothing through.")
-    elif dates["effectiveTo"] <= soon:
-        found.append(f"Ends on {dates['effectiveTo']}; after that day nothing passes.")
-    if dates["effectiveFrom"] > on.isoformat():
-        found.append(f"Not in force before {dates['effectiveFrom']}.")
-    if dates["reviewBy"] <= soon:
-        found.append(f"Review is due by {dates['reviewBy']}.")
-    if agreement["status"] == "suspended":
-        found.append("Suspended in its file: what comes waits.")
-    return found
+    """What `hub contracts check` says of its dates and status, as sentences."""
+    return [f"{told[0].upper()}{told[1:]}." for told in notices(agreement, on)]
 
 
 def period(text: str) -> str:

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from hub import agreement_moves, sharing
+from hub.agreement_checks import REVIEW_SOON_DAYS, REVIEW_SOON_DAYS_MAX, due_for_review, errors_in, uncovered
 from hub.agreement_checks import check as check_agreements
-from hub.agreement_checks import errors_in, uncovered
 from hub.event_schemas import partner_schemas
 from hub.layout import ROOT, contracts_folder, schemas_folder
 from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
@@ -31,16 +31,21 @@ app.command("render")(agreement_moves.render)
 
 Contracts = Annotated[Path | None, typer.Option(help="Folder of contracts; default HUB_CONTRACTS or the repository's.")]
 
+On = Annotated[str, typer.Option(help="Day to judge dates by, YYYY-MM-DD; default today.")]
+
 
 @app.command()
 def check(
     contracts: Contracts = None,
-    on: Annotated[str, typer.Option(help="Day to judge dates by, YYYY-MM-DD; default today.")] = "",
+    on: On = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check every agreement against the schema, the event types, the parties and the policy. Exit 1 on an error."""
+    """Check every agreement against the schema, the event types, the parties and the policy.
+
+    Exit 0 no error, warnings or not; 1 an error; 2 wrong usage.
+    """
     folder = contracts or contracts_folder()
-    day = date.fromisoformat(on) if on else local_date(now())
+    day = _day(on, as_json)
     sources = sharing.read_sources(folder)
     found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), day)
     gaps = sorted(uncovered(sources))
@@ -55,6 +60,33 @@ def check(
         for party, event in gaps:
             typer.echo(f"not covered by any agreement: {party} {event}")
     raise typer.Exit(FAILED if errors else 0)
+
+
+@app.command()
+def review(
+    contracts: Contracts = None,
+    on: On = "",
+    within: Annotated[
+        int, typer.Option(min=0, max=REVIEW_SOON_DAYS_MAX, help="How many days ahead to look.")
+    ] = REVIEW_SOON_DAYS,
+    as_json: AsJson = False,
+) -> None:
+    """What an officer has to act on: agreements that end or ended, whose review is due, that are suspended or wrong.
+
+    Prints nothing where there is nothing, so that a scheduler's mail is a reminder. Exit 0 nothing is due; 1 something
+    is; 2 wrong usage.
+    """
+    folder = contracts or contracts_folder()
+    schema = json.loads((folder / "isa.schema.json").read_bytes())
+    sources = sharing.read_sources(folder)
+    found = due_for_review(sources, schema, _day(on, as_json), within)
+    if as_json:
+        show_json([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            title = sources.agreements[finding.file].get("title", "")
+            typer.echo(f"{finding.file.removesuffix('.isa.yaml')} ({title}): {finding.what}")
+    raise typer.Exit(FAILED if found else 0)
 
 
 @app.command()
@@ -93,6 +125,13 @@ def show(
         show_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         show_table("Sharing policy", columns, rows)
+
+
+def _day(on: str, as_json: bool) -> date:
+    try:
+        return date.fromisoformat(on) if on else local_date(now())
+    except ValueError:
+        fail("--on is a day, YYYY-MM-DD", as_json=as_json, code=USAGE)
 
 
 def _agreements(content: dict[str, Any], party: str) -> list[tuple[Any, ...]]:
@@ -168,6 +207,7 @@ def documents(
     contracts: Contracts = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default docs/generated of the repository.")] = None,
     only_check: Annotated[bool, typer.Option("--check", help="Compare only; exit 1 if a file differs.")] = False,
+    on: On = "",
     as_json: AsJson = False,
 ) -> None:
     """Write what partners read: event contracts (ODCS), the topics (AsyncAPI), JSON Schemas, a guide per agreement.
@@ -180,7 +220,7 @@ def documents(
     if not only_check and not ours:
         fail(f"{folder} holds other files, and they would be removed", as_json=as_json, code=USAGE)
     published = read_published(contracts or contracts_folder(), schemas_folder())
-    wanted = published_documents.documents(published)
+    wanted = published_documents.documents(published, _day(on, as_json))
     changed = published_documents.stale(wanted, folder)
     schema = wanted["events.schema.json"]
     if published_documents.CLIENT_SCHEMA.read_text() != schema and out is None:

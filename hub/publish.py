@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any, NoReturn, TextIO, cast
 
 import typer
 
@@ -21,6 +21,10 @@ from hub.output import DONE, FAILED, HALTED, USAGE, AsJson, fail, show_json
 Door = Annotated[str, typer.Option(envvar="HUB_DOOR", help="Address of the door, https://…")]
 Party = Annotated[str, typer.Option(envvar="HUB_PARTY", help="Who you are: the source of your events.")]
 KeyFile = Annotated[Path | None, typer.Option(help="File that holds the API key; default: the key in HUB_API_KEY.")]
+
+
+#: What came of a run so far: counts, and the refusals with every fault.
+Ran = dict[str, Any]
 
 
 class FileWrong(Exception):
@@ -41,19 +45,34 @@ def publish(
     """Send a file of events. Sending the same file again is safe: nothing is taken twice.
 
     Exit 0: all taken (with --wait: all accepted; with --dry-run: all valid). 1: something was refused, and every fault
-    is listed. 2: wrong usage, or no file of events. 3: the door does not answer; run the same again.
+    is listed. 2: wrong usage, or no file of events. 3: the door does not answer; run the same again. What was taken and
+    what was refused until then is told with 2 and 3, too.
     """
     if check not in ("none", "local", "door"):
         fail("--check is local, door or none", as_json=as_json, code=USAGE)
+    ran: Ran = {}
     try:
         with client(door, party, key_file, patience) as hub, opened(file) as source:
-            ran = _tried(hub, source) if dry_run else _sent(hub, source, cast(Check, check), wait)
+            if dry_run:
+                _try(hub, source, ran)
+            else:
+                _send(hub, source, cast(Check, check), wait, ran)
     except (FileWrong, Misused, NotAllowed) as wrong:
-        fail(str(wrong), as_json=as_json, code=USAGE)
+        _stop(ran, str(wrong), USAGE, as_json)
     except Unavailable as away:
-        fail(f"{away}; {len(away.report.taken)} events of the last batch were taken", as_json=as_json, code=HALTED)
+        _stop(ran, str(away), HALTED, as_json)
     show_json(ran) if as_json else typer.echo("\n".join(_text(ran)))
     raise typer.Exit(FAILED if ran["refused"] or ran.get("undecided") else DONE)
+
+
+def _stop(ran: Ran, why: str, code: int, as_json: bool) -> NoReturn:
+    """Say why it ended, and what had come of it by then."""
+    if ran and as_json:
+        show_json({"error": why, **ran})
+        raise typer.Exit(code)
+    if ran:
+        typer.echo("\n".join(_text(ran)))
+    fail(why, as_json=as_json, code=code)
 
 
 def client(door: str, party: str, key_file: Path | None, patience_seconds: float) -> Client:
@@ -127,28 +146,39 @@ def _event(line: str, where: str) -> dict[str, Any]:
     return read
 
 
-def _tried(hub: Client, source: TextIO) -> dict[str, Any]:
+def _try(hub: Client, source: TextIO, ran: Ran) -> None:
     verdicts = hub.validate(events_of(source))
     refused = [asdict(v) for v in verdicts if not v.valid]
     dropped = sorted({name for v in verdicts for name in v.dropped})
-    return {"valid": len(verdicts) - len(refused), "refused": refused, "dropped": dropped}
+    ran |= {"valid": len(verdicts) - len(refused), "refused": refused, "dropped": dropped}
 
 
-def _sent(hub: Client, source: TextIO, check: Check, wait: float) -> dict[str, Any]:
+def _send(hub: Client, source: TextIO, check: Check, wait: float, ran: Ran) -> None:
+    """Answers go into ``ran`` as they come: what ends this early takes none of them away."""
     taken: list[str] = []
-    refused: list[Answer] = []
-    answers = hub.publish(events_of(source), check=check).answers if check == "door" else None
-    for answer in answers if answers is not None else hub.stream(events_of(source), check=_without_door(check)):
+    ran |= {"taken": 0, "refused": []}
+    for answer in _answers(hub, source, check):
         if answer.taken:
             taken.append(answer.id)
+            ran["taken"] += 1
         else:
-            refused.append(answer)
-    out: dict[str, Any] = {"taken": len(taken), "refused": [asdict(answer) for answer in refused]}
+            ran["refused"].append(asdict(answer))
     if wait > 0 and taken:
+        ran |= {"accepted": 0, "undecided": len(set(taken))}
         receipts = hub.wait(taken, seconds=wait)
-        out |= _decided(taken, receipts)
-        out["refused"] += [asdict(r) for r in receipts.values() if r.state == "refused"]
-    return out
+        ran |= _decided(taken, receipts)
+        ran["refused"] += [asdict(r) for r in receipts.values() if r.state == "refused"]
+
+
+def _answers(hub: Client, source: TextIO, check: Check) -> Iterator[Answer]:
+    if check != "door":
+        yield from hub.stream(events_of(source), check=_without_door(check))
+        return
+    try:
+        yield from hub.publish(events_of(source), check=check).answers
+    except (Unavailable, NotAllowed) as ended:
+        yield from ended.report.answers
+        raise
 
 
 def _without_door(check: Check) -> Any:

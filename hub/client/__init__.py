@@ -18,6 +18,7 @@ from hub.client.faults import (
     Receipt,
     Refused,
     Report,
+    Terms,
     Unavailable,
     Verdict,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Receipt",
     "Refused",
     "Report",
+    "Terms",
     "Unavailable",
     "Verdict",
 ]

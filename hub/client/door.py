@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -19,8 +21,11 @@ from hub.client.faults import (
     Answer,
     Fault,
     Misused,
+    NotAllowed,
     Receipt,
+    Refused,
     Report,
+    Terms,
     Unavailable,
     Verdict,
 )
@@ -97,15 +102,20 @@ class Client:
             events = held
         answers: list[Answer] = []
         try:
-            answers.extend(self.stream(events, check="local" if check == "local" else "none"))
-        except Unavailable as away:
-            raise Unavailable(str(away), Report((*answers, *away.report.answers))) from None
+            # One by one: what is answered stays here when the door is lost on the way.
+            for answer in self.stream(events, check="local" if check == "local" else "none"):
+                answers.append(answer)
+        except (Unavailable, NotAllowed) as ended:
+            raise type(ended)(str(ended), Report(tuple(answers))) from None
         return Report(tuple(answers))
 
     def stream(
         self, events: Iterable[Event | Mapping[str, Any]], *, check: Literal["none", "local"] = "local"
     ) -> Iterator[Answer]:
-        """As ``publish``, an answer at a time, in bounded memory however many events there are."""
+        """As ``publish``, an answer at a time, in bounded memory however many events there are.
+
+        What was answered, or found wrong here, is given also where something ends it: then it is raised after that.
+        """
         wrong: list[Answer] = []
 
         def sound() -> Iterator[Packed]:
@@ -116,16 +126,28 @@ class Client:
                 else:
                     wrong.append(packed)
 
-        for batch in batches(sound()):
-            answers = self._send(batch)
-            # Faults found while the batch filled, up to its own last event, keep the order.
-            last = batch[-1].index
-            yield from sorted([*answers, *(a for a in wrong if a.index <= last)], key=lambda a: a.index)
-            wrong[:] = [a for a in wrong if a.index > last]
+        try:
+            for batch in batches(sound()):
+                answers = self._send(batch)
+                # Faults found while the batch filled, up to its own last event, keep the order.
+                last = batch[-1].index
+                due = sorted([*answers, *(a for a in wrong if a.index <= last)], key=_place)
+                wrong[:] = [a for a in wrong if a.index > last]
+                yield from due
+        except (Unavailable, NotAllowed) as ended:
+            yield from sorted([*ended.report.answers, *wrong], key=_place)
+            raise type(ended)(str(ended)) from None
+        except Exception:
+            # What gives the events has failed.
+            yield from wrong
+            raise
         yield from wrong
 
     def validate(self, events: Iterable[Event | Mapping[str, Any]]) -> list[Verdict]:
-        """What the gate would say of each; nothing is kept. Local faults count first: such events do not travel."""
+        """What the gate would say of each; nothing is kept. Local faults count first: such events do not travel.
+
+        Raises NotAllowed, and Unavailable where the gate can not judge now: that is no fault of an event.
+        """
         verdicts: list[Verdict] = []
         sound: list[Packed] = []
         for index, event in enumerate(events):
@@ -135,15 +157,35 @@ class Client:
             else:
                 verdicts.append(Verdict(index, packed.id, False, reason=packed.reason, faults=packed.faults))
         for batch in batches(sound):
-            answer = self._wire.ask("POST", "/v1/events:validate", joined(batch))
-            items = _items(answer, batch)
-            verdicts += [_verdict(packed, item) for packed, item in zip(batch, items, strict=True)]
+            verdicts += self._ask(batch)
         return sorted(verdicts, key=lambda verdict: verdict.index)
 
     def knock(self) -> None:
         """Whether the door is there and the key may write: an empty list to look at. Raises NotAllowed, Unavailable."""
         if self._wire.ask("POST", "/v1/events:validate", b"[]").status_code != 200:
             raise Unavailable("this address answers as no door does")
+
+    def terms(self) -> dict[str, Terms]:
+        """Event type -> what the agreement in force lets this party send today; a type without one is not there."""
+        answer = self._wire.ask("GET", "/v1/terms")
+        read = json_of(answer)
+        if answer.status_code != 200 or not isinstance(read, dict) or not isinstance(read.get("items"), list):
+            raise Unavailable(f"status {answer.status_code} for the terms")
+        return {str(item["type"]): Terms.of_item(item) for item in read["items"]}
+
+    def extract(self, name: str, shape: str, rows: int, leaver_rows: int, on: date) -> None:
+        """Say that a batch came which was sent event by event. ``name`` is yours: the same again has no second effect.
+
+        Raises Refused if the door takes no such batch.
+        """
+        body = {"id": name, "shape": shape, "rows": rows, "leaver_rows": leaver_rows, "on": on.isoformat()}
+        answer = self._wire.ask("POST", "/v1/extracts", json.dumps(body).encode())
+        read = json_of(answer)
+        if answer.status_code != 202:
+            if not isinstance(read, dict) or "reason" not in read:
+                raise Unavailable(f"status {answer.status_code} for an extract")
+            reason = str(read["reason"])
+            raise Refused(Report((Answer(0, name, REFUSED, answer.status_code, "", reason, _told(read)),)))
 
     def receipt(self, message_id: str) -> Receipt | None:
         """What became of one of this party's messages; None if no message of it has this id."""
@@ -208,8 +250,8 @@ class Client:
             first = self._send(batch[:half])
             try:
                 return first + self._send(batch[half:])
-            except Unavailable as away:
-                raise Unavailable(str(away), Report((*first, *away.report.answers))) from None
+            except (Unavailable, NotAllowed) as ended:
+                raise type(ended)(str(ended), Report((*first, *ended.report.answers))) from None
         answers = [_answer(packed, item) for packed, item in zip(batch, _items(answer, batch), strict=True)]
         waiting = {a.index for a in answers if a.status in RETRYABLE}
         if not waiting:
@@ -217,13 +259,27 @@ class Client:
         settled = tuple(a for a in answers if a.index not in waiting)
         return sorted([*settled, *self._again([p for p in batch if p.index in waiting], settled)], key=_place)
 
+    def _ask(self, batch: list[Packed], *, once_more: bool = True) -> list[Verdict]:
+        """The verdicts on one batch, as ``_send`` has its answers."""
+        answer = self._wire.ask("POST", "/v1/events:validate", joined(batch))
+        if answer.status_code == 413 and len(batch) > 1:
+            half = len(batch) // 2
+            return self._ask(batch[:half]) + self._ask(batch[half:])
+        items = _items(answer, batch)
+        if any(item.get("status") in RETRYABLE for item in items):
+            if not once_more:
+                raise Unavailable("the hub can not judge events now; ask the same again later")
+            self._sleep(POLL_SECONDS)
+            return self._ask(batch, once_more=False)
+        return [_verdict(packed, item) for packed, item in zip(batch, items, strict=True)]
+
     def _again(self, waiting: list[Packed], settled: tuple[Answer, ...]) -> list[Answer]:
         """Event by event trouble of the hub itself: once more after a while, then it is the caller's."""
         self._sleep(POLL_SECONDS)
         try:
             answer = self._wire.ask("POST", "/v1/events", joined(waiting))
-        except Unavailable as away:
-            raise Unavailable(str(away), Report(settled)) from None
+        except (Unavailable, NotAllowed) as ended:
+            raise type(ended)(str(ended), Report(settled)) from None
         answers = [_answer(packed, item) for packed, item in zip(waiting, _items(answer, waiting), strict=True)]
         if any(a.status in RETRYABLE for a in answers):
             done = (*settled, *(a for a in answers if a.status not in RETRYABLE))

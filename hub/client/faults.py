@@ -2,7 +2,7 @@
 
 ClientError
 ├── Refused       something was not taken; ``report`` has every event's answer
-├── NotAllowed    the key is not valid, or does not allow this (401, 403)
+├── NotAllowed    the key is not valid, or does not allow this (401, 403); ``report`` as below
 ├── Unavailable   the door does not answer in time; ``report`` has what was taken before. Send the same again
 └── Misused       the client was called or configured wrongly
 """
@@ -106,8 +106,29 @@ class Receipt:
         return self.state in ("accepted", "refused")
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one agreement in force lets the party send in one event type. Ages are whole years, both included."""
+
+    agreement: str
+    fields: frozenset[str]
+    min_age: int
+    max_age: int
+    shrink_hold_percent: int
+
+    @classmethod
+    def of_item(cls, item: Mapping[str, Any]) -> Terms:
+        youngest, oldest = item["ages"]
+        fields = frozenset(str(name) for name in item["fields"])
+        return cls(str(item["agreement"]), fields, int(youngest), int(oldest), int(item["shrink_hold_percent"]))
+
+
 class ClientError(Exception):
-    """Anything that the client says no with."""
+    """Anything that the client says no with. ``report`` has the answers until then."""
+
+    def __init__(self, why: str = "", report: Report | None = None) -> None:
+        super().__init__(why)
+        self.report = report or Report(())
 
 
 class Misused(ClientError):
@@ -121,17 +142,12 @@ class NotAllowed(ClientError):
 class Unavailable(ClientError):
     """The door did not answer, or said "not now", until the time was over. Sending the same again is safe."""
 
-    def __init__(self, why: str, report: Report | None = None) -> None:
-        super().__init__(why)
-        self.report = report or Report(())
-
 
 class Refused(ClientError):
     """At least one event was not taken."""
 
     def __init__(self, report: Report) -> None:
-        self.report = report
-        super().__init__("\n".join(lines(report.turned_away)))
+        super().__init__("\n".join(lines(report.turned_away)), report)
 
 
 def lines(answers: Sequence[Answer]) -> list[str]:

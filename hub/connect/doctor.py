@@ -13,11 +13,15 @@ from hub.connect.source import Source, SourceWrong
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check. ``advice`` is for what is not right."""
+    """One check. ``advice`` is for what is not right, or is a warning where it could be better."""
 
     what: str
     right: bool
     advice: str = ""
+
+    @property
+    def mark(self) -> str:
+        return "NO" if not self.right else "warning" if self.advice else "ok"
 
 
 def examine(mapping: SourceMapping, source: Source, hub: Client) -> Iterator[Finding]:
@@ -26,7 +30,9 @@ def examine(mapping: SourceMapping, source: Source, hub: Client) -> Iterator[Fin
     for feed in mapping.feeds:
         yield _event(feed, schemas)
         yield _query(feed, source)
+    yield _rights(source)
     yield _door(hub)
+    yield from _agreement(mapping, hub)
 
 
 def _event(feed: Feed, schemas: EventSchemas) -> Finding:
@@ -45,11 +51,41 @@ def _event(feed: Feed, schemas: EventSchemas) -> Finding:
 def _query(feed: Feed, source: Source) -> Finding:
     what = f"{feed.name}: query"
     try:
-        given = source.columns(feed)
+        with source.reading() as reading:
+            given = reading.columns(feed)
     except SourceWrong as wrong:
         return Finding(what, False, f"{wrong}; run the query by hand")
     absent = sorted(feed.columns - given)
     return Finding(what, not absent, f"the query gives no column {', '.join(absent)}" if absent else "")
+
+
+def _rights(source: Source) -> Finding:
+    """The agent never writes; that it could not if it would is the source's to see to."""
+    what = "source: a login that can only read"
+    try:
+        writable = source.writable()
+    except SourceWrong as wrong:
+        return Finding(what, False, f"{wrong}; look up the failure's name and number with the database's own manual")
+    advice = f"this login may change {writable} things: {source.dialect.advice}"
+    return Finding(what, True, advice if writable else "")
+
+
+def _agreement(mapping: SourceMapping, hub: Client) -> Iterator[Finding]:
+    """What the mapping sends and the agreement in force does not let pass. Says nothing where the door is silent."""
+    try:
+        terms = hub.terms()
+    except ClientError:
+        return
+    for feed in mapping.feeds:
+        what, held = f"{feed.name}: agreement", terms.get(feed.event)
+        if held is None:
+            yield Finding(what, False, f"no agreement of {mapping.party} in force covers {feed.event}")
+            continue
+        paths = {field.path for field in feed.fields} - {"observed_at", "sequence"}
+        over = ", ".join(sorted(paths - held.fields))
+        yield Finding(
+            what, not over, f"{held.agreement} does not cover {over}: take it out of the mapping" if over else ""
+        )
 
 
 def _door(hub: Client) -> Finding:

@@ -5,6 +5,8 @@ source: {url_env: CASES_URL}           # SQLAlchemy URL from the environment: it
 feeds:
 - name: withdrawals
   event: education.enrolment.withdrawn
+  shape: delta                         # the query gives what is new; snapshot: it gives everybody
+  leaver: true                         # each row says that somebody left
   query: SELECT id, surname, dob, left_on, why FROM withdrawals
   key: [id]                            # columns that make a row that row, for ever
   effective_on: left_on
@@ -25,11 +27,15 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from hub.connect.dialects import ISOLATIONS, SNAPSHOT
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
 _PATH = re.compile(r"(subject|data)\.[a-z_0-9]+\Z|(observed_at|sequence)\Z")
-_FEED = frozenset({"name", "event", "query", "key", "effective_on", "fields"})
+_FEED = frozenset({"name", "event", "shape", "query", "key", "effective_on", "fields"})
+_MAY = frozenset({"leaver"})
 _FIELD = frozenset({"column", "value", "map", "otherwise", "date_format"})
 FEEDS_MAX = 100
+SHAPES = ("delta", "snapshot")
 
 
 class MappingWrong(Exception):
@@ -51,14 +57,20 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One query and the event that each of its rows is."""
+    """One query and the event that each of its rows is. ``shape``: delta or snapshot; ``leaver``: somebody left."""
 
     name: str
     event: str
+    shape: str
     query: str
     key: tuple[str, ...]
     effective_on: Field
     fields: tuple[Field, ...]
+    leaver: bool = False
+
+    @property
+    def snapshot(self) -> bool:
+        return self.shape == "snapshot"
 
     @property
     def columns(self) -> frozenset[str]:
@@ -73,6 +85,7 @@ class SourceMapping:
     party: str
     url_env: str
     feeds: tuple[Feed, ...]
+    isolation: str = SNAPSHOT
 
 
 def read_mapping(path: Path) -> SourceMapping:
@@ -85,8 +98,12 @@ def read_mapping(path: Path) -> SourceMapping:
     if not isinstance(read, dict) or set(read) != {"party", "source", "feeds"}:
         raise MappingWrong(f"{path.name}: needs party, source and feeds, and nothing else")
     source, entries = read["source"], read["feeds"]
-    if not isinstance(source, dict) or set(source) != {"url_env"}:
-        faults.append("source: needs url_env, the name of a variable with the SQLAlchemy URL")
+    if not isinstance(source, dict) or not {"url_env"} <= set(source) <= {"url_env", "isolation"}:
+        faults.append("source: needs url_env, the name of a variable with the SQLAlchemy URL; isolation may be there")
+        source = {}
+    isolation = str(source.get("isolation", SNAPSHOT))
+    if isolation not in ISOLATIONS:
+        faults.append(f"source: isolation is {' or '.join(ISOLATIONS)}")
     if not isinstance(entries, list) or not 0 < len(entries) <= FEEDS_MAX:
         faults.append(f"feeds: 1 to {FEEDS_MAX} are needed")
         entries = []
@@ -95,19 +112,24 @@ def read_mapping(path: Path) -> SourceMapping:
     faults += [f"feeds: the name {name} is there twice" for name in sorted({n for n in names if names.count(n) > 1})]
     if faults:
         raise MappingWrong(f"{path.name}: " + "; ".join(faults))
-    return SourceMapping(str(read["party"]), str(source["url_env"]), tuple(feed for feed in feeds if feed))
+    given = tuple(feed for feed in feeds if feed)
+    return SourceMapping(str(read["party"]), str(source["url_env"]), given, isolation)
 
 
 def _feed(number: int, entry: Any, faults: list[str]) -> Feed | None:
     where = f"feed {number}"
-    if not isinstance(entry, dict) or set(entry) != _FEED:
-        faults.append(f"{where}: needs {', '.join(sorted(_FEED))}, and nothing else")
+    if not isinstance(entry, dict) or not _FEED <= set(entry) <= _FEED | _MAY:
+        faults.append(f"{where}: needs {', '.join(sorted(_FEED))}, may have {', '.join(_MAY)}, and nothing else")
         return None
     before = len(faults)
     if not _NAME.match(str(entry["name"])):
         faults.append(f"{where}: a name is small letters, digits and -")
     if not str(entry["query"]).lstrip()[:6].lower().startswith(("select", "with")):
         faults.append(f"{where}: a query begins with SELECT or WITH")
+    if entry["shape"] not in SHAPES:
+        faults.append(f"{where}: shape is {' or '.join(SHAPES)}")
+    if not isinstance(entry.get("leaver", False), bool):
+        faults.append(f"{where}: leaver is true or false")
     key = entry["key"] if isinstance(entry["key"], list) else [entry["key"]]
     if not key or not all(isinstance(column, str) for column in key):
         faults.append(f"{where}: key is a list of columns")
@@ -122,7 +144,13 @@ def _feed(number: int, entry: Any, faults: list[str]) -> Feed | None:
         fields.append(_field(str(path), said, where, faults))
     if len(faults) > before:
         return None
-    return Feed(str(entry["name"]), str(entry["event"]), str(entry["query"]), tuple(key), when, tuple(fields))
+    name, event, shape, query = (str(entry[part]) for part in ("name", "event", "shape", "query"))
+    return Feed(name, event, shape, query, tuple(key), when, tuple(fields), bool(entry.get("leaver", False)))
+
+
+def word(value: Any) -> str:
+    """A value as a map names it. Yes and no are 1 and 0: SQL Server's bit, PostgreSQL's boolean and SQLite's number."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _field(path: str, said: Any, where: str, faults: list[str]) -> Field:
@@ -139,7 +167,7 @@ def _field(path: str, said: Any, where: str, faults: list[str]) -> Field:
         path,
         column=str(said.get("column", "")),
         value=said.get("value"),
-        values={str(k): v for k, v in values.items()} if values is not None else None,
+        values={word(k): v for k, v in values.items()} if values is not None else None,
         otherwise=said.get("otherwise"),
         date_format=str(said.get("date_format", "")),
     )

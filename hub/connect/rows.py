@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from hub.client import Event, Fault
-from hub.connect.mapping import Feed, Field
+from hub.connect.mapping import Feed, Field, word
 
 Row = Mapping[str, Any]
 
@@ -46,12 +46,16 @@ class Unmapped:
     faults: tuple[Fault, ...]
 
 
+def key_of(feed: Feed, row: Row) -> str:
+    """What names a row in the state."""
+    return _hash([feed.name, [plain(row[column]) for column in feed.key]])
+
+
 def mapped(feed: Feed, row: Row) -> Mapped | Unmapped:
     """A row read by the mapping, or every reason why it can not be."""
     faults: list[Fault] = []
-    keys = [plain(row[column]) for column in feed.key]
-    key_hash = _hash([feed.name, keys])
-    if any(value is None for value in keys):
+    key_hash = key_of(feed, row)
+    if any(row[column] is None for column in feed.key):
         faults.append(Fault("key", "missing", "A key column is empty: the row has no identity"))
     parts: dict[str, dict[str, Any]] = {"subject": {}, "data": {}}
     other: dict[str, Any] = {}
@@ -86,8 +90,8 @@ def _value(field: Field, row: Row, faults: list[Fault]) -> Any:
     if value is None or value == "":
         return None
     if field.values is not None:
-        if str(value) in field.values:
-            return plain(field.values[str(value)])
+        if word(value) in field.values:
+            return plain(field.values[word(value)])
         if field.otherwise is None:
             expected = "one of: " + ", ".join(sorted(field.values))
             faults.append(Fault(field.path, "not_in_map", "The value map does not know this value", expected))
@@ -114,6 +118,9 @@ def plain(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, str):
         return value.rstrip()
+    if isinstance(value, bytes | bytearray | memoryview):
+        # A row version or a binary key: the same text from every driver.
+        return bytes(value).hex()
     if isinstance(value, bool | int | float) or value is None:
         return value
     return str(value)

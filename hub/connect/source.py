@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import quote
 
 import sqlalchemy
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from hub.connect.dialects import SNAPSHOT, Dialect, dialect_of, opened, verbatim
 from hub.connect.mapping import Feed, MappingWrong
 from hub.connect.rows import Row
 
@@ -20,54 +27,102 @@ class SourceWrong(Exception):
 
 
 class Source:
-    """A connection's worth of reading. Nothing is written: every transaction is rolled back."""
+    """A connection's worth of reading. Nothing is written: every transaction is read only, or rolled back, or both."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, isolation: str = SNAPSHOT, module: ModuleType | None = None) -> None:
+        """``module``: a driver in place of the installed one. Raises SourceWrong."""
         try:
             parsed = sqlalchemy.make_url(url)
-            driver = {"postgresql": "postgresql+psycopg", "mssql": "mssql+pyodbc"}.get(parsed.drivername)
-            self._engine = sqlalchemy.create_engine(parsed.set(drivername=driver) if driver else parsed)
-        except ModuleNotFoundError as missing:
-            raise SourceWrong(f"the driver {missing.name} is not installed") from None
+        except ArgumentError:
+            raise SourceWrong("the URL of the source is none that SQLAlchemy knows") from None
+        dialect = dialect_of(parsed)
+        if dialect is None:
+            raise SourceWrong("the agent reads sqlite, postgresql and mssql: the URL of the source is none of them")
+        self.dialect, self._url, self._isolation = dialect, opened(parsed, dialect), isolation
+        try:
+            self._engine = _engine(self._url, dialect, module)
+        except (ModuleNotFoundError, ImportError) as missing:
+            name = missing.name or dialect.driver
+            raise SourceWrong(f"the driver {name} is not installed: {dialect.install}") from None
         except (ArgumentError, NoSuchModuleError):
             raise SourceWrong("the URL of the source is none that SQLAlchemy knows") from None
-
-    @property
-    def kind(self) -> str:
-        return str(self._engine.dialect.name)
 
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlalchemy.Connection]:
+    def reading(self) -> Iterator[Reading]:
+        """One transaction, in which all readings see the same. Raises SourceWrong."""
         try:
             with self._engine.connect() as connection:
-                if self.kind == "postgresql":
-                    connection.execute(sqlalchemy.text("SET TRANSACTION READ ONLY"))
-                elif self.kind == "sqlite":
-                    connection.execute(sqlalchemy.text("PRAGMA query_only = ON"))
-                yield connection
-                connection.rollback()
+                connection = connection.execution_options(**self.dialect.isolation(self._isolation))
+                if self.dialect.name == "sqlite":
+                    # Belt and braces: the file is opened to be read only.
+                    connection.exec_driver_sql("PRAGMA query_only = ON")
+                    connection.exec_driver_sql("BEGIN")
+                try:
+                    yield Reading(connection, self.dialect)
+                finally:
+                    connection.rollback()
         except SQLAlchemyError as error:
-            raise SourceWrong(f"the source says no: {type(error).__name__}") from None
+            raise SourceWrong(f"the source says no: {_kind(error)}") from None
+
+    def writable(self) -> int:
+        """How many things this login could change; 0 for one that can only read. Raises SourceWrong."""
+        if self.dialect.name == "sqlite":
+            return int(os.access(str(self._url.database), os.W_OK))
+        with self.reading() as read:
+            return int(read.connection.execute(verbatim(self.dialect.writable)).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One transaction's view of the source."""
+
+    connection: sqlalchemy.Connection
+    dialect: Dialect
 
     def columns(self, feed: Feed) -> frozenset[str]:
-        """The columns that the feed's query gives. Raises SourceWrong."""
-        with self._reading() as connection:
-            return frozenset(connection.execute(_text(feed)).keys())
+        """The columns that the feed's query gives; no row of it is read. Raises SourceWrong."""
+        statement, as_rows = self.dialect.described(feed.query)
+        answer = self.connection.execute(statement)
+        if not as_rows:
+            return frozenset(answer.keys())
+        names = [row[0] for row in answer]
+        if None in names:
+            raise SourceWrong("the source says no: it can not describe the query")
+        return frozenset(str(name) for name in names)
 
     def rows(self, feed: Feed) -> Iterator[Row]:
-        """The rows, streamed where the driver can. Raises SourceWrong; MappingWrong if a column is not there."""
-        with self._reading() as connection:
-            answer = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(_text(feed))
-            absent = sorted(feed.columns - frozenset(answer.keys()))
-            if absent:
-                raise MappingWrong(f"{feed.name}: the query gives no column {', '.join(absent)}")
-            for row in answer.mappings():
+        """The rows, some hundred at a time. Raises SourceWrong; MappingWrong if a column is not there."""
+        answer = self.connection.execution_options(yield_per=ROWS_AT_ONCE).execute(verbatim(feed.query))
+        absent = sorted(feed.columns - frozenset(answer.keys()))
+        if absent:
+            answer.close()
+            raise MappingWrong(f"{feed.name}: the query gives no column {', '.join(absent)}")
+        # By parts: SQL Server's drivers have no server-side cursor, and would be asked for each row by itself.
+        for part in answer.mappings().partitions(ROWS_AT_ONCE):
+            for row in part:
                 yield dict(row)
 
 
-def _text(feed: Feed) -> Any:
-    # A colon in a query (a time, a cast) is not a parameter: there are none.
-    return sqlalchemy.text(feed.query.replace(":", "\\:"))
+def _engine(url: URL, dialect: Dialect, module: ModuleType | None) -> sqlalchemy.Engine:
+    if dialect.name == "sqlite" and url.database:
+        # Through a URI, which alone can say that the file is not to be written, or made.
+        address = f"file:{quote(str(Path(url.database).absolute()))}?mode=ro"
+        return sqlalchemy.create_engine(
+            "sqlite+pysqlite://",
+            creator=lambda: sqlite3.connect(address, uri=True, isolation_level=None),
+            poolclass=sqlalchemy.pool.NullPool,
+        )
+    return sqlalchemy.create_engine(
+        url, connect_args=dict(dialect.options), module=module, poolclass=sqlalchemy.pool.NullPool
+    )
+
+
+def _kind(error: SQLAlchemyError) -> str:
+    """Name of the failure, with the number that SQL Server or PostgreSQL gives it: looked up, it says what to do."""
+    cause = getattr(error, "orig", None)
+    first = next(iter(getattr(cause, "args", ())), None)
+    number = getattr(cause, "sqlstate", None) or (first if isinstance(first, int) else None)
+    return f"{type(error).__name__} {number}" if number else type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from hub.published.sources import Published
@@ -14,11 +15,11 @@ _HEADERS = {
 }
 
 
-def document(published: Published) -> dict[str, Any]:
-    """The hub receives on each party's own topic; there is no answer on a topic, receipts are read over HTTP."""
-    by_party: dict[str, set[str]] = {}
-    for grant in published.policy["grants"]:
-        by_party.setdefault(str(grant["provider"]), set()).add(str(grant["type"]))
+def document(published: Published, day: date) -> dict[str, Any]:
+    """What the agreements in force on ``day`` let pass, suspended ones left out. The hub receives on each party's own
+    topic; there is no answer on a topic, receipts are read over HTTP."""
+    live = published.live_grants(day)
+    by_party = {party: {str(grant["type"]) for grant in grants} for party, grants in live.items()}
     pattern = str(published.topics["partner_topics"]["pattern"])
     used = sorted({kind for kinds in by_party.values() for kind in kinds})
     return {
@@ -26,7 +27,7 @@ def document(published: Published) -> dict[str, Any]:
         "info": {
             "title": "EET Hub: partner topics",
             "version": "1.0.0",
-            "description": "From the agreements in force. Each party writes to its own topic and to no other.",
+            "description": f"By the agreements in force on {day}. Each party writes to its own topic and to no other.",
         },
         "defaultContentType": "application/avro",
         "servers": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from hub.published.sources import Published
 CLIENT_SCHEMA = Path(__file__).parents[1] / "client" / "events.schema.json"
 
 
-def documents(published: Published) -> dict[str, str]:
-    """Path below the folder -> text, sorted."""
-    out = {"events.schema.json": schema_text(published), "asyncapi.yaml": yaml(asyncapi.document(published))}
+def documents(published: Published, day: date) -> dict[str, str]:
+    """Path below the folder -> text, sorted. ``day``: of what is in force."""
+    out = {"events.schema.json": schema_text(published), "asyncapi.yaml": yaml(asyncapi.document(published, day))}
     for kind in published.types:
         out[f"odcs/{kind}.odcs.yaml"] = yaml(odcs.contract(published, kind))
     for name in published.policy["agreements"]:

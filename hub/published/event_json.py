@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.ingest.conditional import NOT_IN_EET, WHY_NOT_IN_EET
 from services.ingest.fields import (
     DATE_MAX,
     DATE_MIN,
@@ -19,6 +20,7 @@ from services.ingest.fields import (
     TypeSpec,
 )
 from services.ingest.gate import EFFECTIVE_MIN, WITHHELD_MAX
+from services.ingest.parse import ID_PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: The door's own code for a breach of the subschema that carries it; see the codes in docs/partner-door.md.
@@ -45,12 +47,10 @@ _TEXT: Schema = {"type": "string", "maxLength": TEXT_CHARACTERS_MAX, "pattern": 
 _SOME: Schema = {"pattern": "\\S", CODE: "missing"}
 _ID: Schema = {
     "type": "string",
-    "pattern": "^[A-Za-z0-9][A-Za-z0-9._:/@=+~#()-]{0,127}$",
+    "pattern": ID_PATTERN,
     CODE: "id_form",
     EXPECTED: "1 to 128 letters, digits and . _ : / @ = + ~ # ( ) -; no identifier of the person",
 }
-#: Facts that one value of another fact makes necessary (services/ingest/conditional.py says the same for the gate).
-_NEEDS = {"contact.verified": ("activity", "neet_reason"), "employment.ended": ("next_activity", "neet_reason")}
 
 
 def event_schemas(types: Mapping[str, TypeSpec]) -> Schema:
@@ -67,9 +67,9 @@ def event_schemas(types: Mapping[str, TypeSpec]) -> Schema:
 
 def _event(spec: TypeSpec) -> Schema:
     facts = _record(spec.data)
-    if spec.name in _NEEDS:
-        given, needed = _NEEDS[spec.name]
-        facts["if"] = {"properties": {given: {"const": "not_in_eet"}}, "required": [given]}
+    if spec.name in WHY_NOT_IN_EET:
+        given, needed = WHY_NOT_IN_EET[spec.name]
+        facts["if"] = {"properties": {given: {"const": NOT_IN_EET}}, "required": [given]}
         facts["then"] = {"required": [needed]}
     return {
         "type": "object",
@@ -91,7 +91,7 @@ def _event(spec: TypeSpec) -> Schema:
 
 def _data(spec: TypeSpec, facts: Schema) -> Schema:
     # An event about nobody may leave the subject empty; every other one says who is meant.
-    nobody = spec.name.startswith(("identity.", "feed."))
+    nobody = spec.about_nobody
     named = [{"required": [name], "properties": {name: {"type": "string", **_SOME}}} for name in _WHO]
     who: Schema = {"$ref": "#/$defs/subject"}
     if not nobody:

@@ -9,11 +9,12 @@ from typing import Any
 
 from hub.published.sources import Entry, Published, covered
 from hub.sample.people import Person, person
+from services.ingest.conditional import NAMED_BY_NEIGHBOURS, NOT_IN_EET, WHY_NOT_IN_EET
 from services.ingest.fields import FieldSpec
 
 SEED = 20_251_124
-#: Facts that some kinds of party must state (services/ingest/conditional.py): better always than wrongly not.
-_SOMETIMES = ("provider_name",)
+#: Facts that some kinds of party must state: better always than wrongly not.
+_SOMETIMES = frozenset(NAMED_BY_NEIGHBOURS.values())
 _PLAIN: dict[str, Any] = {
     "string": "example",
     "boolean": False,
@@ -37,18 +38,21 @@ def event_for(
 ) -> dict[str, Any]:
     """An event of the grant's type that the gate accepts on ``day`` and for a year after."""
     spec, may = published.types[grant["type"]], covered(grant)
-    nobody = spec.name.startswith(("identity.", "feed."))
-    subject = {} if nobody else {n: v for n, v in subject_of(who, grant["provider"]).items() if f"subject.{n}" in may}
+    subject = (
+        {}
+        if spec.about_nobody
+        else {n: v for n, v in subject_of(who, grant["provider"]).items() if f"subject.{n}" in may}
+    )
     facts: dict[str, Any] = {}
     for name, field in spec.data.items():
         if field.path in may and (field.required or optional or name in _SOMETIMES):
             value = _value(published.entry(spec.name, field.path), field, day)
             if value not in (None, [], {}):
                 facts[name] = value
-    for given in ("activity", "next_activity"):
-        if facts.get(given) == "not_in_eet" and "neet_reason" in spec.data:
-            field = spec.data["neet_reason"]
-            facts["neet_reason"] = _value(published.entry(spec.name, field.path), field, day)
+    given, needed = WHY_NOT_IN_EET.get(spec.name, ("", ""))
+    if given and facts.get(given) == NOT_IN_EET:
+        field = spec.data[needed]
+        facts[needed] = _value(published.entry(spec.name, field.path), field, day)
     return {
         "specversion": "1.0",
         "id": message_id,

@@ -14,7 +14,6 @@ from services.ingest.identifiers import EXPECTED
 
 #: The day that the examples are written on; any fixed day in every agreement's term would do.
 DAY = date(2025, 11, 24)
-_IDENTIFIERS = ("source_ref", "nhs_number", "uln", "upn", "nino")
 
 
 def guide(published: Published, agreement: str) -> str:

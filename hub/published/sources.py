@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from hub import sharing
 from services.ingest.fields import FieldSpec, TypeSpec, type_specs
+from services.ingest.policy import parse_policy
 from spine.schema import Catalogue
 
 Entry = Mapping[str, Any]
@@ -29,6 +31,17 @@ class Published:
 
     def grants_for(self, event_type: str) -> list[Entry]:
         return sorted((g for g in self.policy["grants"] if g["type"] == event_type), key=lambda g: str(g["agreement"]))
+
+    def live_grants(self, day: date) -> dict[str, list[Entry]]:
+        """Party -> the grants by which the gate lets its events pass on that day, by event type."""
+        gate = parse_policy(self.policy, "")
+        entries = {(g["provider"], g["type"], g["agreement"]): g for g in self.policy["grants"]}
+        found: dict[str, list[Entry]] = {}
+        for party in sorted(gate.kinds):
+            for kind, grant in gate.grants_of(party, day).items():
+                if not grant.agreement.suspended:
+                    found.setdefault(party, []).append(entries[(party, kind, grant.agreement.name)])
+        return found
 
     def entry(self, event_type: str, path: str) -> Entry:
         """What the catalogue says of a field, by its path in agreements."""

@@ -56,14 +56,12 @@ class Chosen:
     reason: str = ""
     party: str = ""
     event: str = ""
-    agreement: str = ""
 
     def takes(self, fields: Fields) -> bool:
         return (
             self.reason in ("", fields["reason"])
             and self.party in ("", fields["party"])
             and self.event in ("", fields["type"])
-            and self.agreement in ("", str(fields["agreement"]).partition("@")[0])
         )
 
 

@@ -80,16 +80,7 @@ def _in_force(published: Published, party: str, day: date) -> list[Entry]:
     """The party's grants on that day, of each type the one that began last, as the gate takes it."""
     if party not in published.policy["parties"]:
         raise NoKit(f"{party} is no party of the agreements")
-    agreements, chosen = published.policy["agreements"], dict[str, Entry]()
-    began: dict[str, tuple[str, str]] = {}
-    for grant in published.policy["grants"]:
-        held = agreements[grant["agreement"]]
-        if grant["provider"] != party or not held["effective_from"] <= day.isoformat() <= held["effective_to"]:
-            continue
-        order = (str(held["effective_from"]), str(grant["agreement"]))
-        if order >= began.get(grant["type"], ("", "")):
-            began[grant["type"]], chosen[grant["type"]] = order, grant
-    live = [grant for _, grant in sorted(chosen.items()) if agreements[grant["agreement"]]["status"] == "active"]
+    live = published.live_grants(day).get(party, [])
     if not live:
         raise NoKit(f"no agreement of {party} is in force and active on {day}")
     return live
@@ -99,7 +90,7 @@ def _can_probe(published: Published, grant: Entry) -> bool:
     """A type with a person, whose birth date may be sent, and with a required fact."""
     spec = published.types[grant["type"]]
     required = any(field.required for field in spec.data.values())
-    nobody = spec.name.startswith(("identity.", "feed.", "event."))
+    nobody = spec.about_nobody or spec.name.startswith("event.")
     return required and not nobody and "subject.date_of_birth" in covered(grant)
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 from services.alerts import consent, masks, words
 from services.alerts.belief import Span
 from services.alerts.case import Case
-from services.alerts.sharing import Readable, Shared, Sharing
-from services.alerts.state import Alert, Recipient, Seen, Subject, Value
+from services.alerts.sharing import Sharing
+from services.alerts.sight import Sight
+from services.alerts.state import Alert, Recipient, Seen, Value
 
 SPANS_MAX = 12
 _CONTACT = (("postcode", "Postcode"), ("address_line", "Address"), ("phone", "Phone"), ("email", "Email"))
@@ -76,79 +77,9 @@ class View:
         }
 
 
-@dataclass(slots=True)
-class _Eyes:
-    """One role's sight in one alert."""
-
-    case: Case
-    alert: Alert
-    recipient: Recipient
-    sharing: Sharing
-    mask: frozenset[str] = field(init=False)
-    relied: dict[str, None] = field(init=False, default_factory=dict)
-    _read: dict[tuple[str, str, str], Readable] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.mask = masks.mask(self.case.policy, self.recipient.role, self.alert.rule)
-
-    def readable(self, fact: Shared) -> Readable:
-        key = (fact.source, fact.type, fact.agreement)
-        known = self._read.get(key)
-        if known is None:
-            read = self.sharing.readable(
-                fact, self.recipient.role, self.alert.rule, self.case.today, lambda p: consent.allowed(self.case, p)
-            )
-            known = self._read[key] = read.without(consent.held_back(self.case, fact.source, read.choices))
-        return known
-
-    def sees(self, fact: Shared, category: str) -> bool:
-        """Mask and agreement both allow this category of this fact; the agreement relied on is remembered."""
-        if category not in self.mask:
-            return False
-        read = self.readable(fact)
-        if category not in read.categories:
-            return False
-        self.relied[read.agreement] = None
-        return True
-
-    def evidence(self) -> Iterator[Seen]:
-        for event_id in self.alert.evidence:
-            fact = self.case.fact(event_id)
-            if fact is not None:
-                yield fact
-
-    def subjects(self) -> list[Subject]:
-        """Best namers first: the recipient's own organisation, then by authority of source, latest first."""
-        order = {kind: n for n, kind in enumerate(self.case.policy.identity_authority)}
-        return sorted(
-            self.case.state.subjects,
-            key=lambda s: (
-                s.source != self.recipient.team,
-                order.get(s.source_kind, len(order)),
-                -s.effective_on.toordinal(),
-                s.source,
-            ),
-        )
-
-    def of_subject(self, name: str, category: str) -> str:
-        """A subject field from the best source that may be shown."""
-        if category not in self.mask:
-            return ""
-        for subject in self.subjects():
-            value = subject.fields.get(name)
-            if value and self.readable(subject).fields.get(f"subject.{name}") == category:
-                self.sees(subject, category)
-                return value
-        return ""
-
-    def knows_status(self) -> bool:
-        """Whether what the hub derives may be shown: some fact behind it must be covered for status."""
-        return any(self.sees(fact, "status") for fact in self.case.state.facts)
-
-
 def disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) -> View:
     """What ``recipient`` may see of ``alert`` today. Pure."""
-    eyes = _Eyes(case, alert, recipient, sharing)
+    eyes = Sight(case, alert, recipient, sharing)
     name = " ".join(
         n for n in (eyes.of_subject("given_name", "identity"), eyes.of_subject("family_name", "identity")) if n
     )
@@ -190,12 +121,12 @@ def seen_now(case: Case, alert: Alert, sharing: Sharing) -> str:
     return found.hexdigest()[:16]
 
 
-def _title(eyes: _Eyes) -> str:
+def _title(eyes: Sight) -> str:
     category, title, otherwise = words.TITLES.get(eyes.alert.rule, ("", "Alert", "Alert"))
-    return title if not category or category in eyes.mask else otherwise
+    return title if not category or eyes.stands(category) else otherwise
 
 
-def _identity(eyes: _Eyes, name: str) -> Iterator[Line]:
+def _identity(eyes: Sight, name: str) -> Iterator[Line]:
     if name:
         yield Line("Name", name, "identity")
     born = eyes.of_subject("date_of_birth", "identity")
@@ -207,7 +138,7 @@ def _identity(eyes: _Eyes, name: str) -> Iterator[Line]:
             yield Line(label, value, "contact")
 
 
-def _status(eyes: _Eyes, status: bool) -> Iterator[Line]:
+def _status(eyes: Sight, status: bool) -> Iterator[Line]:
     case = eyes.case
     span = case.belief.span(case.today)
     if status:
@@ -216,20 +147,22 @@ def _status(eyes: _Eyes, status: bool) -> Iterator[Line]:
         if span is not None and label != words.NOT_SHOWN:
             yield Line("Since", words.day(span.start), "status")
     groups = case.groups()
-    seen = [g for g in groups if masks.GROUP_TELLS[g] in eyes.mask]
+    seen = [g for g in groups if eyes.stands(masks.GROUP_TELLS[g])]
     if seen:
         named = words.listed([words.GROUP_NAMES[g] for g in seen])
         yield Line("Priority", words.sentence_case(named), masks.GROUP_TELLS[seen[0]])
-    elif groups and "status" in eyes.mask:
+    elif groups and status:
         yield Line("Priority", "Priority group", "status")
 
 
-def code_label(eyes: _Eyes, span: Span) -> str:
+def code_label(eyes: Sight, span: Span) -> str:
     """A code in words, as exact as the role may read it."""
     exact = words.sentence_case(eyes.case.policy.directory.code_means.get(span.code, ""))
     group = words.GROUPS.get(span.group, words.NOT_SHOWN)
+    if not eyes.knows_span(span):
+        return words.NOT_SHOWN
     if span.group == "CUSTODY":
-        return exact if "youth_justice" in eyes.mask else words.NOT_SHOWN
+        return exact if eyes.stands("youth_justice") else words.NOT_SHOWN
     if span.group == "NEET_UNAVAILABLE":
         reduced = eyes.recipient.role in eyes.case.policy.masks.group_only or "neet_reason" not in eyes.mask
         return group if reduced else exact
@@ -237,7 +170,7 @@ def code_label(eyes: _Eyes, span: Span) -> str:
     return exact if needs in eyes.mask and exact else group
 
 
-def _facts(eyes: _Eyes) -> Iterator[Line]:
+def _facts(eyes: Sight) -> Iterator[Line]:
     """Fields of the facts behind the alert, each by its own category."""
     for fact in eyes.evidence():
         kind = masks.category_of(fact.type)
@@ -251,7 +184,7 @@ def _facts(eyes: _Eyes) -> Iterator[Line]:
                     yield Line(words.label(name), value, category)
 
 
-def _value(eyes: _Eyes, fact: Seen, name: str) -> str:
+def _value(eyes: Sight, fact: Seen, name: str) -> str:
     """A value in words; empty if it would give away what the role may not see."""
     raw = fact.data[name]
     names = eyes.case.policy.directory.party_name
@@ -279,7 +212,7 @@ def _texts(raw: Value) -> list[str]:
     return [] if raw is None else [str(raw)]
 
 
-def _others(eyes: _Eyes) -> Iterator[Line]:
+def _others(eyes: Sight) -> Iterator[Line]:
     """Who else was told, leaving out services that the reader may not know of."""
     policy = eyes.case.policy
     others = [
@@ -292,7 +225,7 @@ def _others(eyes: _Eyes) -> Iterator[Line]:
         yield Line("Also told", words.sentence_case(words.listed(others)), "identity")
 
 
-def _told(eyes: _Eyes) -> tuple[str, ...]:
+def _told(eyes: Sight) -> tuple[str, ...]:
     """Who told us what, when: only facts whose category the role may read."""
     said = []
     for fact in eyes.evidence():
@@ -304,7 +237,7 @@ def _told(eyes: _Eyes) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _party(eyes: _Eyes, fact: Seen) -> str:
+def _party(eyes: Sight, fact: Seen) -> str:
     """A source is named only where its name gives nothing away."""
     tells = masks.KIND_TELLS.get(fact.source_kind)
     if tells is not None and tells not in eyes.mask:
@@ -312,7 +245,7 @@ def _party(eyes: _Eyes, fact: Seen) -> str:
     return eyes.case.policy.directory.party_name.get(fact.source, "A partner")
 
 
-def _why(eyes: _Eyes, title: str, relied: tuple[str, ...], withheld: tuple[Withheld, ...]) -> Iterator[str]:
+def _why(eyes: Sight, title: str, relied: tuple[str, ...], withheld: tuple[Withheld, ...]) -> Iterator[str]:
     yield f"You are told as {words.role(eyes.recipient.role)}."
     yield f"Rule: {title}."
     if relied:
@@ -322,28 +255,35 @@ def _why(eyes: _Eyes, title: str, relied: tuple[str, ...], withheld: tuple[Withh
         yield f"Not shared: {words.listed([item.what for item in withheld])}."
 
 
-def _withheld(eyes: _Eyes) -> tuple[Withheld, ...]:
-    """What the facts behind the alert hold beyond what may be shown, only of categories the role's mask allows.
+def _withheld(eyes: Sight) -> tuple[Withheld, ...]:
+    """What the facts behind the alert may hold beyond what is shown, and why it is not.
 
-    A fact of which the role may read nothing is not mentioned: it must not even learn that the fact exists.
+    Nothing is told of a fact unless the role may read that it is: mask and agreement must both allow the category of
+    its type. Of such a fact only what the mask allows is named, and by its type: naming it does not say that the fact
+    holds a value there. What a mask hides is named to nobody.
     """
     found: dict[Withheld, None] = {}
     for fact in eyes.evidence():
-        read = eyes.readable(fact)
-        if not read.categories or masks.category_of(fact.type) not in eyes.mask:
+        licensed, kind = eyes.licensed(fact), masks.category_of(fact.type)
+        if kind not in eyes.mask or kind not in licensed.categories:
             continue
         for category in eyes.case.policy.masks.categories:
-            if category in read.hidden & eyes.mask:
+            if category in licensed.hidden & eyes.mask:
                 found[Withheld(category.replace("_", " "), "agreement")] = None
-        for path in sorted(consent.held_back(eyes.case, fact.source, read.choices)):
-            if path.removeprefix("data.") in fact.data:
-                found[Withheld(words.label(path.rpartition(".")[2]).lower(), "choice")] = None
-        for name in fact.withheld:
-            found[Withheld(words.label(name.rpartition(".")[2]).lower(), "source")] = None
+        held_back = consent.held_back(eyes.case, fact.source, licensed.choices)
+        # What was left out at the gate stays out when the person lifts the instruction.
+        dropped = licensed.choices & frozenset(fact.dropped)
+        for why, paths in (("choice", held_back | dropped), ("source", frozenset(fact.withheld))):
+            for path in sorted(paths):
+                part, _, name = path.partition(".")
+                category = licensed.fields.get(path, "")
+                elsewhere = part == "subject" and eyes.of_subject(name, category)
+                if category in eyes.mask and not elsewhere:
+                    found[Withheld(words.label(name).lower(), why)] = None
     return tuple(found)
 
 
-def _timeline(eyes: _Eyes) -> tuple[ViewSpan, ...]:
+def _timeline(eyes: Sight) -> tuple[ViewSpan, ...]:
     """Status over time as the role may read it, neighbours that read alike joined."""
     out: list[ViewSpan] = []
     today = eyes.case.today

@@ -24,7 +24,8 @@ class Shared(Protocol):
 class Readable:
     """Categories and fields of one fact that one role may read, and the agreement that says so.
 
-    ``hidden``: categories that facts of this type carry and that the agreement does not let the role read.
+    ``hidden``: categories of fields that facts of this type may carry and that the agreement does not let the role
+    read. It is of the type, not of the fact: that it is named says nothing of what the fact holds.
     ``choices``: fields that the agreement leaves to the person's choice.
     """
 
@@ -155,7 +156,8 @@ class Compiled:
             if category in shows and (path not in only or role in only[path])
         }
         # Of what the person may hold back, only what the role could read otherwise: the rest it must not hear of.
-        hidden, choices = frozenset(items.values()) - shows, self.choices.get(key, frozenset()) & fields.keys()
+        choices = self.choices.get(key, frozenset()) & fields.keys()
+        hidden = frozenset(category for path, category in items.items() if path not in fields)
         return Readable(held.name, frozenset(shows), fields, hidden, choices)
 
 

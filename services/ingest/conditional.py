@@ -6,19 +6,21 @@ from collections.abc import Iterator, Mapping
 
 from services.ingest.fields import Value
 
-_PROVIDER_NAMED = frozenset({"education.enrolment.started"})
+#: Event type -> (the fact that says what somebody does now, the fact that is needed when that is nothing).
+WHY_NOT_IN_EET: Mapping[str, tuple[str, str]] = {
+    "contact.verified": ("activity", "neet_reason"),
+    "employment.ended": ("next_activity", "neet_reason"),
+}
+NOT_IN_EET = "not_in_eet"
+#: Event type -> the fact that a publisher of another authority must give.
+NAMED_BY_NEIGHBOURS: Mapping[str, str] = {"education.enrolment.started": "provider_name"}
 
 
 def conditions(event_type: str, publisher_kind: str, data: Mapping[str, Value]) -> Iterator[tuple[str, str, str]]:
     """(pointer, code, expected) of every fact that this case needs and that is not there."""
-    if event_type == "contact.verified":
-        yield from _reason_of_neet(data, "activity")
-    if event_type == "employment.ended":
-        yield from _reason_of_neet(data, "next_activity")
-    if event_type in _PROVIDER_NAMED and publisher_kind == "neighbouring-authority" and "provider_name" not in data:
-        yield "/data/data/provider_name", "missing", "required when the publisher is not the provider"
-
-
-def _reason_of_neet(data: Mapping[str, Value], activity: str) -> Iterator[tuple[str, str, str]]:
-    if data.get(activity) == "not_in_eet" and "neet_reason" not in data:
-        yield "/data/data/neet_reason", "missing", f"required when {activity} is not_in_eet"
+    activity, reason = WHY_NOT_IN_EET.get(event_type, ("", ""))
+    if activity and data.get(activity) == NOT_IN_EET and reason not in data:
+        yield f"/data/data/{reason}", "missing", f"required when {activity} is {NOT_IN_EET}"
+    named = NAMED_BY_NEIGHBOURS.get(event_type, "")
+    if named and publisher_kind == "neighbouring-authority" and named not in data:
+        yield f"/data/data/{named}", "missing", "required when the publisher is not the provider"

@@ -53,6 +53,14 @@ class TypeSpec:
     data: Mapping[str, FieldSpec]
     paths: frozenset[str]
 
+    @property
+    def about_nobody(self) -> bool:
+        """Whether an event of this type may leave its subject empty: it is about a feed, or about records."""
+        return self.name.startswith(_ABOUT_NOBODY)
+
+
+_ABOUT_NOBODY = ("identity.", "feed.")
+
 
 def type_specs(sources: Mapping[str, Mapping[str, Any]]) -> Mapping[str, TypeSpec]:
     """Event type -> its fields, from the Avro sources of a catalogue (kinds ``<type>.v1``, parts subject and data)."""

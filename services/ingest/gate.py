@@ -25,7 +25,6 @@ WITHHELD_MAX = 60
 _ENVELOPE = frozenset({"effective_on", "observed_at", "withheld", "subject", "data"})
 _NOT_COVERED = frozenset({"field_not_in_agreement", "unknown_field", "age_outside_agreement", "subject_choice"})
 _SHAPE = frozenset({"not_an_object", "specversion", "unknown_attribute", "id_form"})
-_NOBODY = ("identity.", "feed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +302,7 @@ def _held_back(spec: FieldSpec, grant: Grant, notes: _Notes) -> object:
 
 def _person(subject: Mapping[str, Value], spec: TypeSpec, grant: Grant, day: date, notes: _Notes) -> None:
     """Somebody must be meant, and be of an age that the agreement covers."""
-    if not spec.name.startswith(_NOBODY) and not (subject.get("source_ref") or subject.get("family_name")):
+    if not spec.about_nobody and not (subject.get("source_ref") or subject.get("family_name")):
         notes.add("/data/subject", "who", "source_ref or family_name")
     born = subject.get("date_of_birth")
     if not isinstance(born, date):

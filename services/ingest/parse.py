@@ -15,7 +15,9 @@ import orjson
 
 DEPTH_MAX = 12
 NODES_MAX = 5_000
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@=+~#()-]{0,127}\Z", re.ASCII)
+#: The form of a message id, as a JSON Schema says it.
+ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._:/@=+~#()-]{0,127}$"
+ID = re.compile(ID_PATTERN[1:-1] + r"\Z", re.ASCII)
 EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z][a-z0-9_]{0,40}){1,4}\Z", re.ASCII)
 _KNOWN = frozenset({"specversion", "id", "source", "type", "time", "sequence", "data"})
 _IDENTIFIERS = ("nhs_number", "uln", "upn", "nino")

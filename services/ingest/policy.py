@@ -53,6 +53,11 @@ class SharingPolicy:
                 return grant
         return None
 
+    def grants_of(self, party: str, day: date) -> Mapping[str, Grant]:
+        """Event type -> the grant of ``party`` in force on ``day``, suspended or not."""
+        held = {kind: self.grant(kind, party, day) for kind, provider in self.grants if provider == party}
+        return {kind: grant for kind, grant in sorted(held.items()) if grant is not None}
+
     def speaks_under_some_agreement(self, party: str, day: date) -> bool:
         """Whether there is any basis to keep what ``party`` sent on ``day``."""
         return any(

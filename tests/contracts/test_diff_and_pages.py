@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.__main__ import app
-from hub.agreement_checks import check
+from hub.agreement_checks import check, due_for_review
 from hub.agreement_pages import pages, period
 from hub.policy_diff import differences
 from hub.sharing import Sources, compile_sources, ensure_built, read_sources
@@ -146,7 +146,7 @@ def test_the_index_tells_an_officer_what_to_act_on(sources: Sources, on: date, w
 def test_an_end_and_a_review_that_come_near_are_warned_of(sources: Sources) -> None:
     schema = json.loads((ROOT / "contracts" / "isa.schema.json").read_bytes())
     told = [f.what for f in check(sources, schema, date(2027, 7, 15)) if f.file == COLLEGE]
-    assert told == ["ends on 2027-08-31: after that day nothing passes", "review is due by 2027-06-01"]
+    assert told == ["ends on 2027-08-31; after that day nothing passes", "review was due by 2027-06-01"]
 
 
 def test_a_choice_that_an_event_cannot_do_without_is_warned_of(sources: Sources) -> None:
@@ -161,6 +161,42 @@ def test_a_choice_that_an_event_cannot_do_without_is_warned_of(sources: Sources)
     schema = json.loads((ROOT / "contracts" / "isa.schema.json").read_bytes())
     told = {f.what.partition(":")[0]: f.level for f in check(changed(sources, choose), schema, ON) if f.file == COLLEGE}
     assert told == {"data.percent": "warning", "data.days_counted": "error"}
+
+
+@pytest.mark.parametrize(
+    ("on", "within", "told"),
+    [
+        (date(2026, 1, 15), 60, []),
+        (date(2027, 4, 15), 60, ["review is due by 2027-06-01"]),
+        (date(2027, 4, 15), 10, []),
+        (date(2027, 7, 15), 60, ["ends on 2027-08-31; after that day nothing passes", "review was due by 2027-06-01"]),
+        (date(2027, 9, 1), 60, ["expired: it lets nothing through"]),
+    ],
+)
+def test_an_agreement_needs_an_officer_before_its_review_and_its_end(
+    sources: Sources, on: date, within: int, told: list[str]
+) -> None:
+    only = Sources({COLLEGE: sources.agreements[COLLEGE]}, sources.catalogue, sources.parties, sources.policy)
+    schema = json.loads((ROOT / "contracts" / "isa.schema.json").read_bytes())
+    assert [one.what for one in due_for_review(only, schema, on, within)] == told
+
+
+def test_a_scheduler_hears_by_the_exit_code_that_something_is_due() -> None:
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(app, ["contracts", "review", *words])
+
+    nothing, due = run("--on", "2026-01-15"), run("--on", "2027-04-15")
+    assert (nothing.exit_code, nothing.output) == (0, "")
+    assert due.exit_code == 1 and "isa-2024-011-northvale-college" in due.output
+    assert run("--on", "soon", "--json").exit_code == 2
+
+
+def test_an_agreement_with_errors_needs_an_officer_too(sources: Sources) -> None:
+    schema = json.loads((ROOT / "contracts" / "isa.schema.json").read_bytes())
+    wrong = changed(sources, lambda a: a["approvals"].clear())
+    wrong = Sources({COLLEGE: wrong.agreements[COLLEGE]}, wrong.catalogue, wrong.parties, wrong.policy)
+    (found,) = due_for_review(wrong, schema, date(2026, 1, 15), 60)
+    assert found.file == COLLEGE and "errors" in found.what
 
 
 def test_periods_read_as_words() -> None:

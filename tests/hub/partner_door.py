@@ -44,7 +44,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @dataclass(slots=True)
 class RealDoor:
     """``requests``: (method, path, bytes) of everything that came. ``answers_first``: statuses given instead of the
-    door's own, once each, in order, before the door sees anything. Party P has the keys P-key and P-test-key."""
+    door's own, once each, in order, before the door sees anything (0: the door's own). Party P has the keys P-key and
+    P-test-key."""
 
     url: str
     port: int
@@ -54,6 +55,10 @@ class RealDoor:
     run: Any
     requests: list[tuple[str, str]] = field(default_factory=list)
     answers_first: list[int] = field(default_factory=list)
+
+    def answers_after(self, requests: int, statuses: list[int]) -> None:
+        """As ``answers_first``, once that many requests have come through."""
+        self.answers_first[:] = [0] * requests + statuses
 
     def facts(self, topic: str) -> list[Fact]:
         return facts_of(self.log, self.catalogue, topic)
@@ -114,8 +119,8 @@ def _catalogue() -> Catalogue:
 def _watched(app: Any, door: RealDoor, live: bool) -> Any:
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         door.requests.append((scope["method"], scope["path"]))
-        if door.answers_first:
-            status = door.answers_first.pop(0)
+        status = door.answers_first.pop(0) if door.answers_first else 0
+        if status:
             await send({"type": "http.response.start", "status": status, "headers": [(b"retry-after", b"7")]})
             await send({"type": "http.response.body", "body": b"not now"})
             return

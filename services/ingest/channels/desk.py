@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +21,11 @@ from services.ingest.channels.keys import ApiKey
 from services.ingest.channels.receipts import Receipts, Recent
 from services.ingest.decide import Heard
 from services.ingest.door import PAYLOAD_BYTES_MAX, Arrival, Door, event_message, unreadable_message
+from services.ingest.extracts import Extract, extract_told
 from services.ingest.faults import fault
 from services.ingest.gate import Judge, No
 from services.ingest.parse import ID, Envelope, content, from_event
+from spine.clock import local_date
 from spine.errors import Retry
 from spine.record import Outgoing
 
@@ -118,6 +120,38 @@ class Desk:
             still = now is not None and now.outcome == "refused" and now.submission_id == refused.submission_id
             out.append(turned_away(refused, still))
         return out
+
+    def terms(self, key: ApiKey, at: datetime) -> list[dict[str, Any]]:
+        """What of this party's agreements is in force today, as far as its own software needs it."""
+        policy = self.gate.policy
+        grants = policy.grants_of(key.party, local_date(at)) if policy else {}
+        return [
+            {
+                "type": kind,
+                "agreement": grant.agreement.name,
+                "ages": [grant.min_age, grant.max_age],
+                "over_sharing": "minimise" if grant.agreement.minimise else "refuse",
+                "shrink_hold_percent": grant.agreement.shrink_hold_percent,
+                "fields": sorted(grant.covered),
+            }
+            for kind, grant in grants.items()
+        ]
+
+    def extract(self, key: ApiKey, told: object, received_at: datetime) -> dict[str, Any] | Problem:
+        """That a batch of this party came: appended as the steward's word. Raises Retry or Busy."""
+        policy, day = self.gate.policy, local_date(received_at)
+        if policy is None:
+            return Problem("policy_missing")
+        if not policy.speaks_under_some_agreement(key.party, day):
+            return Problem("no_agreement", (fault("", "no_agreement"),))
+        read = extract_told(key.party, told, day)
+        if not isinstance(read, Extract):
+            return Problem("invalid", read)
+        event = read.event(policy)
+        arrival = replace(self._arrival(key, received_at), party=str(event["source"]))
+        out = self.door.submission(arrival, event_message(event))
+        self.appender.append([out])
+        return {"status": 202, "receipt": out.event_id}
 
     def _known(self, key: ApiKey, envelopes: Sequence[Envelope | None]) -> dict[str, Heard]:
         ids = {

@@ -17,7 +17,7 @@ from services.ingest.channels.answers import PROBLEM, Problem
 from services.ingest.channels.appender import Busy
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.keys import READ, WRITE, ApiKey, KeyRing
-from services.ingest.channels.openapi import EVENTS, RECEIPT, REFUSALS, VALIDATE
+from services.ingest.channels.openapi import EVENTS, EXTRACT, RECEIPT, REFUSALS, TERMS, VALIDATE
 from services.ingest.channels.rate import Rate
 from services.ingest.door import PAYLOAD_BYTES_MAX
 from services.ingest.fields import Bad, read_moment
@@ -100,6 +100,17 @@ def create_app(api: Api) -> FastAPI:
     async def refusals(request: Request) -> Response:
         key, _ = _principal(api, request, READ)
         return await run_in_threadpool(_guarded, _refusals, api, key, request.query_params.get("limit", ""))
+
+    @app.get("/v1/terms", **TERMS)
+    async def terms(request: Request) -> Response:
+        key, received_at = _principal(api, request, READ)
+        return await run_in_threadpool(_guarded, _terms, api, key, received_at)
+
+    @app.post("/v1/extracts", **EXTRACT)
+    async def extracts(request: Request) -> Response:
+        key, received_at = _principal(api, request, WRITE)
+        body = await _body(request)
+        return await run_in_threadpool(_guarded, _extract, api, key, body, received_at)
 
     @app.get("/health", include_in_schema=False)
     async def health() -> Response:
@@ -208,6 +219,24 @@ def _refusals(api: Api, key: ApiKey, limit: str) -> Response:
     if limit and not (number and 1 <= int(limit) <= REFUSALS_SHOWN_MAX):
         return _problem(Problem("malformed"))
     return _json({"items": api.desk.refusals(key, int(limit or REFUSALS_SHOWN_MAX))})
+
+
+def _terms(api: Api, key: ApiKey, at: datetime) -> Response:
+    return _json({"items": api.desk.terms(key, at)})
+
+
+def _extract(api: Api, key: ApiKey, body: bytes, received_at: datetime) -> Response:
+    wait = api.rate.take(key.key_id, 1)
+    if wait:
+        return _problem(Problem("too_fast", retry_after_seconds=wait))
+    if len(body) > PAYLOAD_BYTES_MAX:
+        return _problem(Problem("too_large"))
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _problem(Problem("unreadable"))
+    answer = api.desk.extract(key, told, received_at)
+    return _problem(answer) if isinstance(answer, Problem) else _json(answer, 202)
 
 
 def _json(content: Any, status: int = 200) -> Response:

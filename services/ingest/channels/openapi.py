@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.ingest.parse import ID_PATTERN
+
 _EVENT: dict[str, Any] = {
     "type": "object",
     "title": "Event",
@@ -13,7 +15,7 @@ _EVENT: dict[str, Any] = {
         "specversion": {"const": "1.0"},
         "id": {
             "type": "string",
-            "pattern": "^[A-Za-z0-9][A-Za-z0-9._:/@=+~#()-]{0,127}$",
+            "pattern": ID_PATTERN,
             "description": "yours, and the same when you send again",
         },
         "source": {"type": "string", "description": "your party id"},
@@ -130,5 +132,40 @@ REFUSALS: dict[str, Any] = {
         "parameters": [
             {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
         ],
+    },
+}
+TERMS: dict[str, Any] = {
+    "response_model": None,
+    "summary": "Which agreement of yours is in force for each event type, and what it lets you send",
+    "responses": {
+        200: _json("Event types with fields, ages and the shrinkage at which a snapshot is held", {"type": "object"}),
+        401: _problem("A valid API key is needed"),
+        403: _problem("The key does not allow this"),
+        503: _problem("Not now: see Retry-After"),
+    },
+    "openapi_extra": {"security": _SECURITY},
+}
+_EXTRACT: dict[str, Any] = {
+    "type": "object",
+    "title": "Extract",
+    "description": "A batch that you sent event by event: how much was read, so that your silence can be told apart.",
+    "required": ["id", "shape", "rows", "leaver_rows", "on"],
+    "additionalProperties": False,
+    "properties": {
+        "id": {"type": "string", "description": "yours, and the same when you tell it again"},
+        "shape": {"enum": ["delta", "snapshot"]},
+        "rows": {"type": "integer", "minimum": 0},
+        "leaver_rows": {"type": "integer", "minimum": 0},
+        "on": {"type": "string", "format": "date"},
+    },
+}
+EXTRACT: dict[str, Any] = {
+    "response_model": None,
+    "summary": "Say that a batch came",
+    "responses": {202: _json("On the log", {"type": "object"}), **_TURNED_AWAY},
+    "status_code": 202,
+    "openapi_extra": {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _EXTRACT}}},
+        "security": _SECURITY,
     },
 }

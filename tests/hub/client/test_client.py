@@ -314,3 +314,85 @@ def test_a_door_that_is_away_is_exit_three(door: RealDoor, tmp_path: Path) -> No
     file.write_text(json.dumps(left(1).cloud_event("northvale-college")))
     door.answers_first += [503] * 5
     assert run(door, str(file), "--patience", "0").exit_code == 3
+
+
+def lines_of(*events: Any) -> str:
+    return "".join(json.dumps(e.cloud_event("northvale-college") if isinstance(e, Event) else e) + "\n" for e in events)
+
+
+def wrong(number: int) -> Event:
+    """Sound by the published schema, and too old for the gate."""
+    return Event(f"nvc-{number}", "education.enrolment.withdrawn", "1989-01-01", SUBJECT, DATA)
+
+
+@pytest.fixture
+def two_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching.batches, "__kwdefaults__", {"events_max": 2, "bytes_max": 100_000})
+
+
+def test_a_door_lost_on_the_way_takes_no_refusal_with_it(door: RealDoor, tmp_path: Path, two_a_request: None) -> None:
+    file = tmp_path / "events.jsonl"
+    local = left(3, reason="fed_up")
+    file.write_text(lines_of(left(1), wrong(2), local, left(4), left(5)))
+    for words, code in ((["--json"], 3), ([], 3)):
+        # The first request arrives, the second one finds nobody.
+        door.answers_first.clear()
+        kept = list(door.requests)
+        door.answers_after(1, [503] * 9)
+        ran = run(door, str(file), "--patience", "0", *words)
+        assert ran.exit_code == code and len(door.requests) == len(kept) + 2, ran.output
+        if words:
+            told = json.loads(ran.stdout)
+            assert told["taken"] == 1 and "503" in told["error"]
+            assert [entry["id"] for entry in told["refused"]] == ["nvc-2", "nvc-3"]
+        else:
+            assert "date_range" in ran.output and "not_in_list" in ran.output and "1 taken" in ran.output
+
+
+def test_a_key_withdrawn_on_the_way_and_a_line_that_is_none_take_no_refusal_with_them(
+    door: RealDoor, tmp_path: Path, two_a_request: None
+) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text(lines_of(left(1), wrong(2), left(3), left(4)))
+    door.answers_after(1, [401])
+    ran = run(door, str(file), "--json")
+    told = json.loads(ran.stdout)
+    assert (ran.exit_code, told["taken"], told["refused"][0]["id"]) == (2, 1, "nvc-2")
+    door.answers_first.clear()
+    file.write_text(lines_of(left(1), wrong(2), left(3, reason="fed_up")) + "Aaliyah\n")
+    ran = run(door, str(file), "--json")
+    told = json.loads(ran.stdout)
+    assert (ran.exit_code, [entry["id"] for entry in told["refused"]]) == (2, ["nvc-3"])
+    assert "line 4" in told["error"] and "Aaliyah" not in ran.output
+
+
+def test_a_door_lost_while_waiting_does_not_undo_what_was_taken(door: RealDoor, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text(lines_of(left(1), left(2), wrong(3)))
+    door.answers_after(1, [503] * 99)
+    ran = run(door, str(file), "--wait", "5", "--patience", "0", "--json")
+    told = json.loads(ran.stdout)
+    assert ran.exit_code == 3
+    assert (told["taken"], told["accepted"], told["undecided"], len(told["refused"])) == (2, 0, 2, 1)
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_gate_that_can_not_judge_now_makes_no_event_invalid(door: RealDoor, lasting: bool) -> None:
+    class NoPolicyYet(httpx2.BaseTransport):
+        inner, calls = httpx2.HTTPTransport(), 0
+
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            self.calls += 1
+            if self.calls > 1 and not lasting:
+                return self.inner.handle_request(request)
+            item = {"id": "nvc-1", "valid": False, "status": 503, "reason": "policy_missing", "errors": []}
+            return httpx2.Response(200, json={"items": [item]})
+
+    with client(door, transport=NoPolicyYet()) as hub:
+        if lasting:
+            with pytest.raises(Unavailable, match="can not judge"):
+                hub.validate([left(1)])
+            with pytest.raises(Unavailable):
+                hub.publish([left(1)], check="door")
+        else:
+            assert [verdict.valid for verdict in hub.validate([left(1)])] == [True]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ def published() -> Published:
 
 @pytest.fixture(scope="module")
 def made(published: Published) -> dict[str, str]:
-    return documents.documents(published)
+    return documents.documents(published, AT.date())
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def test_every_event_contract_is_odcs(published: Published) -> None:
 
 
 def test_the_partner_topics_are_asyncapi_and_every_reference_leads_somewhere(published: Published) -> None:
-    document = asyncapi.document(published)
+    document = asyncapi.document(published, AT.date())
     assert faults(document, "asyncapi-3.1.0.json") == []
 
     def references(node: Any) -> Iterator[str]:
@@ -80,7 +82,7 @@ def test_the_partner_topics_are_asyncapi_and_every_reference_leads_somewhere(pub
 
 
 def test_a_broken_document_would_be_found(published: Published) -> None:
-    document = asyncapi.document(published)
+    document = asyncapi.document(published, AT.date())
     document["operations"]["receive-northvale-college"]["action"] = "listen"
     assert faults(document, "asyncapi-3.1.0.json")
     contract = odcs.contract(published, "employment.started")
@@ -102,14 +104,22 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.md"]
 
 
+def test_partners_are_not_told_to_send_what_no_agreement_in_force_lets_pass(published: Published) -> None:
+    assert asyncapi.document(published, date(2031, 1, 1))["channels"] == {}
+    suspended = copy.deepcopy(dict(published.policy))
+    suspended["agreements"]["isa-2024-011@1.0.0"]["status"] = "suspended"
+    shown = asyncapi.document(replace(published, policy=suspended), AT.date())["channels"]
+    assert "northvale-college" not in shown and "southmere-college" in shown
+
+
 def test_the_same_contracts_give_the_same_bytes(made: dict[str, str]) -> None:
-    again = documents.documents(read_published(ROOT / "contracts", ROOT / "schemas" / "avro"))
+    again = documents.documents(read_published(ROOT / "contracts", ROOT / "schemas" / "avro"), AT.date())
     assert again == made
 
 
 def test_the_yaml_says_what_the_document_says(published: Published, made: dict[str, str]) -> None:
     yaml = YAML(typ="safe", pure=True)
-    assert yaml.load(made["asyncapi.yaml"]) == asyncapi.document(published)
+    assert yaml.load(made["asyncapi.yaml"]) == asyncapi.document(published, AT.date())
     kind = "education.enrolment.withdrawn"
     assert yaml.load(made[f"odcs/{kind}.odcs.yaml"]) == odcs.contract(published, kind)
 

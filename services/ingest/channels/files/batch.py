@@ -26,6 +26,7 @@ from services.ingest.channels.files.read_xml import read_xml
 from services.ingest.channels.files.rows import ROWS_MAX, Row, Spoilt
 from services.ingest.channels.files.said import FileFault, RowFault, row_fault
 from services.ingest.door import Arrival, Door, Message, event_message
+from services.ingest.extracts import ID_HEX, Extract
 from services.ingest.faults import Fault
 from services.ingest.gate import Judge, No
 from services.ingest.parse import from_event
@@ -36,7 +37,6 @@ from spine.record import Outgoing
 DOOR = "file"
 CHUNK_ROWS = 500
 PROGRESS_ROWS = 10_000
-ID_HEX = 24
 SHRINK_HOLD_PERCENT = 10
 READERS = {"csv": read_csv, "xlsx": read_xlsx, "xml": read_xml}
 
@@ -283,25 +283,12 @@ class FilesDoor:
 
     def _extract(self, rule: FileRule, digest: str, at: datetime, counts: Counts) -> Outgoing:
         """``feed.extract_received``: the hub's own word that a batch came. Silence of a source is judged by it."""
-        policy, day = self.gate.policy, local_date(at)
+        policy = self.gate.policy
         if policy is None:
             raise Retry("no sharing policy in force")
-        (steward, *_) = sorted(name for name, kind in policy.kinds.items() if kind == "hub-steward")
-        data = {
-            "feed_source": rule.party,
-            "shape": rule.shape,
-            "rows": counts.rows,
-            "leaver_rows": counts.leavers,
-        }
-        event = {
-            "specversion": "1.0",
-            # With the day: should the ledger be lost and the file read again later, that is another extract.
-            "id": f"extract-{digest[:ID_HEX]}-{day:%Y%m%d}",
-            "source": steward,
-            "type": "feed.extract_received",
-            "data": {"effective_on": day.isoformat(), "subject": {}, "data": data},
-        }
-        return self._submission(steward, at, event_message(event))
+        extract = Extract(rule.party, digest, rule.shape, counts.rows, counts.leavers, local_date(at))
+        event = extract.event(policy)
+        return self._submission(str(event["source"]), at, event_message(event))
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
