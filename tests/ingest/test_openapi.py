@@ -9,7 +9,13 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-OPERATIONS = [("post", "/v1/events"), ("post", "/v1/events:validate"), ("get", "/v1/receipts/{message_id}")]
+OPERATIONS = [
+    ("post", "/v1/events"),
+    ("post", "/v1/events:validate"),
+    ("post", "/v1/webhooks/{party}"),
+    ("get", "/v1/receipts/{message_id}"),
+    ("get", "/v1/me"),
+]
 
 
 @pytest.mark.slow
