@@ -8,6 +8,7 @@ import importlib.util
 import typer
 
 from hub.demo.command import demo
+from hub.issuer import issuer
 from hub.publish import publish
 from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
@@ -31,6 +32,7 @@ app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("topics")(topics)
 app.command("publish")(publish)
+app.command("issuer")(issuer)
 app.add_typer(quarantine, name="quarantine")
 
 for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect", "sealing"):
