@@ -142,6 +142,7 @@ def door_on_memory(
     hearing: Hearing,
     rate: Rate | None = None,
     client: tuple[str, int] = ("testclient", 50000),
+    now: Callable[[], datetime] = lambda: RECEIVED,
 ) -> Iterator[DoorOnMemory]:
     """The door with these ways in, and ingest behind it."""
     sealer = Sealer(bytes(range(32)))
@@ -159,7 +160,7 @@ def door_on_memory(
     appender = Appender(log)
     desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
     rate = rate or Rate(PartyLimits(1_000, 2_000), lambda: 0.0)
-    api = Api(desk, hearing, rate, lambda: RECEIVED, simulated=True)
+    api = Api(desk, hearing, rate, now, simulated=True)
     with TestClient(create_app(api), client=client) as visitor:
         yield DoorOnMemory(visitor, log, journal, catalogue, run)
     appender.close()
