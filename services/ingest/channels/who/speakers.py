@@ -20,6 +20,7 @@ from services.ingest.channels.who.reading import Entry, doubles, read_yaml, said
 Name = Annotated[str, Field(pattern=IDENTIFIER)]
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 Algorithm = Literal["RS256", "PS256", "ES256"]
+ENTRA = ("login.microsoftonline.com", "sts.windows.net")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -55,7 +56,7 @@ class Issuer(Entry):
         parts = urlsplit(self.jwks_url)
         if self.jwks_url and parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise ValueError("jwks_url must be https, or on this machine")
-        if "login.microsoftonline.com" in self.issuer and "tid" not in self.pinned:
+        if urlsplit(self.issuer).hostname in ENTRA and "tid" not in self.pinned:
             raise ValueError(
                 "pinned must name the tenant (tid): Entra signs the tokens of all tenants with the same keys"
             )

@@ -145,14 +145,14 @@ class Heard:
         """What this is to the hub. ``forget`` it if nothing came of it."""
         now, key, digest = self._clock(), (principal.party, signed.id), hashlib.sha256(body).digest()
         with self._lock:
-            while self._held and (next(iter(self._held.values())).until < now or len(self._held) >= self._size):
-                self._held.popitem(last=False)
             before = self._held.get(key)
             current = before is not None and before.until >= now
             if before and current and (before.digest != digest or signed.timestamp <= before.timestamp):
                 return "replay"
             self._held[key] = _Taken(digest, signed.timestamp, now + 2 * TOLERANCE_SECONDS)
             self._held.move_to_end(key)
+            while len(self._held) > self._size or next(iter(self._held.values())).until < now:
+                self._held.popitem(last=False)
             return "again" if current else "new"
 
     def forget(self, principal: Principal, signed: Signed) -> None:
