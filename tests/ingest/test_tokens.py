@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,3 +256,28 @@ def test_an_issuer_that_never_answered_is_asked_seldom_and_the_token_may_come_ag
     assert len(world.fetched) == 1
     world.away, world.seconds[0] = False, PAUSE_SECONDS
     assert world.ask(world.token(**OURS)).status_code == 200
+
+
+def test_who_has_usable_keys_does_not_wait_for_the_one_that_fetches_new_ones(world: World, local: LocalIssuer) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(url: str) -> bytes:
+        begun.set()
+        assert go.wait(20)
+        return world.fetch(url)
+
+    (issuer,) = world.tokens.speakers().issuers
+    keys, kid = IssuerKeys(lambda: world.seconds[0], slow), str(local.keys[-1].kid)
+    go.set()
+    assert keys.find(issuer, kid) is not None
+    go.clear()
+    begun.clear()
+    world.seconds[0] += 601
+    thread = threading.Thread(target=keys.find, args=(issuer, kid), daemon=True)
+    thread.start()
+    assert begun.wait(20)
+    assert keys.find(issuer, kid) is not None, "while the other one still fetches"
+    assert keys.find(issuer, "unknown") is None and len(world.fetched) == 1
+    go.set()
+    thread.join(20)
+    assert len(world.fetched) == 2

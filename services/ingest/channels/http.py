@@ -110,7 +110,7 @@ def create_app(api: Api) -> FastAPI:
         # What was last seen, not looked up: a database that hangs must not hold the event loop.
         return _json({"status": "up", "policy": api.desk.gate.known.policy_hash})
 
-    app.openapi = described(app)  # type: ignore[method-assign]
+    app.openapi = described(app, api.hearing.token_url)  # type: ignore[method-assign]
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -210,13 +211,15 @@ WEBHOOKS: dict[str, Any] = {
 }
 
 
-def described(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """The description of ``app`` with the ways to sign in, made once."""
+def described(app: FastAPI, token_url: Callable[[], str]) -> Callable[[], dict[str, Any]]:
+    """The description of ``app`` with the ways to sign in. ``token_url``: where tokens are had, empty if not said."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = plain()
-        document.setdefault("components", {})["securitySchemes"] = SCHEMES
-        return document
+        schemes = copy.deepcopy(SCHEMES)
+        flow = schemes["token"]["flows"]["clientCredentials"]
+        flow["tokenUrl"] = token_url() or flow["tokenUrl"]
+        return {**document, "components": {**document.get("components", {}), "securitySchemes": schemes}}
 
     return openapi

@@ -50,6 +50,10 @@ class Hearing:
             return Nobody("none", "missing")
         return self.certificates.holder(certificate, now)
 
+    def token_url(self) -> str:
+        """Where partners get tokens, if the file of speakers says."""
+        return next((issuer.token_url for issuer in self.speakers().issuers if issuer.token_url), "")
+
     def signer(self, party: str, signed: Signed, body: bytes, now: datetime) -> Principal | Nobody:
         """Who signed a webhook for ``party``."""
         return self.secrets().holder(party, signed, body, now)

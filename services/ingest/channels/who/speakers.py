@@ -34,7 +34,10 @@ class Client(Entry):
 
 
 class Issuer(Entry):
-    """Whose tokens count, and how they read. ``pinned``: claims that must have exactly this value (Entra: ``tid``)."""
+    """Whose tokens count, and how they read. ``pinned``: claims that must have exactly this value (Entra: ``tid``).
+
+    ``token_url`` is shown to partners in the door's description, and not used.
+    """
 
     id: Name
     issuer: Text
