@@ -219,6 +219,13 @@ def test_an_entry_ends_on_its_day_and_a_certificate_with_its_own(place: Place) -
     assert place.certificates().holder(held.der, NOW) == late
 
 
+def test_a_server_s_certificate_that_a_proxy_lets_through_speaks_for_nobody(place: Place) -> None:
+    held = place.ours.issue("x", COLLEGE, use=ExtendedKeyUsageOID.SERVER_AUTH)
+    found = place.certificates().holder(held.der, NOW)
+    assert isinstance(found, Nobody) and found.reason == "purpose"
+    assert isinstance(place.certificates().holder(place.ours.issue("y", COLLEGE, use=None).der, NOW), Principal)
+
+
 def test_a_certificate_that_two_entries_name_is_nobody_s(place: Place) -> None:
     held = place.ours.issue("jcp", COLLEGE)
     assert place.certificates().holder(held.der, NOW) == Nobody("certificate", "ambiguous")

@@ -19,9 +19,9 @@ from hub.issuer import LocalIssuer
 from services.ingest.channels.who.hearing import Hearing
 from services.ingest.channels.who.issuer_keys import PAUSE_SECONDS, IssuerKeys
 from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.principal import Nobody
+from services.ingest.channels.who.principal import Nobody, Principal
 from services.ingest.channels.who.speakers import Speakers
-from services.ingest.channels.who.tokens import LIFE_SECONDS_MAX, Tokens
+from services.ingest.channels.who.tokens import LIFE_SECONDS_MAX, Tokens, thumbprint
 from services.ingest.channels.who.webhooks import Heard
 from services.ingest.gate import Gate
 from spine.schema import Catalogue
@@ -210,6 +210,18 @@ def test_a_token_that_is_not_whole_and_ours_is_nobody_s_and_the_answer_is_the_sa
     assert answer.status_code == 401, what
     assert (answer.content, dict(answer.headers)) == (plain.content, dict(plain.headers))
     assert all(url == URL for url in world.fetched), "nothing is fetched from where a token says"
+
+
+@pytest.mark.parametrize("more", [{"jkt": "A" * 43}, {}])
+def test_a_binding_that_can_t_be_proved_is_not_passed_over_where_a_certificate_is_shown(
+    world: World, more: dict[str, str]
+) -> None:
+    shown = b"the certificate of the connection"
+    right = world.token(**OURS, cnf={"x5t#S256": thumbprint(shown)})
+    assert isinstance(world.tokens.holder(right, RECEIVED, shown), Principal)
+    for binding in ({"x5t#S256": thumbprint(shown), "kid": "another"}, more):
+        found = world.tokens.holder(world.token(**OURS, cnf=binding), RECEIVED, shown)
+        assert isinstance(found, Nobody) and found.reason == "binding"
 
 
 def test_a_little_difference_between_clocks_is_allowed(world: World) -> None:
