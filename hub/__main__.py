@@ -8,6 +8,8 @@ import importlib.util
 import typer
 
 from hub.demo.command import demo
+from hub.issuer import issuer
+from hub.key_commands import app as keys
 from hub.publish import publish
 from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
@@ -31,7 +33,9 @@ app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("topics")(topics)
 app.command("publish")(publish)
+app.command("issuer")(issuer)
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(keys, name="keys")
 
 for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect", "sealing"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:

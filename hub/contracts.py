@@ -12,7 +12,14 @@ from typing import Annotated, Any
 import typer
 
 from hub import agreement_moves, sharing
-from hub.agreement_checks import REVIEW_SOON_DAYS, REVIEW_SOON_DAYS_MAX, due_for_review, errors_in, uncovered
+from hub.agreement_checks import (
+    REVIEW_SOON_DAYS,
+    REVIEW_SOON_DAYS_MAX,
+    Finding,
+    due_for_review,
+    errors_in,
+    uncovered,
+)
 from hub.agreement_checks import check as check_agreements
 from hub.event_schemas import partner_schemas
 from hub.layout import ROOT, contracts_folder, schemas_folder
@@ -20,6 +27,7 @@ from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.published import documents as published_documents
 from hub.published.sources import read_published
 from hub.schema_lint import faults_of
+from services.ingest.channels.rate import read_limits
 from spine.clock import local_date, now
 
 app = typer.Typer(help="Agreements and event schemas.", no_args_is_help=True)
@@ -40,7 +48,7 @@ def check(
     on: On = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check every agreement against the schema, the event types, the parties and the policy.
+    """Check every agreement against the schema, the event types, the parties and the policy, and the parties' limits.
 
     Exit 0 no error, warnings or not; 1 an error; 2 wrong usage.
     """
@@ -49,6 +57,7 @@ def check(
     sources = sharing.read_sources(folder)
     found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), day)
     gaps = sorted(uncovered(sources))
+    found += _limits(folder)
     errors = [finding for finding in found if finding.level == "error"]
     if as_json:
         show_json({"agreements": len(sources.agreements), "findings": [asdict(f) for f in found], "uncovered": gaps})
@@ -60,6 +69,15 @@ def check(
         for party, event in gaps:
             typer.echo(f"not covered by any agreement: {party} {event}")
     raise typer.Exit(FAILED if errors else 0)
+
+
+def _limits(folder: Path) -> list[Finding]:
+    """Limits of parties that the HTTP door could not read."""
+    try:
+        read_limits(folder / "parties.yaml")
+    except ValueError as fault:
+        return [Finding("parties.yaml", "limits", str(fault))]
+    return []
 
 
 @app.command()

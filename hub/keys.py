@@ -33,7 +33,7 @@ def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
             _private(secret, base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
     if not home.keys.exists():
         parties = YAML(typ="safe").load(contracts / "catalogue.yaml")["parties"]
-        keys = {party: f"hubtest_{secrets.token_urlsafe(24)}" for party in sorted(parties)}
+        keys = {party: f"hublive_{secrets.token_urlsafe(24)}" for party in sorted(parties)}
         _private(home.api_keys, _hashed(keys))
         _private(home.steward_key, keys[STEWARD] + "\n")
         _private(home.keys, json.dumps(keys, indent=1) + "\n")

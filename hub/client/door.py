@@ -187,6 +187,13 @@ class Client:
             reason = str(read["reason"])
             raise Refused(Report((Answer(0, name, REFUSED, answer.status_code, "", reason, _told(read)),)))
 
+    def mode(self) -> str:
+        """What the key is: ``live``, ``test`` or ``sandbox``. Raises NotAllowed, Unavailable."""
+        answer = self._wire.ask("GET", "/v1/me")
+        if answer.status_code != 200:
+            raise Unavailable(f"status {answer.status_code} where the door should say who one is")
+        return str(json_of(answer).get("mode", ""))
+
     def receipt(self, message_id: str) -> Receipt | None:
         """What became of one of this party's messages; None if no message of it has this id."""
         answer = self._wire.ask("GET", f"/v1/receipts/{quote(message_id, safe='')}")

@@ -59,13 +59,15 @@ def check(
 ) -> None:
     """Send a kit with a test key and compare every answer with what the kit expects. May be run again.
 
-    Use a test key: only its events reach no caseworker. The variable is not the one of `hub publish`, so that a live
-    key is not taken by mistake. Exit 0 all as expected; 1 something differs; 2 wrong usage; 3 the door is away.
+    A live key is refused before anything is sent: only the events of a test or sandbox key reach no caseworker. Exit 0
+    all as expected; 1 something differs; 2 wrong usage; 3 the door is away.
     """
     try:
         made = read_kit(folder)
         key = key_file.read_text().strip() if key_file else os.environ.get(KEY, "")
         with Client(door, key, made.party, patience=Patience(total_seconds=60)) as hub:
+            if hub.mode() not in ("test", "sandbox"):
+                raise Misused("this is a live key: its events would reach caseworkers; a test key is needed")
             found = run_check(made, hub, wait_seconds=wait)
     except (KitWrong, Misused, NotAllowed, OSError) as wrong:
         # An OSError names the file; its text holds no content.

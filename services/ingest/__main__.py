@@ -1,8 +1,8 @@
 """``python -m services.ingest run | http | kafka | files | sftp``: the gate, and the doors.
 
-``door`` is another name of ``http``. Settings of the HTTP door: HUB_API_KEYS (file of key hashes), HUB_HTTP_HOST,
-HUB_HTTP_PORT, HUB_RATE_EVENTS (events a second for each key), HUB_SIMULATED_CLOCK=1 (demo: believe the header
-Hub-Simulated-Time). Those of the files door: services/ingest/channels/files/run.py.
+``door`` is another name of ``http``. Settings of the HTTP door: HUB_HTTP_HOST, HUB_HTTP_PORT, HUB_RATE_EVENTS (events a
+second for each party without limits of its own), HUB_SIMULATED_CLOCK=1 (demo: believe the header Hub-Simulated-Time);
+who may speak, and TLS: services/ingest/channels/who/settings.py. Files door: services/ingest/channels/files/run.py.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from services.ingest.channels.desk import Desk
 from services.ingest.channels.files.run import files, sftp
 from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.kafka_door import SERVICE, PartnerCatalogue, PartnerDoor, partner_topics
-from services.ingest.channels.keys import KeyRing
 from services.ingest.channels.live import LiveGate
-from services.ingest.channels.rate import Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.channels.who.settings import hearing_of, rate_of, tls_of
+from services.ingest.channels.who.tls import serving
 from services.ingest.door import Door
 from spine.clock import now
 from spine.health import HealthServer
@@ -34,8 +34,6 @@ from spine.schema import Catalogue
 from spine.service import prepare, serve
 from spine.step import Processor
 from spine.telemetry import log, setup
-
-EVENTS_A_SECOND = 5_000
 
 
 def http() -> None:
@@ -49,9 +47,9 @@ def http() -> None:
     desk = Desk(
         Door(sealer_of_environment(), prepared.catalogue), gate, appender, JournalReceipts(prepared.journal), Recent()
     )
-    rate = int(os.environ.get("HUB_RATE_EVENTS", EVENTS_A_SECOND))
-    keys = KeyRing.of_file(Path(os.environ["HUB_API_KEYS"]))
-    api = Api(desk, keys, Rate(rate, 4 * rate, time.monotonic), now, os.environ.get("HUB_SIMULATED_CLOCK") == "1")
+    hearing = hearing_of(os.environ, time.monotonic)
+    rate = rate_of(os.environ, prepared.settings.contracts, time.monotonic)
+    api = Api(desk, hearing, rate, now, os.environ.get("HUB_SIMULATED_CLOCK") == "1")
     health = HealthServer(progress, prepared.settings.health_port, prepared.settings.health_host)
     health.start()
     host, port = os.environ.get("HUB_HTTP_HOST", "127.0.0.1"), int(os.environ.get("HUB_HTTP_PORT", "8080"))
@@ -60,15 +58,7 @@ def http() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     try:
-        uvicorn.run(
-            create_app(api),
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=30,
-        )
+        uvicorn.run(create_app(api), host=host, port=port, **serving(tls_of(os.environ)))
     finally:
         appender.close()
         health.stop()

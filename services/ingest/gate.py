@@ -81,6 +81,15 @@ class Judge(Protocol):
         """Name of all that a verdict depends on: it differs after every move of the head."""
         ...
 
+    @property
+    def known(self) -> Gate:
+        """The gate as it was last seen: asks nothing and nobody, so it is safe on an event loop."""
+        ...
+
+    def now(self) -> Gate:
+        """The gate of this moment. Who judges several events of one request takes it once."""
+        ...
+
     def examine(self, party: str, received_at: datetime, envelope: Envelope | None) -> Said | No: ...
 
 
@@ -101,6 +110,13 @@ class Gate:
     @property
     def stand(self) -> str:
         return f"{self.policy_hash}#{self.head}" if self.head else self.policy_hash
+
+    @property
+    def known(self) -> Gate:
+        return self
+
+    def now(self) -> Gate:
+        return self
 
     def examine(
         self, party: str, received_at: datetime, envelope: Envelope | None, instructions: Instructions = FREE

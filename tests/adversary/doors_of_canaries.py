@@ -22,9 +22,12 @@ from services.ingest.channels.files.batch import FilesDoor
 from services.ingest.channels.files.folder import Folder
 from services.ingest.channels.files.mapping import load_mappings
 from services.ingest.channels.http import Api, create_app
-from services.ingest.channels.keys import SCOPES, ApiKey, KeyRing
-from services.ingest.channels.rate import Rate
+from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.channels.who.hearing import Hearing
+from services.ingest.channels.who.keys import ApiKey, KeyRing
+from services.ingest.channels.who.principal import SCOPES
+from services.ingest.channels.who.webhooks import Heard
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -83,11 +86,12 @@ def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     gate = Gate(parse_policy(compiled.content, compiled.policy_hash), type_specs(catalogue.sources))
     parties = sorted({event["source"] for person in flock.people for event in person.events})
     keys = KeyRing(
-        ApiKey(p, f"key-{n}", hashlib.sha256(p.encode()).digest(), False, None, SCOPES) for n, p in enumerate(parties)
+        ApiKey(p, f"key-{n}", hashlib.sha256(p.encode()).digest(), "live", None, SCOPES) for n, p in enumerate(parties)
     )
+    hearing = Hearing(lambda: keys, Heard(lambda: 0.0))
     appender = Appender(log)
     desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
-    api = Api(desk, keys, Rate(1_000_000, 1_000_000, lambda: 0.0), lambda: RECEIVED)
+    api = Api(desk, hearing, Rate(PartyLimits(1_000_000, 1_000_000), lambda: 0.0), lambda: RECEIVED)
     with TestClient(create_app(api)) as client:
         yield from _conversation(client, flock)
     ingest = processor(catalogue, folder, sealer)

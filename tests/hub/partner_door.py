@@ -21,9 +21,12 @@ from services.ingest.agent import processor
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
-from services.ingest.channels.keys import SCOPES, ApiKey, KeyRing
-from services.ingest.channels.rate import Rate
+from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.channels.who.hearing import Hearing
+from services.ingest.channels.who.keys import ApiKey, KeyRing
+from services.ingest.channels.who.principal import SCOPES, Mode
+from services.ingest.channels.who.webhooks import Heard
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -38,6 +41,7 @@ from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
 from tests.ingest.conftest import RECEIVED, TOPICS, _write_head, facts_of
 
+KINDS: tuple[tuple[str, Mode], ...] = (("-key", "live"), ("-test-key", "test"))
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -84,13 +88,14 @@ def real_door(folder: Path, *, port: int = 0, now: datetime = RECEIVED, live: bo
             publish(journal, log)
 
     keys = KeyRing(
-        ApiKey(party, f"{party}-{mode}", hashlib.sha256(f"{party}{mode}".encode()).digest(), test, None, SCOPES)
+        ApiKey(party, f"{party}{word}", hashlib.sha256(f"{party}{word}".encode()).digest(), mode, None, SCOPES)
         for party in sorted(policy.kinds)
-        for mode, test in (("-key", False), ("-test-key", True))
+        for word, mode in KINDS
     )
+    hearing = Hearing(lambda: keys, Heard(time.monotonic))
     appender = Appender(log)
     desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
-    app: Any = create_app(Api(desk, keys, Rate(100_000, 100_000, time.monotonic), lambda: now))
+    app: Any = create_app(Api(desk, hearing, Rate(PartyLimits(100_000, 100_000), time.monotonic), lambda: now))
     listener = socket.create_server(("127.0.0.1", port))
     port = listener.getsockname()[1]
     door = RealDoor(f"http://127.0.0.1:{port}", port, log, journal, catalogue, run)

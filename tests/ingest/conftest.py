@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,9 +19,12 @@ from services.ingest.agent import processor
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
-from services.ingest.channels.keys import SCOPES, ApiKey, KeyRing
-from services.ingest.channels.rate import Rate
+from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.channels.who.hearing import Hearing
+from services.ingest.channels.who.keys import ApiKey, KeyRing
+from services.ingest.channels.who.principal import READ, SCOPES, Mode, Scope
+from services.ingest.channels.who.webhooks import Heard
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -80,14 +84,15 @@ def withdrawal() -> dict[str, Any]:
     )
 
 
-KEYS = {
-    "college": ("northvale-college", "college-key", False, None, SCOPES),
-    "minimising": ("southmere-college", "southmere-key", False, None, SCOPES),
-    "test": ("northvale-college", "college-test-key", True, None, SCOPES),
-    "expired": ("northvale-college", "college-old-key", False, date(2025, 11, 1), SCOPES),
-    "reader": ("northvale-college", "college-read-key", False, None, frozenset({"receipts:read"})),
-    "stranger": ("nobody-knows-them", "stranger-key", False, None, SCOPES),
-    "jobcentre": ("jobcentre-plus", "jcp-key", False, None, SCOPES),
+KEYS: dict[str, tuple[str, str, Mode, date | None, frozenset[Scope]]] = {
+    "college": ("northvale-college", "college-key", "live", None, SCOPES),
+    "minimising": ("southmere-college", "southmere-key", "live", None, SCOPES),
+    "test": ("northvale-college", "college-test-key", "test", None, SCOPES),
+    "sandbox": ("northvale-college", "college-sandbox-key", "sandbox", date(2025, 12, 1), SCOPES),
+    "expired": ("northvale-college", "college-old-key", "live", date(2025, 11, 1), SCOPES),
+    "reader": ("northvale-college", "college-read-key", "live", None, frozenset({READ})),
+    "stranger": ("nobody-knows-them", "stranger-key", "live", None, SCOPES),
+    "jobcentre": ("jobcentre-plus", "jcp-key", "live", None, SCOPES),
 }
 
 
@@ -120,8 +125,28 @@ class DoorOnMemory:
 
 @pytest.fixture
 def http(catalogue: Catalogue, gate: Gate, tmp_path: Path, compiled: Any) -> Iterator[DoorOnMemory]:
+    keys = KeyRing(
+        ApiKey(party, f"{name}-1", hashlib.sha256(key.encode()).digest(), mode, expires, scopes)
+        for name, (party, key, mode, expires, scopes) in KEYS.items()
+    )
+    with door_on_memory(catalogue, gate, tmp_path, compiled, Hearing(lambda: keys, Heard(lambda: 0.0))) as door:
+        yield door
+
+
+@contextmanager
+def door_on_memory(
+    catalogue: Catalogue,
+    gate: Gate,
+    folder: Path,
+    compiled: Any,
+    hearing: Hearing,
+    rate: Rate | None = None,
+    client: tuple[str, int] = ("testclient", 50000),
+    now: Callable[[], datetime] = lambda: RECEIVED,
+) -> Iterator[DoorOnMemory]:
+    """The door with these ways in, and ingest behind it."""
     sealer = Sealer(bytes(range(32)))
-    contracts = tmp_path / "contracts"
+    contracts = folder / "contracts"
     _write_head(contracts, compiled)
     log, journal = MemoryLog(TOPICS, catalogue.frame), MemoryJournal()
     ingest, aside = processor(catalogue, contracts, sealer, TOPICS["submissions"]), SetAside(Limits())
@@ -133,14 +158,11 @@ def http(catalogue: Catalogue, gate: Gate, tmp_path: Path, compiled: Any) -> Ite
         publish(journal, log)
 
     appender = Appender(log)
-    keys = KeyRing(
-        ApiKey(party, f"{name}-1", hashlib.sha256(key.encode()).digest(), test, expires, frozenset(scopes))
-        for name, (party, key, test, expires, scopes) in KEYS.items()
-    )
     desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
-    api = Api(desk, keys, Rate(1_000, 2_000, lambda: 0.0), lambda: RECEIVED, simulated=True)
-    with TestClient(create_app(api)) as client:
-        yield DoorOnMemory(client, log, journal, catalogue, run)
+    rate = rate or Rate(PartyLimits(1_000, 2_000), lambda: 0.0)
+    api = Api(desk, hearing, rate, now, simulated=True)
+    with TestClient(create_app(api), client=client) as visitor:
+        yield DoorOnMemory(visitor, log, journal, catalogue, run)
     appender.close()
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from services.ingest.channels.appender import RECORDS_WAITING_MAX, Appender, Busy
-from services.ingest.channels.keys import READ, KeyRing
-from services.ingest.channels.rate import Rate
+from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import Recent
+from services.ingest.channels.who.keys import KeyRing
+from services.ingest.channels.who.principal import READ, SCOPES, Mode, Nobody, Principal
 from services.ingest.decide import Heard
 from spine.errors import Retry
 from spine.record import Outgoing
@@ -34,17 +35,16 @@ def digest(key: str) -> str:
 
 def test_a_key_is_known_by_its_hash_until_its_last_day(tmp_path: Path) -> None:
     keys = ring(tmp_path, f"- {{party: p, key_id: p-1, sha256: {digest('k')}, mode: live, expires_on: 2026-11-25}}")
-    held = keys.holder("k", ON)
-    assert held is not None and held.party == "p" and held.principal == "key:p-1" and not held.test
-    assert keys.holder("k", date(2026, 11, 26)) is None
-    assert keys.holder("K", ON) is None and keys.holder("", ON) is None
+    assert keys.holder("k", ON) == Principal("p", "key:p-1", "live", SCOPES)
+    assert keys.holder("k", date(2026, 11, 26)) == Nobody("key", "expired", "key:p-1", "p")
+    assert keys.holder("K", ON) == keys.holder("", ON) == Nobody("key", "unknown")
 
 
 def test_the_file_may_hold_an_object_with_keys_and_scopes(tmp_path: Path) -> None:
     entry = f'{{"party": "p", "key_id": "1", "sha256": "{digest("k")}", "mode": "test", "scopes": ["{READ}"]}}'
     text = f'{{"keys": [{entry}]}}'
     held = ring(tmp_path, text).holder("k", ON)
-    assert held is not None and held.test and held.scopes == {READ}
+    assert isinstance(held, Principal) and held.test and held.scopes == {READ}
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,21 @@ def test_a_key_file_with_a_fault_stops_the_door(tmp_path: Path, text: str) -> No
         ring(tmp_path, text)
 
 
-def test_a_rate_fills_again_with_time_and_is_each_key_s_own() -> None:
+def speaker(party: str, mode: Mode = "live") -> Principal:
+    return Principal(party, f"key:{party}", mode, SCOPES)
+
+
+def test_a_rate_fills_again_with_time_and_is_each_party_s_own() -> None:
     now = [0.0]
-    rate = Rate(per_second=10, burst=20, clock=lambda: now[0])
-    assert rate.take("a", 20) == 0
-    assert rate.take("a", 5) == 1
-    assert rate.take("b", 20) == 0
+    rate = Rate(PartyLimits(events_per_second=10, burst=20), clock=lambda: now[0])
+    a, b = speaker("a"), speaker("b")
+    assert rate.take(a, 20) == 0
+    assert rate.take(a, 5) == 1
+    assert rate.take(b, 20) == 0
+    assert rate.take(speaker("a", "test"), 20) == 0, "a rehearsal takes nothing from what counts"
     now[0] = 0.5
-    assert rate.take("a", 5) == 0
-    assert rate.take("a", 20) == 3
+    assert rate.take(a, 5) == 0
+    assert rate.take(a, 20) == 3
 
 
 class Slow:

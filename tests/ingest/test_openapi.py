@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 OPERATIONS = [
     ("post", "/v1/events"),
     ("post", "/v1/events:validate"),
+    ("post", "/v1/webhooks/{party}"),
     ("get", "/v1/receipts/{message_id}"),
     ("get", "/v1/terms"),
     ("post", "/v1/extracts"),
+    ("get", "/v1/me"),
 ]
 
 

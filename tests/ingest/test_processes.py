@@ -20,6 +20,7 @@ import httpx2
 import pytest
 from confluent_kafka import Producer
 
+from hub import key_file
 from hub.machine import kafka
 from hub.machine.ports import free_ports
 from hub.sharing import ensure_built
@@ -126,6 +127,7 @@ def event(number: int) -> dict[str, Any]:
 def test_what_enters_through_either_door_is_judged_once(machine: Machine) -> None:
     authorised = {"Authorization": f"Bearer {KEY}"}
     client = httpx2.Client(base_url=machine.door, headers=authorised, timeout=60)
+    keys_follow_the_file(machine, client)
     assert client.post("/v1/events", json=[event(n) for n in range(200)]).status_code == 202
     assert client.post("/v1/events", json=[event(n) for n in range(200)]).status_code == 202
     assert client.post("/v1/events", json={**event(900), "type": "uc.claim_started"}).status_code == 422
@@ -151,3 +153,14 @@ def test_what_enters_through_either_door_is_judged_once(machine: Machine) -> Non
     assert receipt["state"] == "accepted" and receipt["type"] == "education.enrolment.completed"
     assert client.get("/v1/receipts/nvc-500").json()["state"] == "accepted"
     assert json.loads(client.get("/v1/receipts/nvc-900").text)["state"] == "refused"
+
+
+def keys_follow_the_file(machine: Machine, client: httpx2.Client) -> None:
+    """By command, while the door runs; the key that the test goes on with stays."""
+    file = Path(machine.environment["HUB_API_KEYS"])
+    made = key_file.rotate(file, "nvc-1", date.max, None, date(2025, 1, 1))
+    new = {"Authorization": f"Bearer {made.key}"}
+    machine.wait_for(lambda: client.get("/v1/me", headers=new).status_code == 200)
+    assert client.get("/v1/me").json()["principal"] == "key:nvc-1"
+    key_file.revoke(file, made.entry.key_id, date(2025, 1, 1))
+    machine.wait_for(lambda: client.get("/v1/me", headers=new).status_code == 401)

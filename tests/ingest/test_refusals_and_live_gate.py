@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from starlette.testclient import TestClient
+
 from services.ingest.agent import Gates
+from services.ingest.channels.appender import Appender
+from services.ingest.channels.desk import Desk
+from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.live import LOOK_SECONDS, LiveGate
-from services.ingest.gate import No, Said
+from services.ingest.channels.rate import PartyLimits, Rate
+from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.channels.who.hearing import Hearing
+from services.ingest.channels.who.keys import KeyRing
+from services.ingest.channels.who.principal import SCOPES, Principal
+from services.ingest.channels.who.webhooks import Heard
+from services.ingest.door import Door
+from services.ingest.gate import Gate, No, Said
 from services.ingest.parse import from_event
 from spine.headed import Head, encode_head, head_key
 from spine.journal import MemoryJournal
 from spine.record import Changes
 from spine.schema import Catalogue
+from spine.seal import Sealer
 from tests.ingest.conftest import CONTRACTS, RECEIVED, DoorOnMemory
 
 
@@ -113,3 +128,46 @@ def test_a_policy_that_is_not_there_or_not_itself_stops_the_gate(catalogue: Cata
     (tmp_path / "compiled" / f"policy-{'a' * 64}.json").write_text(json.dumps({}))
     with pytest.raises(Halt):
         gates.under(Head(1, "a" * 64))
+
+
+class Moving:
+    """A gate that moves each time that somebody looks, and counts how often."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.known, self.looks = gate, 0
+
+    def now(self) -> Gate:
+        self.looks += 1
+        return replace(self.known, head=self.looks)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} asks again")
+
+
+def test_all_events_of_a_request_are_judged_under_one_head(http: DoorOnMemory, gate: Gate, withdrawal: Any) -> None:
+    moving: Any = Moving(gate)
+    desk = Desk(
+        Door(Sealer(bytes(32)), http.catalogue), moving, Appender(http.log), JournalReceipts(http.journal), Recent()
+    )
+    who = Principal("northvale-college", "key:x", "live", SCOPES)
+    events = [{**withdrawal, "id": f"nvc-{n}"} for n in range(5)]
+    assert all(isinstance(answer, dict) for answer in desk.take(who, events, RECEIVED))
+    assert moving.looks == 1
+    desk.validate(who, events, RECEIVED)
+    assert moving.looks == 2
+    desk.appender.close()
+
+
+def test_health_tells_what_is_known_and_asks_no_database(http: DoorOnMemory, gate: Gate) -> None:
+    moving: Any = Moving(gate)
+    desk: Any = SimpleNamespace(gate=moving)
+    hearing, rate = Hearing(lambda: KeyRing([]), Heard(lambda: 0.0)), Rate(PartyLimits(1, 1), lambda: 0.0)
+    with TestClient(create_app(Api(desk, hearing, rate, lambda: RECEIVED))) as client:
+        assert client.get("/health").json() == {"status": "up", "policy": gate.policy_hash}
+    assert moving.looks == 0
+
+
+def test_a_live_gate_shows_what_it_knows_without_looking(catalogue: Catalogue) -> None:
+    journal: Any = SimpleNamespace()
+    gate = LiveGate(journal, Gates(catalogue, CONTRACTS), lambda: 0.0)
+    assert gate.known.head == 0

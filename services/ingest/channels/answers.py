@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from services.ingest.faults import MESSAGES, Fault
@@ -20,8 +20,9 @@ TITLES: Mapping[str, str] = {
     "unreadable": "The message cannot be read",
     "policy_missing": "The hub has no sharing policy in force",
     "id_reused": "This message id was used before with other content",
-    "unauthorised": "A valid API key is needed",
-    "forbidden": "The key does not allow this",
+    "unauthorised": "A valid key, token, certificate or signature is needed",
+    "forbidden": "What you signed in with does not allow this",
+    "replayed": "This webhook was taken before; nothing was done again",
     "too_large": "The message is too large",
     "too_many": "Too many events in one request",
     "too_fast": "Too many events in this time",
@@ -38,6 +39,7 @@ STATUS: Mapping[str, int] = {
     "forbidden": 403,
     "not_found": 404,
     "id_reused": 409,
+    "replayed": 409,
     "too_large": 413,
     "too_many": 413,
     "no_such_path": 404,
@@ -52,12 +54,13 @@ STATUS: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One refusal of a door or of the gate."""
+    """One refusal of a door or of the gate. ``limit``: the limits of the party that were reached."""
 
     reason: str
     faults: tuple[Fault, ...] = ()
     receipt: str = ""
     retry_after_seconds: int = 0
+    limit: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
@@ -71,6 +74,7 @@ class Problem:
             "reason": self.reason,
             "errors": [asdict(found) for found in self.faults],
         }
+        out |= {"limit": dict(self.limit)} if self.limit else {}
         return out | ({"receipt": self.receipt} if self.receipt else {})
 
     def headers(self) -> dict[str, str]:

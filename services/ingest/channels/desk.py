@@ -17,13 +17,13 @@ import orjson
 from services.ingest.agent import state_key
 from services.ingest.channels.answers import Problem, explained, taken, turned_away
 from services.ingest.channels.appender import Appender
-from services.ingest.channels.keys import ApiKey
 from services.ingest.channels.receipts import Receipts, Recent
+from services.ingest.channels.who.principal import Principal
 from services.ingest.decide import Heard
 from services.ingest.door import PAYLOAD_BYTES_MAX, Arrival, Door, event_message, unreadable_message
 from services.ingest.extracts import Extract, extract_told
 from services.ingest.faults import fault
-from services.ingest.gate import Judge, No
+from services.ingest.gate import Gate, Judge, No, Said
 from services.ingest.parse import ID, Envelope, content, from_event
 from spine.clock import local_date
 from spine.errors import Retry
@@ -41,6 +41,22 @@ class _Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class _Visit:
+    """One request: who speaks, when it came, and the gate of that moment, which judges all of its events."""
+
+    who: Principal
+    received_at: datetime
+    gate: Gate
+
+    @property
+    def arrival(self) -> Arrival:
+        return Arrival(self.who.party, self.who.name, "http", self.received_at, self.who.test, self.gate.stand)
+
+    def examine(self, envelope: Envelope | None) -> Said | No:
+        return self.gate.examine(self.who.party, self.received_at, envelope)
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """The door behind its HTTP form."""
 
@@ -50,13 +66,14 @@ class Desk:
     receipts: Receipts
     recent: Recent
 
-    def take(self, key: ApiKey, events: Sequence[object], received_at: datetime) -> list[dict[str, Any] | Problem]:
+    def take(self, who: Principal, events: Sequence[object], received_at: datetime) -> list[dict[str, Any] | Problem]:
         """An answer for each event, in order. Raises Retry or Busy: then nothing is promised of any."""
+        visit = _Visit(who, received_at, self.gate.now())
         envelopes = [from_event(event) for event in events]
-        known = self._known(key, envelopes)
+        known = self._known(who, envelopes)
         judged: list[_Judged] = []
         for event, envelope in zip(events, envelopes, strict=True):
-            one = self._judge(key, event, envelope, received_at, known)
+            one = self._judge(visit, event, envelope, known)
             if one.heard is not None:
                 # Two of one id in one request: the second is judged after the first.
                 known[one.key] = one.heard
@@ -67,20 +84,21 @@ class Desk:
                 self.recent.put(one.key, one.heard)
         return [one.answer for one in judged]
 
-    def refuse_unreadable(self, key: ApiKey, body: bytes, received_at: datetime) -> Problem:
+    def refuse_unreadable(self, who: Principal, body: bytes, received_at: datetime) -> Problem:
         """Bytes that are no JSON: appended, so that the partner's data manager can see that they came."""
-        out = self.door.submission(self._arrival(key, received_at), unreadable_message(body))
+        out = self.door.submission(_Visit(who, received_at, self.gate.now()).arrival, unreadable_message(body))
         self.appender.append([out])
         return Problem(
             "unreadable", (fault("", "unreadable", "one CloudEvents object, or a list of them"),), out.event_id
         )
 
-    def validate(self, key: ApiKey, events: Sequence[object], received_at: datetime) -> list[dict[str, Any]]:
+    def validate(self, who: Principal, events: Sequence[object], received_at: datetime) -> list[dict[str, Any]]:
         """A dry run: the gate's verdict on each event; nothing is kept."""
+        visit = _Visit(who, received_at, self.gate.now())
         results: list[dict[str, Any]] = []
         for event in events:
             envelope = from_event(event)
-            verdict = self.gate.examine(key.party, received_at, envelope)
+            verdict = visit.examine(envelope)
             shown = {"id": _shown_id(envelope), "valid": not isinstance(verdict, No)}
             if isinstance(verdict, No):
                 results.append({**shown, **Problem(verdict.reason, verdict.faults).body()})
@@ -88,9 +106,9 @@ class Desk:
                 results.append({**shown, "dropped": list(verdict.dropped), "agreement": verdict.agreement})
         return results
 
-    def receipt(self, key: ApiKey, message_id: str) -> dict[str, Any] | Problem:
+    def receipt(self, who: Principal, message_id: str) -> dict[str, Any] | Problem:
         """What the gate made of one of the party's own messages."""
-        state = state_key(key.party, message_id, key.test)
+        state = state_key(who.party, message_id, who.test)
         heard = self.receipts.heard([state]).get(state)
         if heard is None:
             recent = self.recent.get(state)
@@ -109,10 +127,10 @@ class Desk:
             out |= {"reason": heard.reason, "errors": explained(heard.codes)}
         return out
 
-    def refusals(self, key: ApiKey, limit: int) -> list[dict[str, Any]]:
+    def refusals(self, who: Principal, limit: int) -> list[dict[str, Any]]:
         """The party's last refusals, newest first: reasons, never content. ``open``: nothing better came since."""
-        found = self.receipts.refusals(key.party, key.test)[:limit]
-        states = {refused.message_id: state_key(key.party, refused.message_id, key.test) for refused in found}
+        found = self.receipts.refusals(who.party, who.test)[:limit]
+        states = {refused.message_id: state_key(who.party, refused.message_id, who.test) for refused in found}
         heard = self.receipts.heard(list(states.values())) if states else {}
         out = []
         for refused in found:
@@ -121,10 +139,10 @@ class Desk:
             out.append(turned_away(refused, still))
         return out
 
-    def terms(self, key: ApiKey, at: datetime) -> list[dict[str, Any]]:
+    def terms(self, who: Principal, at: datetime) -> list[dict[str, Any]]:
         """What of this party's agreements is in force today, as far as its own software needs it."""
         policy = self.gate.policy
-        grants = policy.grants_of(key.party, local_date(at)) if policy else {}
+        grants = policy.grants_of(who.party, local_date(at)) if policy else {}
         return [
             {
                 "type": kind,
@@ -137,29 +155,30 @@ class Desk:
             for kind, grant in grants.items()
         ]
 
-    def extract(self, key: ApiKey, told: object, received_at: datetime) -> dict[str, Any] | Problem:
+    def extract(self, who: Principal, told: object, received_at: datetime) -> dict[str, Any] | Problem:
         """That a batch of this party came: appended as the steward's word. Raises Retry or Busy."""
-        policy, day = self.gate.policy, local_date(received_at)
+        visit, day = _Visit(who, received_at, self.gate.now()), local_date(received_at)
+        policy = visit.gate.policy
         if policy is None:
             return Problem("policy_missing")
-        if not policy.speaks_under_some_agreement(key.party, day):
+        if not policy.speaks_under_some_agreement(who.party, day):
             return Problem("no_agreement", (fault("", "no_agreement"),))
-        read = extract_told(key.party, told, day)
+        read = extract_told(who.party, told, day)
         if not isinstance(read, Extract):
             return Problem("invalid", read)
         event = read.event(policy)
-        arrival = replace(self._arrival(key, received_at), party=str(event["source"]))
+        arrival = replace(visit.arrival, party=str(event["source"]))
         out = self.door.submission(arrival, event_message(event))
         self.appender.append([out])
         return {"status": 202, "receipt": out.event_id}
 
-    def _known(self, key: ApiKey, envelopes: Sequence[Envelope | None]) -> dict[str, Heard]:
+    def _known(self, who: Principal, envelopes: Sequence[Envelope | None]) -> dict[str, Heard]:
         ids = {
             e.message_id
             for e in envelopes
             if e is not None and isinstance(e.message_id, str) and ID.match(e.message_id)
         }
-        states = [state_key(key.party, message_id, key.test) for message_id in sorted(ids)]
+        states = [state_key(who.party, message_id, who.test) for message_id in sorted(ids)]
         known = {state: held for state in states if (held := self.recent.get(state)) is not None}
         try:
             judged = self.receipts.heard(states) if states else {}
@@ -173,13 +192,11 @@ class Desk:
                 known[state] = heard
         return known
 
-    def _judge(
-        self, key: ApiKey, event: object, envelope: Envelope | None, received_at: datetime, known: Mapping[str, Heard]
-    ) -> _Judged:
+    def _judge(self, visit: _Visit, event: object, envelope: Envelope | None, known: Mapping[str, Heard]) -> _Judged:
         body = orjson.dumps(event) if envelope is not None else b""
         if len(body) > PAYLOAD_BYTES_MAX:
             return _Judged(Problem("too_large"))
-        arrival = self._arrival(key, received_at)
+        arrival = visit.arrival
         if envelope is None or not isinstance(event, dict):
             out = self.door.submission(arrival, unreadable_message(_small(event)))
             return _Judged(
@@ -187,21 +204,18 @@ class Desk:
             )
         out = self.door.submission(arrival, event_message(event))
         print_ = base64.b64encode(self.door.sealer.fingerprint(content(envelope))).decode()
-        state = state_key(key.party, str(envelope.message_id), key.test)
+        state = state_key(visit.who.party, str(envelope.message_id), visit.who.test)
         before = known.get(state)
         if before is not None and before.outcome == "accepted":
             if before.fingerprint == print_:
                 return _Judged(taken(str(envelope.message_id), before.submission_id))
             return _Judged(Problem("id_reused", (fault("/id", "id_reused"),), out.event_id), out)
-        verdict = self.gate.examine(key.party, received_at, envelope)
+        verdict = visit.examine(envelope)
         if isinstance(verdict, No):
             return _Judged(Problem(verdict.reason, verdict.faults, out.event_id), out)
-        at = received_at.isoformat()
+        at = visit.received_at.isoformat()
         heard = Heard(outcome="accepted", submission_id=out.event_id, received_at=at, fingerprint=print_)
         return _Judged(taken(str(envelope.message_id), out.event_id), out, state, heard)
-
-    def _arrival(self, key: ApiKey, received_at: datetime) -> Arrival:
-        return Arrival(key.party, key.principal, "http", received_at, key.test, self.gate.stand)
 
 
 def _earlier(heard: Heard, early: Heard) -> bool:

@@ -1,4 +1,7 @@
-"""The HTTP door: CloudEvents JSON in, receipts and problems out. Everything is bounded before it is parsed."""
+"""The HTTP door: CloudEvents JSON in, receipts and problems out. Everything is bounded before it is parsed.
+
+Who speaks is found out in ``who``; what is done with events at the desk. Here is only the HTTP between them.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,34 @@ from starlette.exceptions import HTTPException
 from services.ingest.channels.answers import PROBLEM, Problem
 from services.ingest.channels.appender import Busy
 from services.ingest.channels.desk import Desk
-from services.ingest.channels.keys import READ, WRITE, ApiKey, KeyRing
-from services.ingest.channels.openapi import EVENTS, EXTRACT, RECEIPT, REFUSALS, TERMS, VALIDATE
+from services.ingest.channels.openapi import (
+    EVENTS,
+    EXTRACT,
+    ME,
+    RECEIPT,
+    REFUSALS,
+    TERMS,
+    VALIDATE,
+    WEBHOOKS,
+    described,
+)
 from services.ingest.channels.rate import Rate
+from services.ingest.channels.who.hearing import Hearing
+from services.ingest.channels.who.principal import READ, WRITE, Nobody, Principal, Scope
+from services.ingest.channels.who.refused import forbidden, refused, replayed
+from services.ingest.channels.who.webhooks import Signed
 from services.ingest.door import PAYLOAD_BYTES_MAX
 from services.ingest.fields import Bad, read_moment
 from services.ingest.parse import ID
-from spine.clock import local_date
 from spine.errors import Retry
 from spine.telemetry import log, where
 
 BATCH_EVENTS_MAX = 500
-BATCH_BYTES_MAX = 8 * 1024 * 1024
 RETRY_SECONDS = 5
 REFUSALS_SHOWN_MAX = 200
 SIMULATED = "Hub-Simulated-Time"
+#: Says on every answer to somebody known whether what they signed in with is live, test or sandbox.
+MODE = "Hub-Mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +54,29 @@ class Api:
     """What the door needs of its surroundings. ``simulated``: believe the header that names a time (demo only)."""
 
     desk: Desk
-    keys: KeyRing
+    hearing: Hearing
     rate: Rate
     clock: Callable[[], datetime]
     simulated: bool = False
 
 
-class _Stop(Exception):
-    """The request ends here with this problem."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request of somebody known: what it needs to be answered."""
 
-    def __init__(self, problem: Problem) -> None:
+    api: Api
+    who: Principal
+    received_at: datetime
+    body: bytes = b""
+    word: str = ""
+
+
+class _Stop(Exception):
+    """The request ends here with this problem; ``who`` if it is known who speaks."""
+
+    def __init__(self, problem: Problem, who: Principal | None = None) -> None:
         super().__init__(problem.reason)
-        self.problem = problem
+        self.problem, self.who = problem, who
 
 
 def create_app(api: Api) -> FastAPI:
@@ -62,11 +89,54 @@ def create_app(api: Api) -> FastAPI:
         docs_url="/v1/docs",
         redoc_url=None,
     )
+    _on_errors(app)
 
+    @app.post("/v1/events", **EVENTS)
+    async def events(request: Request) -> Response:
+        return await _answered(_take, await _call(api, request, WRITE, body=True))
+
+    @app.post("/v1/events:validate", **VALIDATE)
+    async def validate(request: Request) -> Response:
+        return await _answered(_validate, await _call(api, request, WRITE, body=True))
+
+    @app.post("/v1/webhooks/{party}", **WEBHOOKS)
+    async def webhooks(request: Request, party: str) -> Response:
+        return await _webhook(api, request, party)
+
+    @app.get("/v1/receipts/{message_id:path}", **RECEIPT)
+    async def receipt(request: Request, message_id: str) -> Response:
+        return await _answered(_receipt, await _call(api, request, READ, word=message_id))
+
+    @app.get("/v1/refusals", **REFUSALS)
+    async def refusals(request: Request) -> Response:
+        return await _answered(_refusals, await _call(api, request, READ, word=request.query_params.get("limit", "")))
+
+    @app.get("/v1/terms", **TERMS)
+    async def terms(request: Request) -> Response:
+        return await _answered(_terms, await _call(api, request, READ))
+
+    @app.post("/v1/extracts", **EXTRACT)
+    async def extracts(request: Request) -> Response:
+        return await _answered(_extract, await _call(api, request, WRITE, body=True))
+
+    @app.get("/v1/me", **ME)
+    async def me(request: Request) -> Response:
+        return await _answered(_me, await _call(api, request, None))
+
+    @app.get("/health", include_in_schema=False)
+    async def health() -> Response:
+        # What was last seen, not looked up: a database that hangs must not hold the event loop.
+        return _json({"status": "up", "policy": api.desk.gate.known.policy_hash})
+
+    app.openapi = described(app, api.hearing.token_url)  # type: ignore[method-assign]
+    return app
+
+
+def _on_errors(app: FastAPI) -> None:
     @app.exception_handler(_Stop)
     async def stop(request: Request, error: _Stop) -> Response:
         del request
-        return _problem(error.problem)
+        return _marked(_problem(error.problem), error.who)
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
@@ -79,83 +149,87 @@ def create_app(api: Api) -> FastAPI:
         log().critical("failed", error=type(error).__name__, at=where(error))
         return _problem(Problem("failed"))
 
-    @app.post("/v1/events", **EVENTS)
-    async def events(request: Request) -> Response:
-        key, received_at = _principal(api, request, WRITE)
-        body = await _body(request)
-        return await run_in_threadpool(_guarded, _take, api, key, body, received_at)
 
-    @app.post("/v1/events:validate", **VALIDATE)
-    async def validate(request: Request) -> Response:
-        key, received_at = _principal(api, request, WRITE)
-        body = await _body(request)
-        return await run_in_threadpool(_guarded, _validate, api, key, body, received_at)
-
-    @app.get("/v1/receipts/{message_id:path}", **RECEIPT)
-    async def receipt(request: Request, message_id: str) -> Response:
-        key, _ = _principal(api, request, READ)
-        return await run_in_threadpool(_guarded, _receipt, api, key, message_id)
-
-    @app.get("/v1/refusals", **REFUSALS)
-    async def refusals(request: Request) -> Response:
-        key, _ = _principal(api, request, READ)
-        return await run_in_threadpool(_guarded, _refusals, api, key, request.query_params.get("limit", ""))
-
-    @app.get("/v1/terms", **TERMS)
-    async def terms(request: Request) -> Response:
-        key, received_at = _principal(api, request, READ)
-        return await run_in_threadpool(_guarded, _terms, api, key, received_at)
-
-    @app.post("/v1/extracts", **EXTRACT)
-    async def extracts(request: Request) -> Response:
-        key, received_at = _principal(api, request, WRITE)
-        body = await _body(request)
-        return await run_in_threadpool(_guarded, _extract, api, key, body, received_at)
-
-    @app.get("/health", include_in_schema=False)
-    async def health() -> Response:
-        return _json({"status": "up", "policy": api.desk.gate.policy_hash})
-
-    return app
-
-
-def _principal(api: Api, request: Request, scope: str) -> tuple[ApiKey, datetime]:
-    """Who speaks, and when by the hub's clock. Ends the request with 401, 403 or 400."""
+async def _call(api: Api, request: Request, scope: Scope | None, *, body: bool = False, word: str = "") -> _Call:
+    """Who speaks, and when by the hub's clock. Ends the request with 401, 403 or what is wrong with it."""
     now = api.clock()
-    kind, _, key = request.headers.get("authorization", "").partition(" ")
-    text = key.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
-    # The key's own expiry is judged by the real clock, whatever time the demo plays.
-    held = api.keys.holder(text, local_date(now)) if text else None
-    if held is None:
-        raise _Stop(Problem("unauthorised"))
-    if scope not in held.scopes:
-        raise _Stop(Problem("forbidden"))
+    who = await run_in_threadpool(api.hearing.who, request, now)
+    if isinstance(who, Nobody):
+        raise _unheard(who)
+    if scope is not None and scope not in who.scopes:
+        forbidden(who)
+        raise _Stop(Problem("forbidden"), who)
+    at = _moment(api, request, now, who)
+    return _Call(api, who, at, await _body(api, request, who.party, who) if body else b"", word)
+
+
+def _unheard(nobody: Nobody) -> _Stop:
+    refused(nobody)
+    if nobody.again_seconds:
+        return _Stop(Problem("unavailable", retry_after_seconds=nobody.again_seconds))
+    return _Stop(Problem("unauthorised"))
+
+
+def _moment(api: Api, request: Request, now: datetime, who: Principal) -> datetime:
     if api.simulated and SIMULATED in request.headers:
         read = read_moment(request.headers[SIMULATED])
         if isinstance(read, Bad):
-            raise _Stop(Problem("malformed"))
+            raise _Stop(Problem("malformed"), who)
         now = read
-    return held, now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-async def _body(request: Request) -> bytes:
-    """The body, read no further than the limit."""
+async def _body(api: Api, request: Request, party: str, who: Principal | None) -> bytes:
+    """The body, read no further than the party's limit."""
+    limits = api.rate.limits(party)
+    too_large = _Stop(Problem("too_large", limit={"request_bytes": limits.request_bytes} if who else {}), who)
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise _Stop(Problem("media_type"))
+        raise _Stop(Problem("media_type"), who)
     stated = request.headers.get("content-length", "")
-    if stated.isdigit() and int(stated) > BATCH_BYTES_MAX:
-        raise _Stop(Problem("too_large"))
+    if stated.isdigit() and int(stated) > limits.request_bytes:
+        raise too_large
     held = bytearray()
     async for chunk in request.stream():
         held += chunk
-        if len(held) > BATCH_BYTES_MAX:
-            raise _Stop(Problem("too_large"))
+        if len(held) > limits.request_bytes:
+            raise too_large
     return bytes(held)
 
 
-def _guarded(work: Callable[..., Response], api: Api, *rest: Any) -> Response:
+async def _webhook(api: Api, request: Request, party: str) -> Response:
+    """The signature is over the body, so that the body is read first, and only where the headers can be a signature."""
+    now = api.clock()
+    words = (request.headers.get(f"webhook-{word}", "") for word in ("id", "timestamp", "signature"))
+    signed = Signed.of_headers(*words)
+    if signed is None:
+        raise _unheard(Nobody("webhook", "malformed"))
+    body = await _body(api, request, "", None)
+    who = await run_in_threadpool(api.hearing.signer, party, signed, body, now)
+    if isinstance(who, Nobody):
+        raise _unheard(who)
+    call = _Call(api, who, _moment(api, request, now, who), body)
+    if WRITE not in who.scopes:
+        forbidden(who)
+        raise _Stop(Problem("forbidden"), who)
+    if len(body) > api.rate.limits(who.party).request_bytes:
+        raise _Stop(Problem("too_large", limit={"request_bytes": api.rate.limits(who.party).request_bytes}), who)
+    if api.hearing.heard.begin(who, signed, body) == "replay":
+        replayed(who)
+        raise _Stop(Problem("replayed"), who)
+    answer = await _answered(_take, call)
+    if answer.status_code in (413, 429, 500, 503):
+        # Nothing came of it, and the sender will try again.
+        api.hearing.heard.forget(who, signed)
+    return answer
+
+
+async def _answered(work: Callable[[_Call], Response], call: _Call) -> Response:
+    return _marked(await run_in_threadpool(_guarded, work, call), call.who)
+
+
+def _guarded(work: Callable[[_Call], Response], call: _Call) -> Response:
     try:
-        return work(api, *rest)
+        return work(call)
     except _Stop as stopped:
         return _problem(stopped.problem)
     except Busy:
@@ -164,32 +238,38 @@ def _guarded(work: Callable[..., Response], api: Api, *rest: Any) -> Response:
         return _problem(Problem("unavailable", retry_after_seconds=RETRY_SECONDS))
 
 
-def _events(api: Api, key: ApiKey, body: bytes) -> tuple[list[object], bool]:
+def _events(call: _Call) -> tuple[list[object], bool]:
     """The events of a body, and whether they came as a list. ValueError if it is no JSON."""
-    single = body.lstrip()[:1] != b"["
-    if single and len(body) > PAYLOAD_BYTES_MAX:
-        raise _Stop(Problem("too_large"))
-    read = orjson.loads(body)
+    single = call.body.lstrip()[:1] != b"["
+    if single and len(call.body) > PAYLOAD_BYTES_MAX:
+        raise _Stop(Problem("too_large", limit={"event_bytes": PAYLOAD_BYTES_MAX}))
+    read = orjson.loads(call.body)
     events = read if isinstance(read, list) else [read]
-    if len(events) > BATCH_EVENTS_MAX:
-        raise _Stop(Problem("too_many"))
-    wait = api.rate.take(key.key_id, max(1, len(events)))
-    if wait:
-        raise _Stop(Problem("too_fast", retry_after_seconds=wait))
+    limits = call.api.rate.limits(call.who.party)
+    most = min(BATCH_EVENTS_MAX, limits.burst)
+    if len(events) > most:
+        raise _Stop(Problem("too_many", limit={"request_events": most}))
+    _paced(call, max(1, len(events)))
     return events, single
 
 
-def _take(api: Api, key: ApiKey, body: bytes, received_at: datetime) -> Response:
+def _paced(call: _Call, events: int) -> None:
+    wait = call.api.rate.take(call.who, events)
+    if wait:
+        limits = call.api.rate.limits(call.who.party)
+        limit = {"events_per_second": limits.events_per_second, "burst": limits.burst}
+        raise _Stop(Problem("too_fast", retry_after_seconds=wait, limit=limit))
+
+
+def _take(call: _Call) -> Response:
     try:
-        events, single = _events(api, key, body)
+        events, single = _events(call)
     except orjson.JSONDecodeError:
-        if len(body) > PAYLOAD_BYTES_MAX:
+        if len(call.body) > PAYLOAD_BYTES_MAX:
             return _problem(Problem("unreadable"))
-        wait = api.rate.take(key.key_id, 1)
-        if wait:
-            return _problem(Problem("too_fast", retry_after_seconds=wait))
-        return _problem(api.desk.refuse_unreadable(key, body, received_at))
-    answers = api.desk.take(key, events, received_at)
+        _paced(call, 1)
+        return _problem(call.api.desk.refuse_unreadable(call.who, call.body, call.received_at))
+    answers = call.api.desk.take(call.who, events, call.received_at)
     if single:
         (answer,) = answers
         return _problem(answer) if isinstance(answer, Problem) else _json(answer, 202)
@@ -198,45 +278,50 @@ def _take(api: Api, key: ApiKey, body: bytes, received_at: datetime) -> Response
     return _json({"items": items}, 207 if mixed else 202)
 
 
-def _validate(api: Api, key: ApiKey, body: bytes, received_at: datetime) -> Response:
+def _validate(call: _Call) -> Response:
     try:
-        events, single = _events(api, key, body)
+        events, single = _events(call)
     except orjson.JSONDecodeError:
         return _problem(Problem("unreadable"))
-    results = api.desk.validate(key, events, received_at)
+    results = call.api.desk.validate(call.who, events, call.received_at)
     return _json(results[0] if single else {"items": results})
 
 
-def _receipt(api: Api, key: ApiKey, message_id: str) -> Response:
-    if not ID.match(message_id):
+def _receipt(call: _Call) -> Response:
+    if not ID.match(call.word):
         return _problem(Problem("not_found"))
-    found = api.desk.receipt(key, message_id)
+    found = call.api.desk.receipt(call.who, call.word)
     return _problem(found) if isinstance(found, Problem) else _json(found)
 
 
-def _refusals(api: Api, key: ApiKey, limit: str) -> Response:
+def _refusals(call: _Call) -> Response:
+    limit = call.word
     number = len(limit) <= 3 and limit.isascii() and limit.isdigit()
     if limit and not (number and 1 <= int(limit) <= REFUSALS_SHOWN_MAX):
         return _problem(Problem("malformed"))
-    return _json({"items": api.desk.refusals(key, int(limit or REFUSALS_SHOWN_MAX))})
+    return _json({"items": call.api.desk.refusals(call.who, int(limit or REFUSALS_SHOWN_MAX))})
 
 
-def _terms(api: Api, key: ApiKey, at: datetime) -> Response:
-    return _json({"items": api.desk.terms(key, at)})
+def _terms(call: _Call) -> Response:
+    return _json({"items": call.api.desk.terms(call.who, call.received_at)})
 
 
-def _extract(api: Api, key: ApiKey, body: bytes, received_at: datetime) -> Response:
-    wait = api.rate.take(key.key_id, 1)
-    if wait:
-        return _problem(Problem("too_fast", retry_after_seconds=wait))
-    if len(body) > PAYLOAD_BYTES_MAX:
-        return _problem(Problem("too_large"))
+def _extract(call: _Call) -> Response:
+    _paced(call, 1)
+    if len(call.body) > PAYLOAD_BYTES_MAX:
+        return _problem(Problem("too_large", limit={"event_bytes": PAYLOAD_BYTES_MAX}))
     try:
-        told = orjson.loads(body)
+        told = orjson.loads(call.body)
     except orjson.JSONDecodeError:
         return _problem(Problem("unreadable"))
-    answer = api.desk.extract(key, told, received_at)
+    answer = call.api.desk.extract(call.who, told, call.received_at)
     return _problem(answer) if isinstance(answer, Problem) else _json(answer, 202)
+
+
+def _me(call: _Call) -> Response:
+    limits = call.api.rate.limits(call.who.party).shown()
+    who = {"party": call.who.party, "principal": call.who.name, "mode": call.who.mode}
+    return _json({**who, "scopes": sorted(call.who.scopes), "limits": limits})
 
 
 def _json(content: Any, status: int = 200) -> Response:
@@ -245,3 +330,9 @@ def _json(content: Any, status: int = 200) -> Response:
 
 def _problem(problem: Problem) -> Response:
     return Response(orjson.dumps(problem.body()), problem.status, problem.headers(), media_type=PROBLEM)
+
+
+def _marked(answer: Response, who: Principal | None) -> Response:
+    if who is not None:
+        answer.headers[MODE] = who.mode
+    return answer

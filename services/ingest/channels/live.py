@@ -30,6 +30,10 @@ class LiveGate:
         self._lock = threading.Lock()
 
     @property
+    def known(self) -> Gate:
+        return self._gate
+
+    @property
     def policy(self) -> SharingPolicy | None:
         return self.now().policy
 

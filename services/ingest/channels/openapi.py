@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
+
+from fastapi import FastAPI
 
 from services.ingest.parse import ID_PATTERN
 
@@ -57,6 +61,7 @@ _PROBLEM = {
         "status": {"type": "integer"},
         "reason": {"type": "string"},
         "receipt": {"type": "string"},
+        "limit": {"type": "object", "additionalProperties": {"type": "integer"}, "description": "the limit reached"},
         "errors": {"type": "array", "items": _ERROR},
     },
 }
@@ -65,25 +70,66 @@ _ITEM = {
     "required": ["status"],
     "properties": {"id": {"type": "string"}, "status": {"type": "integer"}},
 }
-_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
+SCHEMES: dict[str, Any] = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key of the hub: live, test or sandbox."},
+    "keyHeader": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same key, in this header.",
+    },
+    "token": {
+        "type": "oauth2",
+        "description": "A JWT of an issuer that the hub knows, by client credentials.",
+        "flows": {
+            "clientCredentials": {
+                "tokenUrl": "https://issuer.example/token",
+                "scopes": {"events:write": "send events", "receipts:read": "read receipts and refusals"},
+            }
+        },
+    },
+    "certificate": {"type": "mutualTLS", "description": "A client certificate that the hub knows."},
+    "webhook": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "webhook-signature",
+        "description": "Standard Webhooks: v1 and the HMAC-SHA256 of id, timestamp and body, with webhook-id and "
+        "webhook-timestamp beside it.",
+    },
+}
+
+
+def _by(scope: str) -> list[dict[str, list[str]]]:
+    """Any of the ways, with the scope that it must have."""
+    return [{"key": []}, {"keyHeader": []}, {"token": [scope] if scope else []}, {"certificate": []}]
+
+
+_MODE = {
+    "Hub-Mode": {
+        "description": "What you signed in with: test and sandbox reach no caseworker",
+        "schema": {"type": "string", "enum": ["live", "test", "sandbox"]},
+    }
+}
 
 
 def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+    return {"description": description, "headers": _MODE, "content": {"application/json": {"schema": schema}}}
 
 
 def _problem(description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/problem+json": {"schema": _PROBLEM}}}
 
 
+UNAUTHORISED = "A valid key, token, certificate or signature is needed"
+FORBIDDEN = "What you signed in with does not allow this"
 _TURNED_AWAY: dict[int | str, dict[str, Any]] = {
     400: _problem("The body cannot be read"),
-    401: _problem("A valid API key is needed"),
-    403: _problem("The key does not allow this"),
+    401: _problem(UNAUTHORISED),
+    403: _problem(FORBIDDEN),
     413: _problem("Too large, or too many events"),
     415: _problem("Not JSON"),
     422: _problem("Refused, with every fault; never the value"),
-    429: _problem("Too fast: see Retry-After"),
+    429: _problem("Too fast: see Retry-After, and limit for what was reached"),
     503: _problem("Not now: see Retry-After"),
 }
 EVENTS: dict[str, Any] = {
@@ -96,39 +142,39 @@ EVENTS: dict[str, Any] = {
         **_TURNED_AWAY,
     },
     "status_code": 202,
-    "openapi_extra": {"requestBody": _BODY, "security": _SECURITY},
+    "openapi_extra": {"requestBody": _BODY, "security": _by("events:write")},
 }
 VALIDATE: dict[str, Any] = {
     "response_model": None,
     "summary": "Ask what the gate would say; nothing is kept",
     "responses": {200: _json("The verdict on each event", {"type": "object"}), **_TURNED_AWAY},
-    "openapi_extra": {"requestBody": _BODY, "security": _SECURITY},
+    "openapi_extra": {"requestBody": _BODY, "security": _by("events:write")},
 }
 RECEIPT: dict[str, Any] = {
     "response_model": None,
     "summary": "What became of one of your messages; never whether anybody is known",
     "responses": {
         200: _json("received, accepted or refused", {"type": "object"}),
-        401: _problem("A valid API key is needed"),
-        403: _problem("The key does not allow this"),
+        401: _problem(UNAUTHORISED),
+        403: _problem(FORBIDDEN),
         404: _problem("No message of yours has this id"),
         422: _problem("The id is not one"),
         503: _problem("Not now: see Retry-After"),
     },
-    "openapi_extra": {"security": _SECURITY},
+    "openapi_extra": {"security": _by("receipts:read")},
 }
 REFUSALS: dict[str, Any] = {
     "response_model": None,
     "summary": "Your last refusals, newest first: reasons, never content",
     "responses": {
         200: _json("Each with its faults, and whether anything better came since", {"type": "object"}),
-        401: _problem("A valid API key is needed"),
-        403: _problem("The key does not allow this"),
+        401: _problem(UNAUTHORISED),
+        403: _problem(FORBIDDEN),
         422: _problem("The limit is not a number from 1 to 200"),
         503: _problem("Not now: see Retry-After"),
     },
     "openapi_extra": {
-        "security": _SECURITY,
+        "security": _by("receipts:read"),
         "parameters": [
             {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
         ],
@@ -139,11 +185,11 @@ TERMS: dict[str, Any] = {
     "summary": "Which agreement of yours is in force for each event type, and what it lets you send",
     "responses": {
         200: _json("Event types with fields, ages and the shrinkage at which a snapshot is held", {"type": "object"}),
-        401: _problem("A valid API key is needed"),
-        403: _problem("The key does not allow this"),
+        401: _problem(UNAUTHORISED),
+        403: _problem(FORBIDDEN),
         503: _problem("Not now: see Retry-After"),
     },
-    "openapi_extra": {"security": _SECURITY},
+    "openapi_extra": {"security": _by("receipts:read")},
 }
 _EXTRACT: dict[str, Any] = {
     "type": "object",
@@ -166,6 +212,51 @@ EXTRACT: dict[str, Any] = {
     "status_code": 202,
     "openapi_extra": {
         "requestBody": {"required": True, "content": {"application/json": {"schema": _EXTRACT}}},
-        "security": _SECURITY,
+        "security": _by("events:write"),
     },
 }
+ME: dict[str, Any] = {
+    "response_model": None,
+    "summary": "Who you are to the hub: party, live or test, what you may do, and your limits",
+    "responses": {
+        200: _json("You", {"type": "object", "required": ["party", "principal", "mode", "scopes", "limits"]}),
+        401: _problem(UNAUTHORISED),
+        503: _problem("Not now: see Retry-After"),
+    },
+    "openapi_extra": {"security": _by("")},
+}
+_WEBHOOK_HEADERS = [
+    {"name": "webhook-id", "in": "header", "required": True, "schema": {"type": "string", "pattern": "^[!-~]{1,256}$"}},
+    {
+        "name": "webhook-timestamp",
+        "in": "header",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+]
+WEBHOOKS: dict[str, Any] = {
+    "response_model": None,
+    "summary": "Send an event or a list as a signed webhook (Standard Webhooks)",
+    "responses": {
+        202: _json("On the log; see the receipt", _ITEM),
+        207: _json("A list of which some were refused: each has its own status", {"type": "object"}),
+        409: _problem("This webhook was taken before, or an event id was used with other content"),
+        **_TURNED_AWAY,
+    },
+    "status_code": 202,
+    "openapi_extra": {"requestBody": _BODY, "security": [{"webhook": []}], "parameters": _WEBHOOK_HEADERS},
+}
+
+
+def described(app: FastAPI, token_url: Callable[[], str]) -> Callable[[], dict[str, Any]]:
+    """The description of ``app`` with the ways to sign in. ``token_url``: where tokens are had, empty if not said."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        schemes = copy.deepcopy(SCHEMES)
+        flow = schemes["token"]["flows"]["clientCredentials"]
+        flow["tokenUrl"] = token_url() or flow["tokenUrl"]
+        return {**document, "components": {**document.get("components", {}), "securitySchemes": schemes}}
+
+    return openapi

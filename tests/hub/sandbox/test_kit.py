@@ -106,3 +106,11 @@ def test_the_commands_write_a_kit_check_it_and_name_what_differs(door: RealDoor,
     assert run(door, "check", str(tmp_path / "none")).exit_code == 2
     assert run(door, "write", "--party", "nobody", "--out", str(folder)).exit_code == 1
     assert run(door, "write", "--party", "northvale-college", "--day", "today").exit_code == 2
+
+
+def test_a_live_key_is_refused_before_anything_is_sent(door: RealDoor, tmp_path: Path) -> None:
+    assert run(None, "write", "--party", "northvale-college", "--out", str(tmp_path)).exit_code == 0
+    sent = len(door.facts("submissions"))
+    result = run(door, "check", str(tmp_path), "--json", key="northvale-college-key")
+    assert result.exit_code == 2 and "live key" in json.loads(result.output)["error"]
+    assert len(door.facts("submissions")) == sent
