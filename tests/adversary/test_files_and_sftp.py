@@ -20,7 +20,8 @@ import pytest
 from services.ingest.channels.files.places import stem_of
 from services.ingest.channels.files.read_xml import read_xml
 from services.ingest.channels.files.said import FileFault
-from services.ingest.channels.files.sftp import UPLOADING, Site, listen
+from services.ingest.channels.files.sftp import UPLOADING, listen
+from services.ingest.channels.files.sftp_site import DISK_FREE_BYTES_MIN, Site
 from tests.ingest.files.conftest import (
     ACADEMY,
     COLLEGE,
@@ -577,6 +578,60 @@ def test_many_uploads_at_once_have_one_limit_together(with_server: Run) -> None:
             await first.write(b"x" * 10, 900_000)
             with pytest.raises(asyncssh.SFTPError):
                 await second.write(b"x" * 10, 900_000)
+
+    with_server(body)
+
+
+def test_uploads_that_were_opened_while_the_folder_was_empty_fill_it_no_further_than_others(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        server.site.folder_bytes_max = 1_500_000
+        async with server.session() as client:
+            files = [await client.open(f"in/f{n}.csv", "wb") for n in range(4)]
+            taken = 0
+            for file in files:
+                try:
+                    await file.write(b"x" * 10, 699_990)
+                    await file.close()
+                    taken += 1
+                except asyncssh.SFTPError as error:
+                    assert "the folder may hold 1500000 bytes" in str(error)
+                    with pytest.raises(asyncssh.SFTPError, match="not taken: the folder may hold"):
+                        await file.close()
+            assert taken == 2 and len(server.inside()) == 2
+            await client.remove("in/f0.csv")
+            async with client.open("in/again.csv", "wb") as file:
+                await file.write(b"x" * 10, 699_990)
+
+    with_server(body)
+
+
+def test_the_disk_is_looked_at_while_a_long_upload_runs(with_server: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(server: Server) -> None:
+        async with server.session() as client:
+            file = await client.open("in/long.csv", "wb")
+            await file.write(b"x" * 30_000)
+            monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=DISK_FREE_BYTES_MIN + 20_000))
+            await file.write(b"x" * 20_000)
+            with pytest.raises(asyncssh.SFTPFailure, match="disk is nearly full"):
+                await file.write(b"x" * 20_001)
+            with pytest.raises(asyncssh.SFTPFailure, match="not taken: the hub's disk is nearly full"):
+                await file.close()
+        assert server.inside() == [] and not server.site.open_uploads
+
+    with_server(body)
+
+
+def test_a_party_has_an_end_of_uploads_at_once(with_server: Run) -> None:
+    async def body(server: Server) -> None:
+        server.site.uploads_max = 2
+        async with server.session() as client, server.session(OTHER) as other:
+            first = await client.open("in/a.csv", "wb")
+            await client.open("in/b.csv", "wb")
+            with pytest.raises(asyncssh.SFTPFailure, match="at most 2 uploads"):
+                await client.open("in/c.csv", "wb")
+            await other.open("in/a.csv", "wb")
+            await first.close()
+            await client.open("in/c.csv", "wb")
 
     with_server(body)
 

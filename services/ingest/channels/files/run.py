@@ -24,7 +24,8 @@ from services.ingest.channels.files.batch import FilesDoor
 from services.ingest.channels.files.folder import QUIET_SECONDS, Folder
 from services.ingest.channels.files.mapping import load_mappings
 from services.ingest.channels.files.places import PRIVATE
-from services.ingest.channels.files.sftp import Site, listen
+from services.ingest.channels.files.sftp import listen
+from services.ingest.channels.files.sftp_site import Site
 from services.ingest.channels.live import LiveGate
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
