@@ -29,6 +29,7 @@ from services.ingest.channels.files.places import (
     home_of,
     ledger_path,
     plain,
+    receipt_of,
     signature_of,
     stem_of,
 )
@@ -42,7 +43,6 @@ INCOMPLETE_SECONDS = 3_600
 MARKER = ".done"
 UNDER_WAY = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".uploading")
 DIGEST_SHOWN = 12
-_RECEIPT = "file-{0}"
 #: Where a file goes for the moment in which it is seen whether it is still the one that was read.
 CLAIMS = ".taken"
 RESUME_DAYS_MAX = 7
@@ -354,7 +354,7 @@ class Folder:
         stem = stem_of(name, digest)
         if again and (self._out / f"{stem}.summary.json").exists():
             return
-        summary: dict[str, Any] = {"receipt": _RECEIPT.format(digest[:24]), "state": state}
+        summary: dict[str, Any] = {"receipt": receipt_of(digest), "state": state}
         summary |= {"test": True} if self.test else {}
         summary |= {"reason": reason} if reason else {}
         summary |= {"kind": rule.name, "shape": rule.shape} if rule else {}
