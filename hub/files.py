@@ -66,7 +66,7 @@ def check(
         show_json(summary)
     else:
         show_table(file.name, ["", ""], [(key, value) for key, value in summary.items()])
-    raise typer.Exit(FAILED if summary["state"] == "refused" or summary.get("refused") else DONE)
+    raise typer.Exit(FAILED if summary["state"] == "refused" or summary.get("rows_refused") else DONE)
 
 
 def _tried(door: FilesDoor, mapping: PartyMapping, file: Path, folder: Path, *, quiet: bool) -> dict[str, Any]:

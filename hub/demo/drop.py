@@ -20,7 +20,7 @@ from spine.schema import Catalogue
 COLLEGE = "northvale-college"
 ANSWER_SECONDS_MAX = 60
 PAUSE_SECONDS = 0.02
-ROWS_TOLD = ("rows", "accepted", "refused", "duplicates")
+ROWS_TOLD = ("rows", "rows_accepted", "rows_refused", "events_repeated")
 
 
 @dataclass(slots=True)

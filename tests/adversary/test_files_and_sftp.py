@@ -97,11 +97,11 @@ def test_a_spoilt_cell_that_decides_whether_an_event_is_told_is_a_fault_and_the_
     assert drop.codes(INCLUSION) == [("1", "GuaranteeStatusIndicator", "repeated")]
     assert [event["type"] for event in drop.said()] == ["person.registered"]
     told = drop.summary(INCLUSION)
-    assert (told["rows"], told["accepted"], told["refused"]) == (1, 1, 1)
+    assert (told["rows"], told["events_accepted"], told["rows_refused"]) == (1, 1, 1)
     # A row half read is not remembered as present: the next extract is judged anew.
     drop.put(INCLUSION, "NCCIS_2.xml", nccis([registered(1)], period="2025-11-21"), done=True)
     drop.look(INCLUSION)
-    assert drop.summary(INCLUSION)["unchanged"] == 0
+    assert drop.summary(INCLUSION)["rows_unchanged"] == 0
 
 
 def test_entities_in_utf_16_do_not_slip_past(drop: Drop, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_damaged_cell_refuses_its_row_at_the_partner_s_own_heading(
     drop.put(COLLEGE, NAME, csv_text([{**ENROLLED, column: cell}, LEFT]))
     drop.look(COLLEGE)
     assert drop.codes(COLLEGE) == [("2", column, code)]
-    assert drop.summary(COLLEGE)["accepted"] == 1 and drop.summary(COLLEGE)["refused"] == 1
+    assert drop.summary(COLLEGE)["events_accepted"] == 1 and drop.summary(COLLEGE)["rows_refused"] == 1
     (line,) = drop.feedback(COLLEGE)
     assert line["What is wrong"] and line["How to mend it"]
     if cell:
@@ -110,7 +110,7 @@ def test_placeholders_mean_that_nothing_is_there(drop: Drop) -> None:
 def test_a_byte_order_mark_is_no_part_of_the_first_heading(drop: Drop) -> None:
     drop.put(COLLEGE, NAME, b"\xef\xbb\xbf" + csv_text([ENROLLED]).encode())
     drop.look(COLLEGE)
-    assert drop.summary(COLLEGE)["accepted"] == 1
+    assert drop.summary(COLLEGE)["events_accepted"] == 1
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_column_that_nobody_agreed_is_named_by_its_place_and_ignored_only_wher
         COLLEGE, "NVC_ENROL_b.csv", csv_text([{**ENROLLED, "Tutor Group": "7B"}], [*COLLEGE_HEADINGS, "Tutor Group"])
     )
     drop.look(COLLEGE)
-    assert drop.summary(COLLEGE)["accepted"] == 1 and "7B" not in str(drop.said())
+    assert drop.summary(COLLEGE)["events_accepted"] == 1 and "7B" not in str(drop.said())
 
 
 def test_a_file_without_headings_does_not_have_its_first_row_repeated(drop: Drop) -> None:
@@ -226,7 +226,7 @@ def test_a_cell_that_a_spreadsheet_has_worked_on(drop: Drop, tmp_path: Path, col
     drop.put(ACADEMY, "Destinations.xlsx", workbook(tmp_path / "w.xlsx", [good, [], bad]))
     drop.look(ACADEMY)
     assert drop.codes(ACADEMY) == [("4", column, code)]
-    assert drop.summary(ACADEMY)["accepted"] == 1
+    assert drop.summary(ACADEMY)["events_accepted"] == 1
 
 
 def test_a_workbook_without_the_agreed_sheet_or_that_is_none(drop: Drop, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_college_s_delta_says_who_enrolled_and_who_left(drop: Drop) -> None:
         "predicted_end_on": "2027-07-02",
     }
     assert left["data"]["data"] == {"reason": "changed_mind", "destination": "unknown", "destination_confirmed": False}
-    assert drop.summary(COLLEGE)["accepted"] == 2 and drop.feedback(COLLEGE) == []
+    assert drop.summary(COLLEGE)["events_accepted"] == 2 and drop.feedback(COLLEGE) == []
 
 
 def test_a_batch_is_a_fact_of_its_own_with_its_rows_and_leavers(drop: Drop) -> None:

@@ -279,10 +279,11 @@ class Folder:
         # The answer first: noted as answered, a disk that is full just now would leave the partner without one.
         self._summary(name, digest, TAKEN, rule, counts)
         ledger.note(self._seen(digest, name, rule, TAKEN, "", survey))
-        for outcome in () if self.test else ("accepted", "refused", "duplicates", "unchanged"):
-            metrics().count("hub_file_rows_total", getattr(counts, outcome), party=self.party, outcome=outcome)
+        for outcome in () if self.test else ("accepted", "refused", "unchanged"):
+            rows = getattr(counts, f"rows_{outcome}")
+            metrics().count("hub_file_rows_total", rows, party=self.party, outcome=outcome)
         self._count(TAKEN)
-        log().info("file_taken", party=self.party, file=short, rows=counts.rows, refused=counts.refused)
+        log().info("file_taken", party=self.party, file=short, rows=counts.rows, refused=counts.rows_refused)
 
     def _begun(self, seen: FileSeen | None) -> datetime:
         now = self.door.clock()
