@@ -35,6 +35,7 @@ class World:
     today: date
     #: Name in words -> party id.
     parties: Mapping[str, str]
+    catalogue: Mapping[str, Any]
     states: dict[str, State] = field(init=False)
     people: dict[str, Person] = field(init=False)
 
@@ -46,6 +47,11 @@ class World:
             assert len(numbers) <= 1, "two generated people became one"
             for number in numbers:
                 self.people[key] = self.flock.people[int(number[1:])]
+
+    @property
+    def agreed(self) -> set[tuple[str, str]]:
+        """(party, event type) of all agreements."""
+        return {(party, e["event"]) for party, a in self.licence.agreements.items() for e in a["sharing"]}
 
     def leaks_of_view(self, view: Mapping[str, Any], role: str, rule: str, person: Person) -> Iterator[str]:
         """What a view says that no agreement lets this role read in an alert of this rule."""
@@ -120,7 +126,7 @@ def build(dress: Callable[[str], str] = str, every: int = 1) -> World:
     _poison(hub, flock)
     parties = {party["name"]: name for name, party in generator.catalogue["parties"].items()}
     today = last + timedelta(days=LATER_DAYS[-1])
-    return World(flock, Licence(CONTRACTS, generator.agreements), hub, logged, today, parties)
+    return World(flock, Licence(CONTRACTS, generator.agreements), hub, logged, today, parties, generator.catalogue)
 
 
 def _poison(hub: InProcessHub, flock: Flock) -> None:
