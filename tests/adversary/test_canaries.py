@@ -7,6 +7,7 @@ import html
 import io
 import json
 import urllib.parse
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -25,7 +26,8 @@ from spine import telemetry
 from spine.record import Fact
 from tests.adversary import console_of_canaries as console
 from tests.adversary.canaries import Flock, found_in
-from tests.adversary.doors_of_canaries import files_answers, http_answers
+from tests.adversary.doors_of_canaries import http_answers, kafka_answers
+from tests.adversary.files_of_canaries import files_answers, server_answers
 from tests.adversary.world_of_canaries import CONTRACTS, World
 
 STEWARD = "data-steward"
@@ -35,6 +37,7 @@ RULES = ("A01", "A05", "A23", "A28", "A32", "A33", "A36", "A37", "A39", "MR", "A
 
 @pytest.fixture(scope="module")
 def world(canaries: World) -> World:
+    telemetry.setup("canaries", out=canaries.logged)
     return canaries
 
 
@@ -133,7 +136,21 @@ def test_the_http_door_answers_and_refuses_without_a_value(world: World, tmp_pat
         if boundary == "refusals":
             reasons.add(blob.split(b'"reason": "')[1].split(b'"')[0].decode())
         assert not world.unlicensed(blob), boundary
-    assert len(kinds) >= 7 and {"invalid", "malformed", "not_in_agreement", "wrong_principal"} <= reasons
+    assert {"invalid", "malformed", "not_in_agreement", "wrong_principal"} <= reasons
+    problems = {f"http problem {status}" for status in (400, 401, 404, 405, 413, 415)}
+    exports = {f"export quarantine {name}" for name in ("list", "show", "redrive")}
+    assert problems | exports | {"http /v1/refusals", "http receipt", "submissions"} <= kinds
+
+
+def test_what_comes_of_a_partner_s_topic_holds_no_value(world: World, tmp_path: Path) -> None:
+    kinds, reasons = Counter[str](), set[str]()
+    for boundary, blob in kafka_answers(world.flock, tmp_path / "contracts"):
+        kinds[boundary] += 1
+        if boundary == "kafka refusals":
+            reasons.add(blob.split(b'"reason": "')[1].split(b'"')[0].decode())
+        assert not world.unlicensed(blob), boundary
+    assert {"unreadable", "invalid", "malformed", "not_in_agreement", "wrong_principal"} <= reasons
+    assert min(kinds["kafka refusals"], kinds["kafka submissions"]) > 500
 
 
 def test_feedback_on_files_names_columns_and_no_cell(world: World, tmp_path: Path) -> None:
@@ -142,6 +159,12 @@ def test_feedback_on_files_names_columns_and_no_cell(world: World, tmp_path: Pat
         suffixes.add(boundary)
         assert not world.unlicensed(blob), boundary
     assert {"files out/.csv", "files out/.json"} <= suffixes
+
+
+def test_the_file_server_repeats_no_name_that_it_was_asked_for(world: World, tmp_path: Path) -> None:
+    heard = server_answers(world.flock, tmp_path)
+    assert {kind for kind, _ in heard} == {"sftp error", "sftp listing", "sftp sign-in"}
+    assert not [(kind, leak) for kind, blob in heard for leak in world.unlicensed(blob)]
 
 
 def leaks_of_pages(world: World, pages: Iterator[console.Page]) -> Iterator[str]:
