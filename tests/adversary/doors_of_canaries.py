@@ -184,7 +184,10 @@ def kafka_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _records(flock: Flock, catalogue: Catalogue) -> Iterator[Record]:
-    """Each party's events on its topic, right and wrong, as JSON; and torn Avro with canaries in every header."""
+    """Each party's events on its topic, right and wrong, as JSON; and torn Avro with canaries in every header.
+
+    A message id of good form is the partner's own word and is repeated to it; one of any other form is not.
+    """
     at: Counter[str] = Counter()
     for person in flock.people[::3]:
         own = person.values["family_name"]
@@ -192,7 +195,14 @@ def _records(flock: Flock, catalogue: Catalogue) -> Iterator[Record]:
             topic, said = f"partner.{event['source']}", {k: v for k, v in event.items() if k != "received_at"}
             kind = f"{event['type']}.v1"
             torn = catalogue.frame(kind, b"\xff" + json.dumps(event["data"], default=str).encode())
-            told = {"ce_id": own, "ce_source": own, "ce_type": own, "ce_time": own, own: own, "content-type": own}
+            told = {
+                "ce_id": f"{own} {own}",
+                "ce_source": own,
+                "ce_type": own,
+                "ce_time": own,
+                own: own,
+                "content-type": own,
+            }
             right = {"content-type": "application/cloudevents+json"}
             for value, headers in (
                 (json.dumps(said).encode(), right),

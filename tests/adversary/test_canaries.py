@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 from services.alerts import consent, disclosure, sharing
@@ -22,12 +23,15 @@ from services.alerts.delivery.channel import message
 from services.alerts.delivery.grouping import Waiting, compose
 from services.alerts.settings import load
 from services.alerts.state import Alert, Recipient, State
+from services.ingest.channels import desk
+from services.ingest.channels.files.sftp import PartyFolders
 from spine import telemetry
 from spine.record import Fact
 from tests.adversary import console_of_canaries as console
 from tests.adversary.canaries import Flock, found_in
 from tests.adversary.doors_of_canaries import http_answers, kafka_answers
 from tests.adversary.files_of_canaries import files_answers, server_answers
+from tests.adversary.licence import Licence
 from tests.adversary.world_of_canaries import CONTRACTS, World
 
 STEWARD = "data-steward"
@@ -93,7 +97,7 @@ def sweep(world: World) -> Iterator[str]:
             alert = _alert_on_everything(world, state, rule, recipient)
             view = disclosure.disclose(case, alert, recipient, settings.sharing).fields()
             shown = json.loads(json.dumps(view, default=str))
-            yield from world.leaks_of_view(shown, role, rule, person)
+            yield from world.leaks_of_view(shown, role, rule, person, today=True)
 
 
 def _alert_on_everything(world: World, state: State, rule: str, recipient: Recipient) -> Alert:
@@ -103,6 +107,34 @@ def _alert_on_everything(world: World, state: State, rule: str, recipient: Recip
 
 def test_no_role_reads_more_even_in_alerts_that_no_rule_would_send_it(world: World) -> None:
     assert not sorted(set(sweep(world)))
+
+
+def held_in_alerts(world: World, alerts: list[Fact]) -> Iterator[str]:
+    """What the latest word on each alert that stands says although the person holds it back."""
+    latest = {fact.fields["alert_id"]: fact.fields for fact in alerts}
+    for fields in latest.values():
+        person = world.people.get(fields["person_id"])
+        if person is None or not person.held or not fields["open"]:
+            continue
+        for r in fields["recipients"]:
+            leaks = world.leaks_of_view(r["view"], r["role"], fields["rule"], person, today=True)
+            yield from (leak for leak in leaks if "held back" in leak)
+
+
+def test_what_a_person_has_instructed_to_hold_back_is_pulled_out_of_what_stands(
+    world: World, alerts: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = {
+        leak
+        for fact in alerts
+        if (person := world.people.get(fact.fields["person_id"])) is not None and person.held
+        for r in fact.fields["recipients"]
+        for leak in world.leaks_of_view(r["view"], r["role"], fact.fields["rule"], person, today=True)
+    }
+    assert len(earlier) >= 3 and all("held back" in leak for leak in earlier), "it was shown before the instruction"
+    assert not sorted(set(held_in_alerts(world, alerts)))
+    monkeypatch.setattr(consent, "held_back", lambda *_: frozenset())
+    assert any("held back" in leak for leak in sweep(world))
 
 
 @pytest.mark.parametrize("topic", ["refusals", "deliveries", "quarantine"])
@@ -206,6 +238,40 @@ def test_logs_and_metrics_of_all_that_hold_no_value(world: World) -> None:
 
 
 # The test itself under test
+
+
+def test_where_nothing_is_licensed_every_shown_value_is_a_leak(
+    world: World, alerts: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Licence, "shows", lambda *_: frozenset())
+    about = [fact for fact in alerts if fact.fields["person_id"] in world.people]
+    showing = [fact for fact in about if _paths(world, json.dumps(_views(fact), default=str).encode())]
+    assert len(showing) > 100 and all(any(leaks_of_alerts(world, [fact])) for fact in showing)
+
+
+def test_a_file_server_that_repeats_a_path_is_caught(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = PartyFolders._local
+
+    def repeating(self: PartyFolders, path: bytes) -> Path:
+        try:
+            return before(self, path)
+        except asyncssh.SFTPError:
+            raise asyncssh.SFTPPermissionDenied(f"{path.decode()} is not allowed") from None
+
+    monkeypatch.setattr(PartyFolders, "_local", repeating)
+    assert any(world.unlicensed(blob) for _, blob in server_answers(world.flock, tmp_path))
+
+
+def test_a_list_of_refusals_that_repeats_what_was_sent_is_caught(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.flock.people[1].values["family_name"]
+    before = desk.turned_away
+    monkeypatch.setattr(desk, "turned_away", lambda *given: {**before(*given), "sent": {"family_name": name}})
+    told = http_answers(world.flock, tmp_path / "contracts")
+    assert any(world.unlicensed(blob) for kind, blob in told if kind == "http /v1/refusals")
 
 
 def test_a_gate_that_passes_one_withheld_field_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

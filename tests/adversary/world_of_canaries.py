@@ -53,12 +53,22 @@ class World:
         """(party, event type) of all agreements."""
         return {(party, e["event"]) for party, a in self.licence.agreements.items() for e in a["sharing"]}
 
-    def leaks_of_view(self, view: Mapping[str, Any], role: str, rule: str, person: Person) -> Iterator[str]:
-        """What a view says that no agreement lets this role read in an alert of this rule."""
+    def leaks_of_view(
+        self, view: Mapping[str, Any], role: str, rule: str, person: Person, *, today: bool = False
+    ) -> Iterator[str]:
+        """What a view says that no agreement lets this role read in an alert of this rule.
+
+        ``today``: nor may it say what the person has instructed since to hold back.
+        """
         text = json.dumps(view, default=str)
         for key in found_in(self.flock, text.encode()):
             origins = self.flock.origins[key]
-            if self.flock.person_of[key] != person.number:
+            if today:
+                origins = {o for o in origins if (o.party, o.type, o.path) not in person.held}
+            if not origins:
+                held = _names(self.flock.origins[key])
+                yield f"{role} in {rule} reads what is held back: {held}"
+            elif self.flock.person_of[key] != person.number:
                 yield f"{role} in {rule} reads of somebody else: {_names(origins)}"
             elif not self.licence.may_read(origins, role, rule, person.consents):
                 yield f"{role} in {rule} reads {_names(origins)}"
