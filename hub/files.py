@@ -19,7 +19,7 @@ from services.ingest.channels.files.batch import FilesDoor
 from services.ingest.channels.files.feedback import Feedback
 from services.ingest.channels.files.ledger import HELD, RELEASED, Ledger
 from services.ingest.channels.files.mapping import MappingWrong, PartyMapping, load_mappings
-from services.ingest.channels.files.places import copy, ledger_path, stem_of
+from services.ingest.channels.files.places import copy, ledger_path, receipt_of, stem_of
 from services.ingest.channels.files.rows import FILE_BYTES_MAX
 from services.ingest.channels.files.said import FileFault
 from services.ingest.door import Door
@@ -66,7 +66,7 @@ def check(
         show_json(summary)
     else:
         show_table(file.name, ["", ""], [(key, value) for key, value in summary.items()])
-    raise typer.Exit(FAILED if summary["state"] == "refused" or summary.get("refused") else DONE)
+    raise typer.Exit(FAILED if summary["state"] == "refused" or summary.get("rows_refused") else DONE)
 
 
 def _tried(door: FilesDoor, mapping: PartyMapping, file: Path, folder: Path, *, quiet: bool) -> dict[str, Any]:
@@ -116,14 +116,14 @@ def release(
         fail(f"no file of {party} has come to {home}", as_json=as_json)
     with Ledger(path) as ledger:
         held = ledger.files(HELD)
-        rows = [(seen.file, f"file-{seen.digest[:24]}", seen.rows, seen.seen_at) for seen in held]
+        rows = [(seen.file, receipt_of(seen.digest), seen.rows, seen.seen_at) for seen in held]
         if not file:
             if as_json:
                 show_json([dict(zip(("file", "receipt", "rows", "seen_at"), row, strict=True)) for row in rows])
             else:
                 show_table(f"Held: {party}", ["file", "receipt", "rows", "seen at"], rows)
             return
-        wanted = [seen for seen in held if file in (seen.file, f"file-{seen.digest[:24]}")]
+        wanted = [seen for seen in held if file in (seen.file, receipt_of(seen.digest))]
         if len(wanted) != 1:
             fail(f"{len(wanted)} held files of {party} are called so", as_json=as_json)
         ledger.release(wanted[0].digest)

@@ -13,15 +13,14 @@ from hub.feed import FeedError
 from hub.sample.as_file import as_csv, carries
 from hub.sample.mess import Line
 from services.ingest.channels.files.mapping import FileRule, load_mappings
-from services.ingest.channels.files.places import PRIVATE
-from services.ingest.channels.files.run import SIMULATED
+from services.ingest.channels.files.places import PRIVATE, SIMULATED
 from services.ingest.fields import type_specs
 from spine.schema import Catalogue
 
 COLLEGE = "northvale-college"
 ANSWER_SECONDS_MAX = 60
 PAUSE_SECONDS = 0.02
-ROWS_TOLD = ("rows", "accepted", "refused", "duplicates")
+ROWS_TOLD = ("rows", "rows_accepted", "rows_refused", "events_repeated")
 
 
 @dataclass(slots=True)

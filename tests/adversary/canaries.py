@@ -48,6 +48,8 @@ class Person:
     events: list[dict[str, Any]] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     consents: set[str] = field(default_factory=set)
+    #: (party, event type, field path) that the person has instructed to hold back, to this day.
+    held: set[tuple[str, str, str]] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -155,6 +157,20 @@ class Generator:
         for n, (party, kind) in enumerate(plan):
             if kind in {entry["event"] for entry in self.agreements[party]["sharing"]}:
                 self._event(person, n, party, kind)
+        if number % 4 in _INSTRUCTIONS:
+            self._instruct(person, len(person.events), _INSTRUCTIONS[number % 4])
+
+    def _instruct(self, person: Person, n: int, said: Mapping[str, Any]) -> None:
+        """At last the person instructs the college: what was told before must be held back from now on."""
+        day = max(event["received_at"] for event in person.events).date() - FIRST_DAY
+        self._event(person, max(n, day.days // 2 + 1), INSTRUCTED, INSTRUCTION)
+        person.events[-1]["data"]["data"] |= said
+        listed = said.get("items")
+        agreement = self.agreements[INSTRUCTED]
+        for entry in agreement["sharing"]:
+            for item in (*agreement["commonItems"], *entry["items"]):
+                if "subjectChoice" in item and (listed is None or item["field"] in listed):
+                    person.held.add((INSTRUCTED, entry["event"], item["field"]))
 
     def _event(self, person: Person, n: int, party: str, kind: str) -> None:
         agreement = self.agreements[party]
@@ -242,6 +258,11 @@ class Generator:
         return [add(person, text, origin)] if kind == "list_of_string" else add(person, text, origin)
 
 
+INSTRUCTED, INSTRUCTION = "northvale-college", "sharing.instruction_recorded"
+_INSTRUCTIONS: Mapping[int, Mapping[str, Any]] = {
+    1: {"scope": "all_other_information"},
+    3: {"scope": "listed_items", "items": ["data.reason", "subject.phone"]},
+}
 _LAST = ("died", "moved_abroad", "identity.linked", "identity.separated", "event.retracted", ".ended", ".withdrawn")
 _PASTS: tuple[tuple[tuple[str, str], ...], ...] = (
     (),

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import copy
-import csv
 import hashlib
-import io
 import json
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
-from hub.sharing import compile_policy
+from hub.quarantine import command
+from hub.sharing import SharingPolicy, compile_policy
 from services.ingest.agent import processor
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
-from services.ingest.channels.files.batch import FilesDoor
-from services.ingest.channels.files.folder import Folder
-from services.ingest.channels.files.mapping import load_mappings
 from services.ingest.channels.http import Api, create_app
+from services.ingest.channels.kafka_door import PartnerCatalogue, PartnerDoor
 from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
 from services.ingest.channels.who.hearing import Hearing
@@ -36,6 +38,7 @@ from spine.journal import MemoryJournal
 from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
 from spine.publisher import publish
+from spine.record import Record
 from spine.schema import Catalogue
 from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
@@ -74,12 +77,18 @@ def broken(event: dict[str, Any], number: int) -> dict[str, Any]:
     return made
 
 
-def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """(boundary, bytes) of every answer, header by header, and of every refusal on the log."""
-    catalogue, compiled = Catalogue([SCHEMAS], MemoryKeys()), compile_policy(CONTRACTS)
+def _compiled(folder: Path) -> SharingPolicy:
+    """The committed agreements, compiled into a contracts folder of their own."""
+    compiled = compile_policy(CONTRACTS)
     (folder / "compiled").mkdir(parents=True)
     (folder / "compiled" / "policy.json").write_bytes(compiled.body)
     (folder / "compiled" / "head.json").write_text(json.dumps({"policy": compiled.policy_hash, "file": "policy.json"}))
+    return compiled
+
+
+def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
+    """(boundary, bytes) of every answer, header by header, and of every refusal on the log."""
+    catalogue, compiled = Catalogue([SCHEMAS], MemoryKeys()), _compiled(folder)
     sealer = Sealer(bytes(range(32)))
     log = MemoryLog({"submissions": 1, "observations": 1, "refusals": 1, "quarantine": 1}, catalogue.frame)
     journal = MemoryJournal()
@@ -97,11 +106,118 @@ def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     ingest = processor(catalogue, folder, sealer)
     step(log.read({("submissions", 0): 0}, 1_000_000), ingest, journal, catalogue, SetAside(Limits()))
     publish(journal, log)
+    with TestClient(create_app(api)) as client:
+        yield from _afterwards(client, flock)
     appender.close()
+    yield from steward_reads(log, catalogue, journal, folder, sealer)
     for topic in ("refusals", "submissions"):
         for record in log.read({(topic, 0): 0}, 1_000_000):
             fact = catalogue.fact(record)
             yield topic, record.key.encode() + b"\n" + record.value + json.dumps(fact.fields, default=str).encode()
+
+
+def _afterwards(client: TestClient, flock: Flock) -> Iterator[tuple[str, bytes]]:
+    """What a partner reads of its own refusals once ingest has judged, and what wrong questions are answered."""
+    for party in sorted({event["source"] for person in flock.people for event in person.events}):
+        head = {"Authorization": f"Bearer {party}"}
+        yield "http /v1/refusals", _whole(client.get("/v1/refusals", headers=head))
+        for event in [e for person in flock.people for e in person.events if e["source"] == party][:3]:
+            yield "http receipt", _whole(client.get(f"/v1/receipts/{event['id']}-wrong", headers=head))
+    name, born = flock.people[1].values["family_name"], flock.people[1].values["date_of_birth"]
+    head = {"Authorization": "Bearer northvale-college"}
+    for answer in (
+        client.get(f"/v1/receipts/{name}", headers=head),
+        client.get(f"/v1/receipts/{name} {born}", headers=head),
+        client.get(f"/v1/refusals?limit={name}", headers=head),
+        client.get(f"/{name}/{born}", headers=head),
+        client.delete(f"/v1/events?name={name}", headers=head),
+        client.post("/v1/events", content=f"[{{}}, {name}]", headers=head),
+        client.post("/v1/events", content=b"x", headers={**head, "content-encoding": name}),
+        client.post("/v1/events", content=json.dumps({"id": name * 40_000}), headers=head),
+        client.post("/v1/events", json=[{"id": name}] * 501, headers=head),
+        client.get("/v1/receipts/x", headers={"Authorization": f"Bearer {name}"}),
+        client.get("/health", headers={"x-name": name}),
+        client.get("/v1/openapi.json", headers=head),
+    ):
+        yield f"http problem {answer.status_code}", _whole(answer)
+
+
+def steward_reads(
+    log: MemoryLog, catalogue: Catalogue, journal: MemoryJournal, folder: Path, sealer: Sealer
+) -> Iterator[tuple[str, bytes]]:
+    """What ``hub quarantine`` shows and exports, for people and for machines."""
+    hub = SimpleNamespace(log=log, catalogue=catalogue, ingest=journal, contracts=folder, heads=_NoHead())
+    with (
+        patch.object(command, "running_hub", lambda: nullcontext(hub)),
+        patch.object(command, "_sealer", lambda: sealer),
+    ):
+        for said in (["list"], ["show", "--limit", "10000"], ["redrive", "--dry-run"]):
+            for more in ([], ["--json"]):
+                ran = CliRunner().invoke(command.app, [*said, *more], env={"COLUMNS": "2000"})
+                assert ran.exit_code == 0, ran.output
+                yield f"export quarantine {said[0]}", ran.output.encode()
+
+
+class _NoHead:
+    def current(self) -> None:
+        return None
+
+
+def kafka_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
+    """All that comes of partners' topics in anybody's hands: refusals and quarantine, as fields and as bytes."""
+    catalogue = Catalogue([SCHEMAS], MemoryKeys())
+    _compiled(folder)
+    sealer, journal, aside = Sealer(bytes(range(32))), MemoryJournal(), SetAside(Limits())
+    topics = {"submissions": 1, "observations": 1, "refusals": 1, "quarantine": 1}
+    log, ingested = MemoryLog(topics, catalogue.frame), MemoryJournal()
+    records = list(_records(flock, catalogue))
+    door = PartnerDoor(Door(sealer, catalogue), lambda: RECEIVED, "test", "", tuple({r.topic for r in records}))
+    for topic in sorted({record.topic for record in records}):
+        step([r for r in records if r.topic == topic], door, journal, PartnerCatalogue(catalogue), aside)
+    publish(journal, log)
+    ingest = processor(catalogue, folder, sealer)
+    step(log.read({("submissions", 0): 0}, 1_000_000), ingest, ingested, catalogue, aside)
+    publish(ingested, log)
+    for topic in ("refusals", "quarantine", "submissions"):
+        for record in log.read({(topic, 0): 0}, 1_000_000):
+            fields = json.dumps(catalogue.fact(record).fields, default=str).encode()
+            yield (
+                f"kafka {topic}",
+                b"\n".join((record.key.encode(), record.value, fields, repr(record.headers).encode())),
+            )
+
+
+def _records(flock: Flock, catalogue: Catalogue) -> Iterator[Record]:
+    """Each party's events on its topic, right and wrong, as JSON; and torn Avro with canaries in every header.
+
+    A message id of good form is the partner's own word and is repeated to it; one of any other form is not.
+    """
+    at: Counter[str] = Counter()
+    for person in flock.people[::3]:
+        own = person.values["family_name"]
+        for n, event in enumerate(person.events):
+            topic, said = f"partner.{event['source']}", {k: v for k, v in event.items() if k != "received_at"}
+            kind = f"{event['type']}.v1"
+            torn = catalogue.frame(kind, b"\xff" + json.dumps(event["data"], default=str).encode())
+            told = {
+                "ce_id": f"{own} {own}",
+                "ce_source": own,
+                "ce_type": own,
+                "ce_time": own,
+                own: own,
+                "content-type": own,
+            }
+            right = {"content-type": "application/cloudevents+json"}
+            for value, headers in (
+                (json.dumps(said).encode(), right),
+                (json.dumps(broken(said, n + person.number)).encode(), right),
+                (json.dumps(said).encode()[:-9], right),
+                (torn, told),
+                (torn, {"ce_id": f"t{person.number}-{n}", "ce_source": event["source"], "ce_type": event["type"]}),
+            ):
+                held = tuple((name, text.encode()) for name, text in headers.items())
+                yield Record(topic, 0, at[topic], "" if n % 2 else own, value, held)
+                at[topic] += 1
 
 
 def _conversation(client: TestClient, flock: Flock) -> Iterator[tuple[str, bytes]]:
@@ -127,44 +243,3 @@ def _conversation(client: TestClient, flock: Flock) -> Iterator[tuple[str, bytes
 
 def _whole(answer: Any) -> bytes:
     return b"\n".join(f"{k}: {v}".encode() for k, v in answer.headers.items()) + b"\n" + bytes(answer.content)
-
-
-def college_file(flock: Flock) -> str:
-    """A college's file: good rows, and rows with a person's values in the wrong columns."""
-    headings = "Learner Ref,Forename,Surname,Date of Birth,Sex,Postcode,ULN,Record Type,Start Date,Mode,Hours"
-    headings += ",Planned End,Leaving Date,Leaving Reason,Destination,Destination Confirmed"
-    names = headings.split(",")
-    out = io.StringIO()
-    write = csv.writer(out)
-    write.writerow(names)
-    for person in flock.people:
-        held = person.values
-        row = [f"P{person.number:06}", held["given_name"], held["family_name"]]
-        row += ["/".join(reversed(held["date_of_birth"].split("-"))), "F", held["postcode"], held.get("uln", "")]
-        row += ["ENR", "08/09/2025", "FT", "17", "02/07/2027", "", "", "", ""]
-        if person.number % 3:
-            # One column to the left or further: every value where another belongs.
-            row = row[person.number % 7 :] + row[: person.number % 7]
-        write.writerow(row)
-    return out.getvalue()
-
-
-def files_answers(flock: Flock, root: Path) -> Iterator[tuple[str, bytes]]:
-    """All that the files door leaves for a partner, but the partner's own file."""
-    catalogue, compiled = Catalogue([SCHEMAS], MemoryKeys()), compile_policy(CONTRACTS)
-    specs = type_specs(catalogue.sources)
-    gate = Gate(parse_policy(compiled.content, compiled.policy_hash), specs)
-    log, ticking = MemoryLog({"submissions": 1}, catalogue.frame), [1_000.0]
-    door = FilesDoor(Door(Sealer(bytes(range(32))), catalogue), gate, log.append, lambda: RECEIVED)
-    party = "northvale-college"
-    folder = Folder(root, load_mappings(CONTRACTS, specs)[party], door, lambda: ticking[0])
-    text = college_file(flock)
-    strange = text.replace("Forename", flock.people[0].values["given_name"], 1)
-    for name, content in (("NVC_ENROL_1.csv", text), ("NVC_ENROL_2.csv", strange), ("NVC_ENROL_3.csv", text + '"')):
-        (root / party / "in" / name).write_text(content, encoding="utf-8")
-        folder.round()
-        ticking[0] += 61
-        folder.round()
-    for path in sorted((root / party / "out").rglob("*")):
-        if path.is_file():
-            yield f"files out/{path.suffix}", path.name.encode() + b"\n" + path.read_bytes()

@@ -7,12 +7,14 @@ import html
 import io
 import json
 import urllib.parse
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 from services.alerts import consent, disclosure, sharing
@@ -21,12 +23,16 @@ from services.alerts.delivery.channel import message
 from services.alerts.delivery.grouping import Waiting, compose
 from services.alerts.settings import load
 from services.alerts.state import Alert, Recipient, State
+from services.ingest.channels import desk
+from services.ingest.channels.files.sftp import PartyFolders
 from spine import telemetry
 from spine.record import Fact
 from tests.adversary import console_of_canaries as console
 from tests.adversary.canaries import Flock, found_in
-from tests.adversary.doors_of_canaries import files_answers, http_answers
-from tests.adversary.world_of_canaries import CONTRACTS, World, build
+from tests.adversary.doors_of_canaries import http_answers, kafka_answers
+from tests.adversary.files_of_canaries import files_answers, server_answers
+from tests.adversary.licence import Licence
+from tests.adversary.world_of_canaries import CONTRACTS, World
 
 STEWARD = "data-steward"
 #: Rules whose agreements or masks have rows of their own.
@@ -34,8 +40,9 @@ RULES = ("A01", "A05", "A23", "A28", "A32", "A33", "A36", "A37", "A39", "MR", "A
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
-    return build()
+def world(canaries: World) -> World:
+    telemetry.setup("canaries", out=canaries.logged)
+    return canaries
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +54,7 @@ def test_the_generated_people_reach_every_type_and_most_kinds_of_reader(world: W
     """What follows would prove nothing of fields that never came in or of readers who were told nothing."""
     assert not list(world.hub.facts("refusals"))
     sent = {(e["source"], e["type"]) for p in world.flock.people for e in p.events}
-    agreed = {(party, e["event"]) for party, a in world.licence.agreements.items() for e in a["sharing"]}
-    assert sent == agreed
+    assert sent == world.agreed
     shown = {path for fact in alerts for path in _paths(world, json.dumps(_views(fact), default=str).encode())}
     assert len({r["role"] for fact in alerts for r in fact.fields["recipients"]}) >= 18
     assert len({fact.fields["rule"] for fact in alerts}) >= 15 and len(shown) >= 25
@@ -91,7 +97,7 @@ def sweep(world: World) -> Iterator[str]:
             alert = _alert_on_everything(world, state, rule, recipient)
             view = disclosure.disclose(case, alert, recipient, settings.sharing).fields()
             shown = json.loads(json.dumps(view, default=str))
-            yield from world.leaks_of_view(shown, role, rule, person)
+            yield from world.leaks_of_view(shown, role, rule, person, today=True)
 
 
 def _alert_on_everything(world: World, state: State, rule: str, recipient: Recipient) -> Alert:
@@ -101,6 +107,34 @@ def _alert_on_everything(world: World, state: State, rule: str, recipient: Recip
 
 def test_no_role_reads_more_even_in_alerts_that_no_rule_would_send_it(world: World) -> None:
     assert not sorted(set(sweep(world)))
+
+
+def held_in_alerts(world: World, alerts: list[Fact]) -> Iterator[str]:
+    """What the latest word on each alert that stands says although the person holds it back."""
+    latest = {fact.fields["alert_id"]: fact.fields for fact in alerts}
+    for fields in latest.values():
+        person = world.people.get(fields["person_id"])
+        if person is None or not person.held or not fields["open"]:
+            continue
+        for r in fields["recipients"]:
+            leaks = world.leaks_of_view(r["view"], r["role"], fields["rule"], person, today=True)
+            yield from (leak for leak in leaks if "held back" in leak)
+
+
+def test_what_a_person_has_instructed_to_hold_back_is_pulled_out_of_what_stands(
+    world: World, alerts: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = {
+        leak
+        for fact in alerts
+        if (person := world.people.get(fact.fields["person_id"])) is not None and person.held
+        for r in fact.fields["recipients"]
+        for leak in world.leaks_of_view(r["view"], r["role"], fact.fields["rule"], person, today=True)
+    }
+    assert len(earlier) >= 3 and all("held back" in leak for leak in earlier), "it was shown before the instruction"
+    assert not sorted(set(held_in_alerts(world, alerts)))
+    monkeypatch.setattr(consent, "held_back", lambda *_: frozenset())
+    assert any("held back" in leak for leak in sweep(world))
 
 
 @pytest.mark.parametrize("topic", ["refusals", "deliveries", "quarantine"])
@@ -134,7 +168,21 @@ def test_the_http_door_answers_and_refuses_without_a_value(world: World, tmp_pat
         if boundary == "refusals":
             reasons.add(blob.split(b'"reason": "')[1].split(b'"')[0].decode())
         assert not world.unlicensed(blob), boundary
-    assert len(kinds) >= 7 and {"invalid", "malformed", "not_in_agreement", "wrong_principal"} <= reasons
+    assert {"invalid", "malformed", "not_in_agreement", "wrong_principal"} <= reasons
+    problems = {f"http problem {status}" for status in (400, 401, 404, 405, 413, 415)}
+    exports = {f"export quarantine {name}" for name in ("list", "show", "redrive")}
+    assert problems | exports | {"http /v1/refusals", "http receipt", "submissions"} <= kinds
+
+
+def test_what_comes_of_a_partner_s_topic_holds_no_value(world: World, tmp_path: Path) -> None:
+    kinds, reasons = Counter[str](), set[str]()
+    for boundary, blob in kafka_answers(world.flock, tmp_path / "contracts"):
+        kinds[boundary] += 1
+        if boundary == "kafka refusals":
+            reasons.add(blob.split(b'"reason": "')[1].split(b'"')[0].decode())
+        assert not world.unlicensed(blob), boundary
+    assert {"unreadable", "invalid", "malformed", "not_in_agreement", "wrong_principal"} <= reasons
+    assert min(kinds["kafka refusals"], kinds["kafka submissions"]) > 500
 
 
 def test_feedback_on_files_names_columns_and_no_cell(world: World, tmp_path: Path) -> None:
@@ -143,6 +191,12 @@ def test_feedback_on_files_names_columns_and_no_cell(world: World, tmp_path: Pat
         suffixes.add(boundary)
         assert not world.unlicensed(blob), boundary
     assert {"files out/.csv", "files out/.json"} <= suffixes
+
+
+def test_the_file_server_repeats_no_name_that_it_was_asked_for(world: World, tmp_path: Path) -> None:
+    heard = server_answers(world.flock, tmp_path)
+    assert {kind for kind, _ in heard} == {"sftp error", "sftp listing", "sftp sign-in"}
+    assert not [(kind, leak) for kind, blob in heard for leak in world.unlicensed(blob)]
 
 
 def leaks_of_pages(world: World, pages: Iterator[console.Page]) -> Iterator[str]:
@@ -184,6 +238,40 @@ def test_logs_and_metrics_of_all_that_hold_no_value(world: World) -> None:
 
 
 # The test itself under test
+
+
+def test_where_nothing_is_licensed_every_shown_value_is_a_leak(
+    world: World, alerts: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Licence, "shows", lambda *_: frozenset())
+    about = [fact for fact in alerts if fact.fields["person_id"] in world.people]
+    showing = [fact for fact in about if _paths(world, json.dumps(_views(fact), default=str).encode())]
+    assert len(showing) > 100 and all(any(leaks_of_alerts(world, [fact])) for fact in showing)
+
+
+def test_a_file_server_that_repeats_a_path_is_caught(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = PartyFolders._local
+
+    def repeating(self: PartyFolders, path: bytes) -> Path:
+        try:
+            return before(self, path)
+        except asyncssh.SFTPError:
+            raise asyncssh.SFTPPermissionDenied(f"{path.decode()} is not allowed") from None
+
+    monkeypatch.setattr(PartyFolders, "_local", repeating)
+    assert any(world.unlicensed(blob) for _, blob in server_answers(world.flock, tmp_path))
+
+
+def test_a_list_of_refusals_that_repeats_what_was_sent_is_caught(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.flock.people[1].values["family_name"]
+    before = desk.turned_away
+    monkeypatch.setattr(desk, "turned_away", lambda *given: {**before(*given), "sent": {"family_name": name}})
+    told = http_answers(world.flock, tmp_path / "contracts")
+    assert any(world.unlicensed(blob) for kind, blob in told if kind == "http /v1/refusals")
 
 
 def test_a_gate_that_passes_one_withheld_field_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,20 @@ def test_the_marker_of_an_earlier_upload_does_not_make_the_next_one_whole(drop: 
     assert drop.folders[HOUSING].round() == 1 and len(drop.said()) == 2
 
 
+def test_an_old_marker_is_never_believed_however_long_the_file_behind_it_lies(drop: Drop) -> None:
+    rows = csv_text([CASE, {**CASE, "Stage": "Relief"}], HOUSING_HEADINGS, ";")
+    path = drop.put(HOUSING, "HOUSING-1.csv", rows, done=True)
+    time.sleep(0.02)
+    path.write_text(rows[:-20], encoding="cp1252")
+    assert drop.look(HOUSING, 61) == 0 and drop.look(HOUSING, 3_601) == 0 and drop.said() == []
+    assert drop.codes(HOUSING) == [("", "", "old_marker")] and path.exists()
+    assert "HOUSING-1.csv.done" in drop.feedback(HOUSING)[0]["What is wrong"]
+    path.write_text(rows, encoding="cp1252")
+    path.with_name("HOUSING-1.csv.done").unlink()
+    path.with_name("HOUSING-1.csv.done").touch()
+    assert drop.folders[HOUSING].round() == 1 and len(drop.said()) == 2
+
+
 def test_writing_with_the_old_time_and_size_is_seen(drop: Drop) -> None:
     path = drop.put(COLLEGE, "NVC_ENROL_1.csv", ONE)
     folder, before = drop.folders[COLLEGE], path.stat()

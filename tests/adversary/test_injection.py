@@ -23,7 +23,8 @@ from services.ingest.parse import from_event
 from services.ingest.policy import parse_policy
 from spine import telemetry
 from tests.adversary import console_of_canaries as console
-from tests.adversary.doors_of_canaries import files_answers, http_answers
+from tests.adversary.doors_of_canaries import http_answers
+from tests.adversary.files_of_canaries import files_answers
 from tests.adversary.world_of_canaries import CONTRACTS, World, build
 
 PAYLOADS = (

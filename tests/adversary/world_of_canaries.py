@@ -35,6 +35,7 @@ class World:
     today: date
     #: Name in words -> party id.
     parties: Mapping[str, str]
+    catalogue: Mapping[str, Any]
     states: dict[str, State] = field(init=False)
     people: dict[str, Person] = field(init=False)
 
@@ -47,12 +48,27 @@ class World:
             for number in numbers:
                 self.people[key] = self.flock.people[int(number[1:])]
 
-    def leaks_of_view(self, view: Mapping[str, Any], role: str, rule: str, person: Person) -> Iterator[str]:
-        """What a view says that no agreement lets this role read in an alert of this rule."""
+    @property
+    def agreed(self) -> set[tuple[str, str]]:
+        """(party, event type) of all agreements."""
+        return {(party, e["event"]) for party, a in self.licence.agreements.items() for e in a["sharing"]}
+
+    def leaks_of_view(
+        self, view: Mapping[str, Any], role: str, rule: str, person: Person, *, today: bool = False
+    ) -> Iterator[str]:
+        """What a view says that no agreement lets this role read in an alert of this rule.
+
+        ``today``: nor may it say what the person has instructed since to hold back.
+        """
         text = json.dumps(view, default=str)
         for key in found_in(self.flock, text.encode()):
             origins = self.flock.origins[key]
-            if self.flock.person_of[key] != person.number:
+            if today:
+                origins = {o for o in origins if (o.party, o.type, o.path) not in person.held}
+            if not origins:
+                held = _names(self.flock.origins[key])
+                yield f"{role} in {rule} reads what is held back: {held}"
+            elif self.flock.person_of[key] != person.number:
                 yield f"{role} in {rule} reads of somebody else: {_names(origins)}"
             elif not self.licence.may_read(origins, role, rule, person.consents):
                 yield f"{role} in {rule} reads {_names(origins)}"
@@ -120,7 +136,7 @@ def build(dress: Callable[[str], str] = str, every: int = 1) -> World:
     _poison(hub, flock)
     parties = {party["name"]: name for name, party in generator.catalogue["parties"].items()}
     today = last + timedelta(days=LATER_DAYS[-1])
-    return World(flock, Licence(CONTRACTS, generator.agreements), hub, logged, today, parties)
+    return World(flock, Licence(CONTRACTS, generator.agreements), hub, logged, today, parties, generator.catalogue)
 
 
 def _poison(hub: InProcessHub, flock: Flock) -> None:

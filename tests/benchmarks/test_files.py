@@ -56,7 +56,7 @@ with Ledger(folder / "ledger.sqlite") as ledger, Feedback(folder, "f") as feedba
     counts = door.take(folder / name, rule, "0" * 64, ledger, feedback, tell)
     ended = time.monotonic()
 print(json.dumps({
-    "rows": counts.rows, "accepted": counts.accepted, "refused": counts.refused,
+    "rows": counts.rows, "accepted": counts.events_accepted, "refused": counts.rows_refused,
     "survey_seconds": round(surveyed - begun, 2),
     "seconds": round(ended - begun, 2), "rows_a_second": int(counts.rows / (ended - begun)),
     "before": before, "first": peaks[0], "peak": max(peaks),

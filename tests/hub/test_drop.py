@@ -79,10 +79,15 @@ def test_a_file_lies_there_whole_and_is_waited_for(college: Drop, lines: list[Li
     path.unlink()
     out = college.root / COLLEGE / "out"
     out.mkdir()
-    (out / "a.summary.json").write_text(json.dumps({"state": "taken", "rows": 3, "accepted": 2, "refused": 1}))
+    (out / "a.summary.json").write_text(
+        json.dumps({"state": "taken", "rows": 3, "rows_accepted": 2, "rows_refused": 1})
+    )
     (out / "a.feedback.csv").write_text("Row")
     college.wait(lambda: ["files"])
-    assert college.came_of_it() == ({"taken": 1}, {"rows": 3, "accepted": 2, "refused": 1, "duplicates": 0})
+    assert college.came_of_it() == (
+        {"taken": 1},
+        {"rows": 3, "rows_accepted": 2, "rows_refused": 1, "events_repeated": 0},
+    )
     assert college.feedback() == out / "a.feedback.csv"
 
 

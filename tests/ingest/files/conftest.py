@@ -14,6 +14,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.utils.datetime import WINDOWS_EPOCH
 
 from hub.sharing import compile_policy
 from services.ingest.agent import Opener
@@ -257,9 +258,15 @@ def drop(catalogue: Catalogue, mappings: Mapping[str, PartyMapping], gate: Gate,
     return Drop(tmp_path, folders, log, catalogue, sealer, ticking, broken)
 
 
-def workbook(path: Path, rows: Sequence[Sequence[Any]], headings: Sequence[str] = ACADEMY_HEADINGS) -> bytes:
+def workbook(
+    path: Path,
+    rows: Sequence[Sequence[Any]],
+    headings: Sequence[str] = ACADEMY_HEADINGS,
+    epoch: datetime = WINDOWS_EPOCH,
+) -> bytes:
     """An XLSX workbook with the sheet that was agreed, and one that was not."""
     book = openpyxl.Workbook()
+    book.epoch = epoch
     sheet = book.active
     sheet.title = "Post-16"
     sheet.append(list(headings))

@@ -27,7 +27,7 @@ def test_a_trial_of_a_good_file_says_what_would_come_of_it(file: Path) -> None:
     ran = RUN.invoke(app, ["files", "check", str(file), "--party", COLLEGE, "--json"])
     assert ran.exit_code == 0, ran.output
     said = json.loads(ran.stdout)
-    assert (said["state"], said["kind"], said["rows"], said["accepted"], said["leavers"]) == (
+    assert (said["state"], said["kind"], said["rows"], said["events_accepted"], said["rows_leaving"]) == (
         "taken",
         "enrolments",
         2,
@@ -59,7 +59,7 @@ def test_a_trial_judges_by_what_is_suspended_on_the_running_hub(file: Path, monk
     monkeypatch.setattr("hub.files.head_in_force", lambda: head)
     ran = RUN.invoke(app, ["files", "check", str(file), "--party", COLLEGE, "--json"])
     said = json.loads(ran.stdout)
-    assert (ran.exit_code, said["accepted"], said["refused"], said["policy"]) == (1, 0, 2, head.name)
+    assert (ran.exit_code, said["events_accepted"], said["rows_refused"], said["policy"]) == (1, 0, 2, head.name)
 
 
 def test_a_trial_where_no_hub_runs_says_that_it_judges_by_what_is_compiled(

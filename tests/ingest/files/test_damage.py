@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH
 
 from tests.ingest.files.conftest import (
     ACADEMY,
@@ -16,9 +17,12 @@ from tests.ingest.files.conftest import (
     ENROLLED,
     HOUSING,
     HOUSING_HEADINGS,
+    INCLUSION,
     LEFT,
     Drop,
     csv_text,
+    nccis,
+    registered,
     workbook,
 )
 
@@ -62,7 +66,7 @@ def test_a_damaged_cell_refuses_its_row_at_the_partner_s_own_heading(
     drop.put(COLLEGE, NAME, csv_text([{**ENROLLED, column: cell}, LEFT]))
     drop.look(COLLEGE)
     assert drop.codes(COLLEGE) == [("2", column, code)]
-    assert drop.summary(COLLEGE)["accepted"] == 1 and drop.summary(COLLEGE)["refused"] == 1
+    assert drop.summary(COLLEGE)["events_accepted"] == 1 and drop.summary(COLLEGE)["rows_refused"] == 1
     (line,) = drop.feedback(COLLEGE)
     assert line["What is wrong"] and line["How to mend it"]
     if cell:
@@ -110,7 +114,7 @@ def test_placeholders_mean_that_nothing_is_there(drop: Drop) -> None:
 def test_a_byte_order_mark_is_no_part_of_the_first_heading(drop: Drop) -> None:
     drop.put(COLLEGE, NAME, b"\xef\xbb\xbf" + csv_text([ENROLLED]).encode())
     drop.look(COLLEGE)
-    assert drop.summary(COLLEGE)["accepted"] == 1
+    assert drop.summary(COLLEGE)["events_accepted"] == 1
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_heading(drop: Drop) -> None:
     [
         (csv_text([ENROLLED]).encode("cp1252"), "encoding"),
         (csv_text([ENROLLED]).encode("utf-16"), "utf16"),
+        (csv_text([ENROLLED]).encode("utf-16-le"), "binary"),
         (csv_text([ENROLLED]).replace("Zoë", "Z\0").encode(), "binary"),
         (b"", "empty"),
         (csv_text([]).encode(), "empty"),
@@ -179,7 +184,7 @@ def test_a_column_that_nobody_agreed_is_named_by_its_place_and_ignored_only_wher
         COLLEGE, "NVC_ENROL_b.csv", csv_text([{**ENROLLED, "Tutor Group": "7B"}], [*COLLEGE_HEADINGS, "Tutor Group"])
     )
     drop.look(COLLEGE)
-    assert drop.summary(COLLEGE)["accepted"] == 1 and "7B" not in str(drop.said())
+    assert drop.summary(COLLEGE)["events_accepted"] == 1 and "7B" not in str(drop.said())
 
 
 def test_a_file_without_headings_does_not_have_its_first_row_repeated(drop: Drop) -> None:
@@ -198,6 +203,9 @@ def test_a_file_without_headings_does_not_have_its_first_row_repeated(drop: Drop
     [
         ("Admission No", 4711, "lost_zeros"),
         ("Admission No", 4711.5, "decimals"),
+        ("Admission No", "4.711E+03", "exponent"),
+        ("Admission No", 4711e20, "exponent"),
+        ("Admission No", "######", "hashes"),
         ("Admission No", '=CONCATENATE("00","4711")', "formula"),
         ("DOB", 39937, "serial_date"),
         ("DOB", datetime(2009, 5, 4, 12, 30), "date_form"),  # noqa: DTZ001
@@ -226,7 +234,29 @@ def test_a_cell_that_a_spreadsheet_has_worked_on(drop: Drop, tmp_path: Path, col
     drop.put(ACADEMY, "Destinations.xlsx", workbook(tmp_path / "w.xlsx", [good, [], bad]))
     drop.look(ACADEMY)
     assert drop.codes(ACADEMY) == [("4", column, code)]
-    assert drop.summary(ACADEMY)["accepted"] == 1
+    assert drop.summary(ACADEMY)["events_accepted"] == 1
+
+
+@pytest.mark.parametrize("epoch", [WINDOWS_EPOCH, MAC_EPOCH])
+def test_a_real_date_is_the_day_that_was_meant_whichever_day_the_workbook_counts_from(
+    drop: Drop, tmp_path: Path, epoch: datetime
+) -> None:
+    """Four years and a day lie between the two: a serial number without its workbook means nothing."""
+    row = ["004711", "Ada", "T", date(2009, 5, 4), None, None, datetime(2025, 11, 20), "Intended", "Job", "No", 11]  # noqa: DTZ001
+    drop.put(ACADEMY, "Destinations.xlsx", workbook(tmp_path / "w.xlsx", [row], epoch=epoch))
+    drop.look(ACADEMY)
+    (event,) = drop.said()
+    assert event["data"]["subject"]["date_of_birth"] == "2009-05-04"
+    assert event["data"]["effective_on"] == "2025-11-20" and drop.codes(ACADEMY) == []
+
+
+def test_xml_is_read_in_the_encoding_that_it_says_itself(drop: Drop) -> None:
+    text = nccis([registered(1, FamilyName="O’Brien-Ĉu")]).decode()
+    for n, encoding in enumerate(("utf-8", "utf-8-sig", "utf-16")):
+        said = text.replace("UTF-8", encoding.removesuffix("-sig").upper()).replace("00001", f"0000{n}")
+        drop.put(INCLUSION, f"NCCIS_{n}.xml", said.encode(encoding), done=True)
+        drop.look(INCLUSION)
+    assert [e["data"]["subject"]["family_name"] for e in drop.said()] == ["O’Brien-Ĉu"] * 3
 
 
 def test_a_workbook_without_the_agreed_sheet_or_that_is_none(drop: Drop, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_file_that_still_grows_is_not_read(drop: Drop) -> None:
         path.write_text(WHOLE[:end], encoding="utf-8")
     assert folder.round() == 0
     drop.ticking[0] += 61
-    assert folder.round() == 1 and drop.summary(COLLEGE)["accepted"] == 2
+    assert folder.round() == 1 and drop.summary(COLLEGE)["events_accepted"] == 2
 
 
 def test_an_old_date_does_not_make_an_upload_whole(drop: Drop) -> None:
@@ -102,7 +102,7 @@ def test_one_file_over_which_the_hub_fails_keeps_no_other_waiting(drop: Drop, mo
     drop.look(COLLEGE)
     monkeypatch.undo()
     drop.put(COLLEGE, "NVC_ENROL_2.csv", csv_text([ENROLLED]))
-    assert drop.look(COLLEGE) == 1 and drop.summary(COLLEGE)["accepted"] == 1
+    assert drop.look(COLLEGE) == 1 and drop.summary(COLLEGE)["events_accepted"] == 1
 
 
 def test_too_large_a_file_is_refused_before_it_is_read(drop: Drop) -> None:

@@ -49,11 +49,11 @@ def test_rows_that_come_after_a_suspension_are_refused_and_wait_sealed(following
     drop = following.drop
     following.move(1)
     following.deliver("NVC_ENROL_1.csv", ENROLLED)
-    assert drop.summary(COLLEGE)["accepted"] == 1
+    assert drop.summary(COLLEGE)["events_accepted"] == 1
     following.move(2, "isa-2024-011")
     following.deliver("NVC_ENROL_2.csv", LEFT)
     summary = drop.summary(COLLEGE)
-    assert (summary["accepted"], summary["refused"]) == (0, 1)
+    assert (summary["events_accepted"], summary["rows_refused"]) == (0, 1)
     assert {code for _, _, code in drop.codes(COLLEGE)} == {"agreement_suspended"}
     # The original goes to the log all the same, sealed: ingest refuses it there, and it waits for the resumption.
     assert [event["type"] for event in drop.said("education.enrolment.withdrawn")] == ["education.enrolment.withdrawn"]
@@ -65,7 +65,7 @@ def test_a_row_refused_while_suspended_is_a_new_submission_once_the_agreement_is
     following.deliver("NVC_ENROL_1.csv", LEFT)
     following.move(2)
     following.deliver("NVC_ENROL_2.csv", LEFT, ENROLLED)
-    assert drop.summary(COLLEGE)["accepted"] == 2
+    assert drop.summary(COLLEGE)["events_accepted"] == 2
     ids = [event["id"] for event in drop.said("education.enrolment.withdrawn")]
     # Under the id of the refused one ingest would take it for a repetition, and nothing would come of it.
     assert len(ids) == len(set(ids)) == 2

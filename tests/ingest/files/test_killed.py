@@ -29,10 +29,12 @@ DAY = datetime(2025, 11, 24, 8, 5, tzinfo=UTC)
 STEPS_MAX = 400
 WRAPPED = (
     (Ledger, "note"),
+    (Ledger, "note_told"),
     (Ledger, "see"),
     (Ledger, "be_present"),
     (os, "replace"),
     (os, "rename"),
+    (os, "fsync"),
     (Path, "unlink"),
     (Path, "rmdir"),
 )
@@ -49,8 +51,8 @@ class World:
     def party(self) -> str:
         return self._mapping.party
 
-    def work(self, at: datetime, step: Callable[[], None] = lambda: None) -> None:
-        """A door that starts, and looks until what lies there is read."""
+    def work(self, at: datetime, step: Callable[[], None] = lambda: None, seconds: float = 61) -> None:
+        """A door that starts, and looks until what lies there is read, or ``seconds`` have gone."""
         ticking = [0.0]
 
         def append(records: Sequence[Outgoing]) -> None:
@@ -63,7 +65,7 @@ class World:
         folder = Folder(self.root, self._mapping, door, lambda: ticking[0])
         for _ in range(2):
             folder.round()
-            ticking[0] += 61
+            ticking[0] += seconds
 
     def put(self, name: str, content: bytes) -> None:
         path = self.root / self.party / "in" / name
@@ -86,7 +88,7 @@ class World:
         return [path.name for path in (self.root / self.party / "in").glob("*.[cx]*")]
 
 
-def killed(world: World, after: int) -> bool:
+def killed(world: World, after: int, seconds: float = 61) -> bool:
     """Work in a process of its own that kills itself at step ``after``; False if it had fewer."""
     pid = os.fork()
     if pid == 0:
@@ -100,7 +102,7 @@ def killed(world: World, after: int) -> bool:
         for owner, name in WRAPPED:
             setattr(owner, name, _stepping(getattr(owner, name), step))
         try:
-            world.work(DAY, step)
+            world.work(DAY, step, seconds)
         finally:
             os._exit(0)
     _, status = os.waitpid(pid, 0)
@@ -173,3 +175,38 @@ def test_killed_at_any_step_no_row_is_lost_none_is_said_under_two_ids_and_the_an
         assert torn.answers().keys() == answers.keys() and ids
     else:
         raise AssertionError("more steps than were looked at")
+
+
+@pytest.mark.parametrize(
+    ("party", "name", "content"),
+    [(COLLEGE, "NVC_ENROL_1.csv.part", b"half"), (COLLEGE, "NVC_ENROL_1.csv", b"no,such,heading\r\n1,2,3\r\n")],
+)
+def test_killed_at_any_step_a_sender_is_told_what_is_wrong_with_the_upload_or_the_file(
+    mappings: Mapping[str, PartyMapping],
+    gate: Gate,
+    catalogue: Catalogue,
+    tmp_path: Path,
+    party: str,
+    name: str,
+    content: bytes,
+) -> None:
+    def world(folder: str) -> World:
+        made = World(tmp_path / folder, mappings[party], gate, catalogue)
+        made.put(name, content)
+        return made
+
+    calm = world("calm")
+    calm.work(DAY, seconds=4_000)
+    told = calm.answers()
+    assert told
+    for after in range(1, STEPS_MAX):
+        torn = world(f"torn{after}")
+        if not killed(torn, after, 4_000):
+            assert after > 6, "the steps are counted"
+            return
+        # The name of a report tells one upload from another: by its inode, among others.
+        torn.work(DAY, seconds=4_000)
+        kinds = sorted(path.rpartition(".")[0].rpartition(".")[2] for path in torn.answers())
+        assert kinds == sorted(path.rpartition(".")[0].rpartition(".")[2] for path in told), after
+        assert sorted(torn.answers().values()) == sorted(told.values()), after
+    raise AssertionError("more steps than were looked at")

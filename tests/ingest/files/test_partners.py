@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from services.ingest.agent import processor
 from services.ingest.channels.files.mapping import MappingWrong, load_mappings, parse_mapping
+from services.ingest.fields import TypeSpec
 from tests.ingest.files.conftest import (
     ACADEMY,
     COLLEGE,
@@ -50,7 +59,7 @@ def test_a_college_s_delta_says_who_enrolled_and_who_left(drop: Drop) -> None:
         "predicted_end_on": "2027-07-02",
     }
     assert left["data"]["data"] == {"reason": "changed_mind", "destination": "unknown", "destination_confirmed": False}
-    assert drop.summary(COLLEGE)["accepted"] == 2 and drop.feedback(COLLEGE) == []
+    assert drop.summary(COLLEGE)["events_accepted"] == 2 and drop.feedback(COLLEGE) == []
 
 
 def test_a_batch_is_a_fact_of_its_own_with_its_rows_and_leavers(drop: Drop) -> None:
@@ -199,17 +208,14 @@ def wrong_mapping() -> dict[str, object]:
 
 
 def test_a_mapping_that_can_t_be_right_names_every_fault(drop: Drop) -> None:
-    import json
-
-    schema = json.loads((CONTRACTS / "mapping.schema.json").read_bytes())
-    types = next(iter(drop.folders.values())).door.gate.types
+    schema, types = _schema_and_types(drop)
     with pytest.raises(MappingWrong) as caught:
         parse_mapping(wrong_mapping(), schema, types)
     text = " | ".join(caught.value.faults)
     for part in (
         "shoe_size is not a field",
         "effective_on needs its form of date",
-        "bored is not in the closed list",
+        "data.reason: the value of 'B': 'bored' does not fit (not_in_list); it takes one of:",
         "needs data.destination",
         "evaporated is not an event type",
         "Ref is read and ignored",
@@ -219,10 +225,7 @@ def test_a_mapping_that_can_t_be_right_names_every_fault(drop: Drop) -> None:
 
 @pytest.mark.parametrize("change", [{"shape": "snapshot"}, {"encoding": None}, {"record": "X"}, {"strange": 1}])
 def test_the_schema_refuses_a_file_that_lacks_or_has_too_much(drop: Drop, change: dict[str, object]) -> None:
-    import json
-
-    schema = json.loads((CONTRACTS / "mapping.schema.json").read_bytes())
-    types = next(iter(drop.folders.values())).door.gate.types
+    schema, types = _schema_and_types(drop)
     read = wrong_mapping()
     entry = read["files"][0]  # type: ignore[index]
     entry |= change
@@ -232,6 +235,59 @@ def test_the_schema_refuses_a_file_that_lacks_or_has_too_much(drop: Drop, change
         parse_mapping(read, schema, types)
 
 
+@pytest.mark.parametrize(
+    ("path", "entry", "told"),
+    [
+        ("data.destination", {"constant": "the moon"}, "the constant 'the moon' does not fit (not_in_list)"),
+        ("data.destination", {"constant": 7}, "the constant 7 does not fit (wrong_type)"),
+        ("data.destination_confirmed", {"constant": "no"}, "the constant 'no' does not fit (wrong_type)"),
+        ("effective_on", {"constant": "21/11/2025"}, "(date_form); it takes a date as YYYY-MM-DD"),
+        ("observed_at", {"constant": "2025-11-21"}, "(time_form)"),
+        ("subject.uln", {"constant": "7000000015"}, "(check_digit)"),
+        ("data.destination_confirmed", {"column": "X", "values": {"J": "yes"}}, "the value of 'J': 'yes' does not fit"),
+        ("data.reason", {"column": "X", "values": {"CM": True}}, "the value of 'CM': True does not fit (wrong_type)"),
+        ("data.reason", {"column": "X", "date": "dd/mm/yyyy"}, "date is given, but this is no date"),
+        ("data.reason", {"column": "X", "split": ";"}, "split is given, but this is no list"),
+        ("subject.source_ref", {"column": "X", "matches": "("}, "matches is no regular expression"),
+    ],
+)
+def test_what_a_mapping_itself_gives_must_pass_the_gate(
+    drop: Drop, path: str, entry: dict[str, object], told: str
+) -> None:
+    """Otherwise every row of the file would be refused, and the partner could do nothing about it."""
+    read = YAML(typ="safe").load(CONTRACTS / "mappings" / f"{COLLEGE}.yaml")
+    read["files"][0]["events"][1]["fields"][path] = entry
+    with pytest.raises(MappingWrong) as caught:
+        parse_mapping(read, *_schema_and_types(drop), f"{COLLEGE}.yaml")
+    (fault,) = caught.value.faults
+    assert fault.startswith(f"{COLLEGE}.yaml: {read['files'][0]['name']}: {path}: ") and told in fault
+
+
+@pytest.mark.parametrize(
+    ("party", "extra"), [(COLLEGE, {"sheet": "Post-16"}), (INCLUSION, {"delimiter": ","}), (ACADEMY, {"record": "Row"})]
+)
+def test_a_setting_that_has_no_meaning_in_this_format_is_named(drop: Drop, party: str, extra: dict[str, str]) -> None:
+    read = YAML(typ="safe").load(CONTRACTS / "mappings" / f"{party}.yaml")
+    read["files"][0] |= extra
+    with pytest.raises(MappingWrong) as caught:
+        parse_mapping(read, *_schema_and_types(drop), f"{party}.yaml")
+    assert f"{party}.yaml: files/0/{next(iter(extra))}: this has no meaning" in str(caught.value)
+
+
+def test_faults_of_all_mappings_are_named_at_once_with_their_file(drop: Drop, tmp_path: Path) -> None:
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mapping.schema.json").write_bytes((CONTRACTS / "mapping.schema.json").read_bytes())
+    (tmp_path / "mappings" / "a.yaml").write_text("party: a\nparty: a\n")
+    (tmp_path / "mappings" / "b.yaml").write_text("party: b\n")
+    with pytest.raises(MappingWrong) as caught:
+        load_mappings(tmp_path, _schema_and_types(drop)[1])
+    assert {fault.partition(":")[0] for fault in caught.value.faults} == {"a.yaml", "b.yaml"}
+
+
+def _schema_and_types(drop: Drop) -> tuple[dict[str, Any], Mapping[str, TypeSpec]]:
+    return json.loads((CONTRACTS / "mapping.schema.json").read_bytes()), drop.folders[COLLEGE].door.gate.types
+
+
 def test_a_mapping_under_another_party_s_file_name_is_refused(drop: Drop, tmp_path: Path) -> None:
     types = next(iter(drop.folders.values())).door.gate.types
     (tmp_path / "mappings").mkdir()
@@ -239,3 +295,23 @@ def test_a_mapping_under_another_party_s_file_name_is_refused(drop: Drop, tmp_pa
     (tmp_path / "mappings" / f"{HOUSING}.yaml").write_bytes((CONTRACTS / "mappings" / f"{COLLEGE}.yaml").read_bytes())
     with pytest.raises(MappingWrong):
         load_mappings(tmp_path, types)
+
+
+@pytest.mark.parametrize("process", ["files", "sftp"])
+def test_no_door_starts_on_a_mapping_that_is_wrong(tmp_path: Path, process: str) -> None:
+    contracts = shutil.copytree(CONTRACTS, tmp_path / "contracts", ignore=shutil.ignore_patterns("compiled"))
+    path = contracts / "mappings" / f"{COLLEGE}.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("constant: further_education", "constant: the moon"), "utf-8"
+    )
+    given = {**os.environ, "HUB_CONTRACTS": str(contracts), "HUB_SFTP_KEYS": str(tmp_path), "HUB_HOME": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-m", "services.ingest", process],
+        env={**given, "HUB_KAFKA": "127.0.0.1:1", "HUB_POSTGRES": "postgresql://127.0.0.1:1/none"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    told = (ran.stdout + ran.stderr).decode()
+    assert ran.returncode == 3 and "Traceback" not in told
+    assert f"{COLLEGE}.yaml: enrolments: data.institution_type: the constant 'the moon' does not fit" in told

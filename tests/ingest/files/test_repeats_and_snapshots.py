@@ -64,7 +64,11 @@ def test_a_row_that_stands_twice_counts_once(drop: Drop) -> None:
     drop.look(COLLEGE)
     assert drop.codes(COLLEGE) == [("4", "", "duplicate")]
     assert drop.feedback(COLLEGE)[0]["Weight"] == "note"
-    assert (len(drop.said()), drop.summary(COLLEGE)["duplicates"], drop.summary(COLLEGE)["refused"]) == (2, 1, 0)
+    assert (len(drop.said()), drop.summary(COLLEGE)["events_repeated"], drop.summary(COLLEGE)["rows_refused"]) == (
+        2,
+        1,
+        0,
+    )
 
 
 def test_duplicates_are_seen_however_far_apart(drop: Drop) -> None:
@@ -110,7 +114,7 @@ def test_a_door_that_stops_breaks_a_large_file_off_and_the_next_one_gives_the_wh
         torn.round()
     assert path.exists() and len(drop.said()) == 500
     drop.look(COLLEGE)
-    assert not path.exists() and drop.summary(COLLEGE)["accepted"] == 1_100
+    assert not path.exists() and drop.summary(COLLEGE)["events_accepted"] == 1_100
     assert len({e["id"] for e in drop.said()}) == 1_100
 
 
@@ -127,7 +131,7 @@ def test_a_record_missing_from_a_snapshot_is_counted_and_nothing_is_said_of_it(d
     before = len(drop.said())
     extract(drop, "b", range(5, 100), "2025-11-21")
     summary = drop.summary(INCLUSION)
-    assert (summary["absent"], summary["unchanged"], summary["accepted"]) == (5, 95, 0)
+    assert (summary["rows_absent"], summary["rows_unchanged"], summary["events_accepted"]) == (5, 95, 0)
     assert len(drop.said()) == before, "neither a leaver nor anything else"
 
 
@@ -142,9 +146,9 @@ def test_what_a_snapshot_says_anew_is_sent_and_what_it_repeats_is_not(drop: Drop
 
 def test_a_record_that_was_refused_is_judged_again_in_the_next_snapshot(drop: Drop) -> None:
     extract(drop, "a", range(3), DOB="1970-01-01")
-    assert drop.summary(INCLUSION)["refused"] == 3
+    assert drop.summary(INCLUSION)["rows_refused"] == 3
     extract(drop, "b", range(3), "2025-11-21", DOB="1970-01-01")
-    assert (drop.summary(INCLUSION)["refused"], drop.summary(INCLUSION)["unchanged"]) == (3, 0)
+    assert (drop.summary(INCLUSION)["rows_refused"], drop.summary(INCLUSION)["rows_unchanged"]) == (3, 0)
 
 
 def test_a_snapshot_that_shrinks_beyond_the_agreement_waits_until_it_is_released(drop: Drop) -> None:
@@ -158,7 +162,7 @@ def test_a_snapshot_that_shrinks_beyond_the_agreement_waits_until_it_is_released
         (held,) = ledger.files("held")
         assert ledger.release(held.digest) and not ledger.release(held.digest)
     assert drop.look(INCLUSION) == 1 and not path.exists()
-    assert (drop.summary(INCLUSION)["state"], drop.summary(INCLUSION)["absent"]) == ("taken", 11)
+    assert (drop.summary(INCLUSION)["state"], drop.summary(INCLUSION)["rows_absent"]) == ("taken", 11)
 
 
 def test_a_snapshot_that_shrinks_as_far_as_the_agreement_lets_it_passes(drop: Drop) -> None:
@@ -173,3 +177,29 @@ def test_rows_that_stand_twice_do_not_hide_that_a_snapshot_shrank(drop: Drop) ->
     drop.put(INCLUSION, "NCCIS_b.xml", nccis([*people, *people]), done=True)
     drop.look(INCLUSION)
     assert drop.summary(INCLUSION)["state"] == "held"
+
+
+def test_each_row_is_counted_once_and_each_event_that_it_tells_once(drop: Drop) -> None:
+    """A record of the careers database may tell two events: rows and events are never added up."""
+    twice = b"<GuaranteeStatusIndicator>Y</GuaranteeStatusIndicator><GuaranteeStatusIndicator>"
+    offer = {"SeptemberGuarantee/GuaranteeStatus": "OM", "SeptemberGuarantee/YearGroup": "11"}
+    guaranteed = {"GuaranteeStatusIndicator": "Y", **offer}
+    drop.put(INCLUSION, "NCCIS_1.xml", nccis([registered(1)]), done=True)
+    drop.look(INCLUSION)
+    half = nccis([registered(2)]).replace(b"<GuaranteeStatusIndicator>", twice)
+    torn = half[half.index(b"<YoungPerson>") : half.index(b"</NCCIS>")]
+    rest = [registered(1), registered(3, **guaranteed), registered(4, DOB="1960-01-01")]
+    content = nccis(rest, period="2025-11-21").replace(b"</NCCIS>", torn + b"</NCCIS>")
+    drop.put(INCLUSION, "NCCIS_2.xml", content, done=True)
+    drop.look(INCLUSION)
+    told = drop.summary(INCLUSION)
+    rows = {name: count for name, count in told.items() if name.startswith("rows")}
+    assert rows == {
+        "rows": 4,
+        "rows_accepted": 1,
+        "rows_refused": 2,
+        "rows_unchanged": 1,
+        "rows_absent": 0,
+        "rows_leaving": 0,
+    }
+    assert (told["events_accepted"], told["events_refused"], told["events_repeated"]) == (3, 1, 0)

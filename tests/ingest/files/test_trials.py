@@ -50,7 +50,7 @@ def test_a_snapshot_that_was_tried_does_not_hold_the_real_one(drop: Drop) -> Non
     drop.put(INCLUSION, "NCCIS_b.xml", nccis([registered(n) for n in range(5)]), done=True)
     drop.look(INCLUSION)
     summary = drop.summary(INCLUSION)
-    assert (summary["state"], summary["accepted"], summary["absent"]) == ("taken", 5, 0)
+    assert (summary["state"], summary["events_accepted"], summary["rows_absent"]) == ("taken", 5, 0)
 
 
 def test_answers_to_a_trial_lie_beside_it_and_say_so(drop: Drop) -> None:

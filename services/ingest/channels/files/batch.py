@@ -58,15 +58,21 @@ class Survey:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the rows. ``absent``: in an earlier snapshot, not in this one; nothing follows from it."""
+    """What became of the rows, and of the events that they tell: a row may tell several, of which one is refused.
+
+    Every row that was read is accepted, refused or unchanged; one of which a part is refused is. ``rows_absent``: in an
+    earlier snapshot, not in this one; nothing follows from it. ``events_repeated``: an earlier row of the file says so.
+    """
 
     rows: int = 0
-    accepted: int = 0
-    refused: int = 0
-    duplicates: int = 0
-    unchanged: int = 0
-    absent: int = 0
-    leavers: int = 0
+    rows_accepted: int = 0
+    rows_refused: int = 0
+    rows_unchanged: int = 0
+    rows_absent: int = 0
+    rows_leaving: int = 0
+    events_accepted: int = 0
+    events_refused: int = 0
+    events_repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +141,12 @@ class FilesDoor:
         """
         at = begun or self.clock()
         at = at.replace(microsecond=at.microsecond // 1000 * 1000)
-        counts = Counts(absent=ledger.count_absent(rule.name) if rule.snapshot_key else 0)
+        counts = Counts(rows_absent=ledger.count_absent(rule.name) if rule.snapshot_key else 0)
         for chunk in _chunks(READERS[rule.format](path, rule)):
             self.beat()
             self._chunk(chunk, rule, digest, at, ledger, feedback, counts)
             counts.rows += len(chunk)
+            counts.rows_accepted = counts.rows - counts.rows_refused - counts.rows_unchanged
             if counts.rows % PROGRESS_ROWS < len(chunk):
                 tell(counts.rows)
         self.append([self._extract(rule, digest, at, counts)])
@@ -163,6 +170,7 @@ class FilesDoor:
             again = self._again(one, earlier, feedback, counts)
             if again == "contradiction" or one.faults:
                 bad_rows.add(one.row.number)
+                counts.events_refused += 1
             if again or not one.outgoing:
                 feedback.tell(one.faults if not again else ())
                 continue
@@ -174,7 +182,7 @@ class FilesDoor:
         if rule.snapshot_key:
             good = {key: print_ for number, key, print_ in fresh if number not in bad_rows}
             ledger.be_present(rule.name, digest, good)
-        counts.refused += len(bad_rows)
+        counts.rows_refused += len(bad_rows)
 
     def _fresh(
         self, rows: Sequence[Row], rule: FileRule, digest: str, ledger: Ledger, feedback: Feedback, counts: Counts
@@ -190,15 +198,15 @@ class FilesDoor:
                 read.append((row, made))
                 if faults:
                     bad_rows.add(row.number)
-                counts.leavers += any(one.rule.leaver and not one.faults for one in made)
+                counts.rows_leaving += any(one.rule.leaver and not one.faults for one in made)
             else:
-                counts.refused += bool(faults)
+                counts.rows_refused += bool(faults)
         if not rule.snapshot_key:
             return read, [], bad_rows
         prints = [(row.number, self._row_key(row, rule), self._row_print(made)) for row, made in read]
         known = ledger.present(rule.name, [key for _, key, _ in prints], digest)
         same = {number for number, key, print_ in prints if known.get(key) == print_ and number not in bad_rows}
-        counts.unchanged += len(same)
+        counts.rows_unchanged += len(same)
         return [pair for pair in read if pair[0].number not in same], [p for p in prints if p[0] not in same], bad_rows
 
     def _judge(self, row: Row, made: Made, rule: FileRule, at: datetime) -> _Judged:
@@ -232,7 +240,7 @@ class FilesDoor:
         if before is None:
             return ""
         code = "duplicate" if before == one.print_ else "contradiction"
-        counts.duplicates += code == "duplicate"
+        counts.events_repeated += code == "duplicate"
         feedback.tell([row_fault(one.row.number, "", code, note=code == "duplicate")])
         return code
 
@@ -242,7 +250,7 @@ class FilesDoor:
             feedback.tell(one.faults, one.outgoing.event_id)
             outcome = "refused" if one.faults else "accepted"
             feedback.receipt(one.row.number, one.message_id, outcome, one.outgoing.event_id)
-            counts.accepted += not one.faults
+            counts.events_accepted += not one.faults
 
     def _message_id(self, row: Row, made: Made, rule: FileRule) -> str | RowFault:
         if rule.id_from == "content":
@@ -286,7 +294,7 @@ class FilesDoor:
         policy = self.gate.policy
         if policy is None:
             raise Retry("no sharing policy in force")
-        extract = Extract(rule.party, digest, rule.shape, counts.rows, counts.leavers, local_date(at))
+        extract = Extract(rule.party, digest, rule.shape, counts.rows, counts.rows_leaving, local_date(at))
         event = extract.event(policy)
         return self._submission(str(event["source"]), at, event_message(event))
 

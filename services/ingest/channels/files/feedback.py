@@ -77,6 +77,7 @@ class Feedback:
             if kind is None:
                 for beside, path in names:
                     os.replace(beside, path)
+                _keep(self._folder)
         finally:
             for stream in self._streams.values():
                 with suppress(OSError):
@@ -86,12 +87,24 @@ class Feedback:
 
 
 def write_summary(folder: Path, stem: str, summary: Mapping[str, Any]) -> Path:
-    """``<stem>.summary.json``."""
+    """``<stem>.summary.json``; on disk when this returns."""
     path = folder / f"{stem}.summary.json"
     with _new(_beside(path), encoding="utf-8") as stream:
         stream.write(json.dumps(summary, indent=1) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
     os.replace(_beside(path), path)
+    _keep(folder)
     return path
+
+
+def _keep(folder: Path) -> None:
+    """The names, too, outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _new(path: Path, *, encoding: str, newline: str | None = None) -> TextIO:

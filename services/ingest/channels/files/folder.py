@@ -29,6 +29,7 @@ from services.ingest.channels.files.places import (
     home_of,
     ledger_path,
     plain,
+    receipt_of,
     signature_of,
     stem_of,
 )
@@ -42,7 +43,6 @@ INCOMPLETE_SECONDS = 3_600
 MARKER = ".done"
 UNDER_WAY = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".uploading")
 DIGEST_SHOWN = 12
-_RECEIPT = "file-{0}"
 #: Where a file goes for the moment in which it is seen whether it is still the one that was read.
 CLAIMS = ".taken"
 RESUME_DAYS_MAX = 7
@@ -154,11 +154,12 @@ class Folder:
         watched.marker = changed_at(path.with_name(path.name + MARKER))
         rule = self.mapping.rule_for(path.name)
         if rule is not None and rule.wants_marker:
-            if watched.marker:
-                # A marker older than the file speaks of an earlier upload under the name.
-                return watched.marker >= watched.signature[3] or lain >= self.quiet_seconds
+            # A marker older than the file speaks of an earlier upload under the name, however long it lies there.
+            if watched.marker >= watched.signature[3]:
+                return True
             if late:
-                self._report(path, watched, "no_marker", plain(path.name) + MARKER, ledger)
+                code = "old_marker" if watched.marker else "no_marker"
+                self._report(path, watched, code, plain(path.name) + MARKER, ledger)
             return False
         return lain >= self.quiet_seconds
 
@@ -213,6 +214,9 @@ class Folder:
 
     def _remove(self, path: Path, watched: _Watched) -> None:
         """Remove what was read, and nothing that has come under the same name since."""
+        if signature_of(path) != watched.signature:
+            # Not even claimed: giving it back would make it younger than its marker.
+            return
         claimed = self._claims / path.name
         self._claims.mkdir(exist_ok=True, mode=0o700)
         try:
@@ -275,10 +279,11 @@ class Folder:
         # The answer first: noted as answered, a disk that is full just now would leave the partner without one.
         self._summary(name, digest, TAKEN, rule, counts)
         ledger.note(self._seen(digest, name, rule, TAKEN, "", survey))
-        for outcome in () if self.test else ("accepted", "refused", "duplicates", "unchanged"):
-            metrics().count("hub_file_rows_total", getattr(counts, outcome), party=self.party, outcome=outcome)
+        for outcome in () if self.test else ("accepted", "refused", "unchanged"):
+            rows = getattr(counts, f"rows_{outcome}")
+            metrics().count("hub_file_rows_total", rows, party=self.party, outcome=outcome)
         self._count(TAKEN)
-        log().info("file_taken", party=self.party, file=short, rows=counts.rows, refused=counts.refused)
+        log().info("file_taken", party=self.party, file=short, rows=counts.rows, refused=counts.rows_refused)
 
     def _begun(self, seen: FileSeen | None) -> datetime:
         now = self.door.clock()
@@ -306,18 +311,21 @@ class Folder:
         digest = digest or self.door.name_of(name)
         with Feedback(self._out, stem_of(name, digest)) as feedback:
             feedback.tell([fault.shown()])
-        ledger.note(self._seen(digest, name, rule, REFUSED, fault.code, Survey(0, 0)))
         self._summary(name, digest, REFUSED, rule, None, reason=fault.code)
+        ledger.note(self._seen(digest, name, rule, REFUSED, fault.code, Survey(0, 0)))
         self._count(REFUSED)
         log().warning("file_refused", party=self.party, file=digest[:DIGEST_SHOWN], reason=fault.code)
 
     def _report(self, path: Path, watched: _Watched, code: str, what: str, ledger: Ledger) -> None:
         """Tell once that an upload did not end; the file stays for its sender to mend."""
         mark = self.door.name_of(f"{code}|{path.name}|{watched.signature}")
-        if ledger.tell_once(mark):
-            with Feedback(self._out, stem_of(path.name, mark)) as feedback:
-                feedback.tell([FileFault(code, what).shown()])
-            log().warning("file_incomplete", party=self.party, file=mark[:DIGEST_SHOWN], reason=code)
+        if ledger.has_told(mark):
+            return
+        # The answer first: one that was noted and not written would never come.
+        with Feedback(self._out, stem_of(path.name, mark)) as feedback:
+            feedback.tell([FileFault(code, what).shown()])
+        ledger.note_told(mark)
+        log().warning("file_incomplete", party=self.party, file=mark[:DIGEST_SHOWN], reason=code)
 
     def _seen(
         self,
@@ -347,7 +355,7 @@ class Folder:
         stem = stem_of(name, digest)
         if again and (self._out / f"{stem}.summary.json").exists():
             return
-        summary: dict[str, Any] = {"receipt": _RECEIPT.format(digest[:24]), "state": state}
+        summary: dict[str, Any] = {"receipt": receipt_of(digest), "state": state}
         summary |= {"test": True} if self.test else {}
         summary |= {"reason": reason} if reason else {}
         summary |= {"kind": rule.name, "shape": rule.shape} if rule else {}

@@ -129,9 +129,13 @@ class Ledger:
         query = "select count(*) from present where rule = ? and key not in (select key from keys)"
         return int(self._db.execute(query, (rule,)).fetchone()[0])
 
-    def tell_once(self, what: str) -> bool:
-        """True the first time; a report about a file that lies there is not written every round."""
-        return self._db.execute("insert or ignore into told values (?)", (what,)).rowcount == 1
+    def has_told(self, what: str) -> bool:
+        """Whether a report was written: one about a file that lies there is not written every round."""
+        return self._db.execute("select 1 from told where what = ?", (what,)).fetchone() is not None
+
+    def note_told(self, what: str) -> None:
+        """Call when the report lies whole in its folder."""
+        self._db.execute("insert or ignore into told values (?)", (what,))
 
     def _together(self) -> _Transaction:
         return _Transaction(self._db)

@@ -7,26 +7,27 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from services.ingest.fields import TypeSpec
+from services.ingest.fields import Bad, FieldSpec, TypeSpec, read_date, read_moment
 
 HEADER_MARK = "@"
 _ENVELOPE_KINDS = {"effective_on": "date", "observed_at": "string"}
 
 
 class MappingWrong(ValueError):
-    """The mapping itself is wrong; ``faults`` lists all that was found."""
+    """A mapping itself is wrong; ``faults`` lists all that was found, each with its file and its entry."""
 
-    def __init__(self, file: str, faults: list[str]) -> None:
-        super().__init__(f"{file}: " + "; ".join(faults))
-        self.faults = faults
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = list(faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +105,24 @@ class PartyMapping:
 
 
 def load_mappings(contracts: Path, types: Mapping[str, TypeSpec]) -> Mapping[str, PartyMapping]:
-    """Party -> mapping. Raises MappingWrong for the first file that is wrong, with all its faults."""
+    """Party -> mapping. Raises MappingWrong with all faults of all files."""
     schema = json.loads((contracts / "mapping.schema.json").read_bytes())
-    found = {}
+    found: dict[str, PartyMapping] = {}
+    faults: list[str] = []
     for path in sorted((contracts / "mappings").glob("*.yaml")):
-        mapping = parse_mapping(YAML(typ="safe", pure=True).load(path), schema, types, path.name)
+        try:
+            mapping = parse_mapping(YAML(typ="safe", pure=True).load(path), schema, types, path.name)
+        except MappingWrong as wrong:
+            faults += wrong.faults
+            continue
+        except (YAMLError, UnicodeDecodeError) as error:
+            faults.append(f"{path.name}: this is no YAML: {type(error).__name__}")
+            continue
         if mapping.party != path.stem:
-            raise MappingWrong(path.name, [f"party {mapping.party} is not the file's name"])
+            faults.append(f"{path.name}: party {mapping.party} is not the file's name")
         found[mapping.party] = mapping
+    if faults:
+        raise MappingWrong(faults)
     return found
 
 
@@ -120,17 +131,25 @@ def parse_mapping(
 ) -> PartyMapping:
     """A mapping as data. Raises MappingWrong."""
     faults = [
-        f"{'/'.join(str(p) for p in error.absolute_path) or 'file'}: {error.message[:200]}"
+        f"{'/'.join(str(p) for p in error.absolute_path) or 'file'}: {_said(error)}"
         for error in Draft202012Validator(schema).iter_errors(read)
     ]
+    rules: tuple[FileRule, ...] = ()
+    if not faults:
+        rules = tuple(_file_rule(read["party"], entry, types, faults) for entry in read["files"])
+        names = [rule.name for rule in rules]
+        faults += [f"files: {name} is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
     if faults:
-        raise MappingWrong(file, faults)
-    rules = tuple(_file_rule(read["party"], entry, types, faults) for entry in read["files"])
-    names = [rule.name for rule in rules]
-    faults += [f"files: {name} is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
-    if faults:
-        raise MappingWrong(file, faults)
+        # What stands in the fields of every event is one fault, however many events there are.
+        raise MappingWrong([f"{file}: {fault}" for fault in dict.fromkeys(faults)])
     return PartyMapping(read["party"], rules)
+
+
+def _said(error: ValidationError) -> str:
+    """The library's words, but for a setting that this format or shape forbids."""
+    if error.validator == "not":
+        return "this has no meaning in a file of this format or shape"
+    return error.message[:200]
 
 
 def _file_rule(party: str, entry: Mapping[str, Any], types: Mapping[str, TypeSpec], faults: list[str]) -> FileRule:
@@ -171,20 +190,14 @@ def _event_rule(
     if spec is None:
         faults.append(f"{file['name']}: {event['type']} is not an event type of the catalogue")
         return EventRule(event["type"], "", frozenset(), False, ())
-    kinds = dict(_ENVELOPE_KINDS) | {f.path: f.kind for f in (*spec.subject.values(), *spec.data.values())}
-    allowed = {f.path: f.values for f in (*spec.subject.values(), *spec.data.values())}
+    specs = {f.path: f for f in (*spec.subject.values(), *spec.data.values())}
     given = {**file.get("fields", {}), **event.get("fields", {})}
     rules = []
     for path, entry in given.items():
-        if path not in kinds:
+        if path not in specs and path not in _ENVELOPE_KINDS:
             faults.append(f"{file['name']}: {path} is not a field of {spec.name}")
             continue
-        rule = _field_rule(path, kinds[path], entry)
-        if rule.kind == "date" and rule.column and not rule.date:
-            faults.append(f"{file['name']}: {path} needs its form of date")
-        words = [w for w in (rule.values or {}).values() if isinstance(w, str)]
-        strange = sorted(set(words) - allowed[path]) if allowed.get(path) else []
-        faults += [f"{file['name']}: {path}: {word} is not in the closed list" for word in strange]
+        rule = _field_rule(path, specs.get(path), entry, faults, f"{file['name']}: {path}")
         rules.append(rule)
     for need in ("effective_on", *(f.path for f in spec.data.values() if f.required)):
         if need not in given:
@@ -199,10 +212,25 @@ def _event_rule(
     )
 
 
-def _field_rule(path: str, kind: str, entry: Mapping[str, Any]) -> FieldRule:
+def _field_rule(path: str, spec: FieldSpec | None, entry: Mapping[str, Any], faults: list[str], at: str) -> FieldRule:
+    kind = spec.kind if spec else _ENVELOPE_KINDS[path]
     if "constant" in entry:
+        faults += [f"{at}: the constant {fault}" for fault in _unfit(path, spec, entry["constant"])]
         return FieldRule(path, kind, constant=entry["constant"])
     values = entry.get("values")
+    for word, said in (values or {}).items():
+        faults += [f"{at}: the value of {word!r}: {fault}" for fault in _unfit(path, spec, said)]
+    if kind == "date" and not entry.get("date"):
+        faults.append(f"{at} needs its form of date")
+    if kind != "date" and "date" in entry:
+        faults.append(f"{at}: date is given, but this is no date")
+    if not kind.startswith("list_of_") and "split" in entry:
+        faults.append(f"{at}: split is given, but this is no list")
+    matches = None
+    try:
+        matches = re.compile(entry["matches"] + r"\Z", re.ASCII) if "matches" in entry else None
+    except re.error as error:
+        faults.append(f"{at}: matches is no regular expression: {error.msg}")
     return FieldRule(
         path=path,
         kind=kind,
@@ -211,7 +239,17 @@ def _field_rule(path: str, kind: str, entry: Mapping[str, Any]) -> FieldRule:
         date=entry.get("date", ""),
         values=None if values is None else {word.casefold(): said for word, said in values.items()},
         digits=entry.get("digits", 0),
-        matches=re.compile(entry["matches"] + r"\Z", re.ASCII) if "matches" in entry else None,
+        matches=matches,
         blank=frozenset(word.casefold() for word in entry.get("blank", ())),
         split=entry.get("split", ""),
     )
+
+
+def _unfit(path: str, spec: FieldSpec | None, value: object) -> list[str]:
+    """Why the gate would refuse a value that the mapping itself gives, in every row; empty if it would not."""
+    if spec is not None:
+        read, expected = spec.read(spec, value), spec.expected
+    else:
+        read = read_date(value) if path == "effective_on" else read_moment(value)
+        expected = "a date as YYYY-MM-DD, or a moment with its offset"
+    return [f"{value!r} does not fit ({read.code}); it takes {expected}"] if isinstance(read, Bad) else []

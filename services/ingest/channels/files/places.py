@@ -12,6 +12,8 @@ from pathlib import Path
 from services.ingest.channels.files.said import FileFault
 
 PRIVATE = ".hub"
+#: In the demo: a file of the private folder with the moment at which files are said to arrive.
+SIMULATED = "simulated_time"
 COPY_BYTES = 1_048_576
 _STRANGE = re.compile(r"[^A-Za-z0-9 ._()-]")
 
@@ -37,6 +39,11 @@ def plain(name: str) -> str:
 def stem_of(name: str, digest: str) -> str:
     """Name of an answer: the partner's file name, made plain, and the beginning of the content's digest."""
     return f"{plain(name).lstrip('.') or 'file'}.{digest[:8]}"
+
+
+def receipt_of(digest: str) -> str:
+    """The receipt of a file: what partners quote, and what releases a held one."""
+    return f"file-{digest[:24]}"
 
 
 def copy(path: Path, target: Path, bytes_max: int) -> str:

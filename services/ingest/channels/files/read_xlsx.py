@@ -11,8 +11,9 @@ import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from openpyxl import load_workbook
 
@@ -30,7 +31,10 @@ SHEET_ROWS_MAX, CELLS_MAX = 1_048_576, 50_000_000
 SHEETS = "xl/worksheets/"
 TYPES = "[Content_Types].xml"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_HEAD_BYTES = 4_096
+#: What may stand before the first element of a part; Office writes one declaration.
+PROLOG_BYTES_MAX, _BLOCK_BYTES = 65_536, 4_096
+#: The others are no Office, and want as much memory as the package says.
+_PACKED_AS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_xlsx(path: Path, rule: FileRule) -> Iterator[Row]:
@@ -124,9 +128,10 @@ def _inspect(path: Path) -> None:
             for member in members:
                 if member.flag_bits & 0x1:
                     raise FileFault("encrypted")
-                if member.filename.endswith((".xml", ".rels")):
-                    with package.open(member) as part:
-                        _plain(part.read(_HEAD_BYTES))
+                if member.compress_type not in _PACKED_AS:
+                    raise FileFault("not_xlsx")
+                with package.open(member) as part:
+                    _plain(part, named_xml=member.filename.lower().endswith((".xml", ".rels")))
             _strings_are_no_sheet(package.read(TYPES))
     except FileFault:
         raise
@@ -153,8 +158,28 @@ def _strings_are_no_sheet(types: bytes) -> None:
             raise FileFault("bomb")
 
 
-def _plain(head: bytes) -> None:
-    """A document type can only stand before the first element, and Office never writes one."""
-    text = head.replace(b"\0", b"")
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise FileFault("xml_dtd")
+def _plain(part: IO[bytes], *, named_xml: bool) -> None:
+    """A document type can only stand before the first element, and Office never writes one.
+
+    Whatever the encoding, and however much stands before it: expat itself, which openpyxl reads with, must meet it.
+    Every part is looked at, since a package may call any of them a sheet; one that is no XML openpyxl can't read.
+    """
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _document_type
+    begun: list[str] = []
+    parser.StartElementHandler = lambda tag, attributes: begun.append(tag)
+    for _ in range(0, PROLOG_BYTES_MAX, _BLOCK_BYTES):
+        block = part.read(_BLOCK_BYTES)
+        try:
+            parser.Parse(block, not block)
+        except (expat.ExpatError, ValueError, LookupError):
+            if named_xml and not begun:
+                raise
+            return
+        if begun or not block:
+            return
+    raise FileFault("bomb")
+
+
+def _document_type(*_: object) -> NoReturn:
+    raise FileFault("xml_dtd")

@@ -14,17 +14,17 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.ingest.agent import Gates, sealer_of_environment
 from services.ingest.channels.files.batch import FilesDoor
 from services.ingest.channels.files.folder import QUIET_SECONDS, Folder
-from services.ingest.channels.files.mapping import load_mappings
-from services.ingest.channels.files.places import PRIVATE
-from services.ingest.channels.files.sftp import Site, listen
+from services.ingest.channels.files.mapping import MappingWrong, PartyMapping, load_mappings
+from services.ingest.channels.files.places import PRIVATE, SIMULATED
 from services.ingest.channels.live import LiveGate
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
@@ -33,27 +33,29 @@ from spine.errors import Retry
 from spine.health import HealthServer
 from spine.progress import Progress
 from spine.schema import Catalogue
-from spine.service import prepare
+from spine.service import HALTED, on_signals, prepare
 from spine.settings import Settings
 from spine.telemetry import log, setup
 
+if TYPE_CHECKING:
+    from services.ingest.channels.files.sftp_site import Site
+
 ROUND_SECONDS = 5.0
 SERVICE = "ingest-files"
-SIMULATED = "simulated_time"
 
 
 def files() -> None:
     """Look into the drop folders until SIGTERM; a file that has begun is read again after the next start."""
     setup(SERVICE)
-    stop = _stop_event()
-    prepared = prepare("ingest", ("submissions",))
-    contracts = prepared.settings.contracts
+    settings, stop = Settings(), threading.Event()
+    on_signals(stop, settings.stop_seconds_max)
+    mappings = _mappings(settings.contracts, Catalogue([settings.schemas]))
+    prepared = prepare("ingest", ("submissions",), settings)
     progress = Progress(state="running")
     health = HealthServer(progress, prepared.settings.health_port, prepared.settings.health_host)
     health.start()
     root = root_of_environment()
-    mappings = load_mappings(contracts, type_specs(prepared.catalogue.sources))
-    gate = LiveGate(prepared.journal, Gates(prepared.catalogue, contracts), time.monotonic)
+    gate = LiveGate(prepared.journal, Gates(prepared.catalogue, settings.contracts), time.monotonic)
 
     def beat() -> None:
         # A large file is read for minutes: each few hundred rows are a sign of life, and a place to stop.
@@ -99,9 +101,12 @@ def rounds(folders: Sequence[Folder], stop: threading.Event, seconds: float, bea
 
 def sftp() -> None:
     """Serve the drop folders over SFTP until SIGTERM."""
+    # Imported here: asyncssh is large, and the other doors have no use for it.
+    from services.ingest.channels.files.sftp_site import Site
+
     setup("ingest-sftp")
     settings = Settings()
-    mappings = load_mappings(settings.contracts, type_specs(Catalogue([settings.schemas]).sources))
+    mappings = _mappings(settings.contracts, Catalogue([settings.schemas]))
     root = root_of_environment()
     site = Site(root, Path(os.environ["HUB_SFTP_KEYS"]), frozenset(mappings))
     host, port = os.environ.get("HUB_SFTP_HOST", "127.0.0.1"), int(os.environ.get("HUB_SFTP_PORT", "2222"))
@@ -117,6 +122,8 @@ def sftp() -> None:
 
 
 async def _serve(site: Site, host: str, port: int, host_key: Path, progress: Progress) -> None:
+    from services.ingest.channels.files.sftp import listen
+
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -160,8 +167,10 @@ def _simulated(root: Path) -> Callable[[], datetime]:
     return clock
 
 
-def _stop_event() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+def _mappings(contracts: Path, catalogue: Catalogue) -> Mapping[str, PartyMapping]:
+    """Leaves the process if one is wrong: a door that starts without it would refuse whatever its partner sends."""
+    try:
+        return load_mappings(contracts, type_specs(catalogue.sources))
+    except MappingWrong as wrong:
+        log().critical("halt", reason=str(wrong))
+        raise SystemExit(HALTED) from None

@@ -33,6 +33,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "xml_deep": ("The XML is nested too deep or an element is too long", "Export it in the agreed schema"),
     "incomplete": ("The upload did not end", "Send the file again"),
     "no_marker": ("The file waits: no {0} lies beside it", "Put an empty file of that name when the upload has ended"),
+    "old_marker": ("The file waits: {0} is older than the file", "Put it anew when the upload has ended"),
     "marker_alone": ("There is a .done marker, but no file of that name", "Send the file, then its marker"),
     "changed": ("The file changed while it was read", "Send it again and let it lie"),
     "held": ("The snapshot has far fewer rows than the last one; it waits for a person", "If that is right, say so"),

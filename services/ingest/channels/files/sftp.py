@@ -11,129 +11,25 @@ import asyncio
 import os
 import re
 import secrets
-import shutil
 import stat
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import asyncssh
-from asyncssh.connection import SSHConnection
 
 from services.ingest.channels.files.places import home_of
-from services.ingest.channels.files.rows import FILE_BYTES_MAX
+from services.ingest.channels.files.sftp_site import NoRoom, SignIn, Site, Upload, host_of
 from spine.telemetry import log
 
 INBOX, OUTBOX = "in", "out"
 UPLOADING = ".uploading"
-FILES_MAX = 1_000
-FOLDER_BYTES_MAX = 4 * FILE_BYTES_MAX
+NOT_WRITTEN = "a part of it could not be written"
 LOGIN_SECONDS = 30
-CONNECTIONS_MAX = 200
-KEY_FILE = ".pub"
-TEST_KEY_FILE = ".test.pub"
-#: Kept free for the hub's own stores, which may lie on the same disk.
-DISK_FREE_BYTES_MIN = 268_435_456
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()-]{0,119}\Z", re.ASCII)
 #: Answers are named after the file that they answer, and so are longer.
 _ANSWER = re.compile(r"[A-Za-z0-9_()-][A-Za-z0-9 ._()-]{0,159}\Z", re.ASCII)
-_PARTY = re.compile(r"[a-z][a-z0-9-]{1,60}\Z", re.ASCII)
 _READ, _WRITE, _APPEND = asyncssh.FXF_READ, asyncssh.FXF_WRITE, asyncssh.FXF_APPEND
-
-
-@dataclass(slots=True)
-class Site:
-    """What all sessions share.
-
-    ``keys``: folder with ``<party>.pub``, lists of public keys, and ``<party>.test.pub``, whose holders see the test
-    folder. They are read again at every step: a key that is taken away ends what its holder does, too.
-    """
-
-    root: Path
-    keys: Path
-    parties: frozenset[str]
-    bytes_max: int = FILE_BYTES_MAX
-    files_max: int = FILES_MAX
-    folder_bytes_max: int = FOLDER_BYTES_MAX
-    open_uploads: dict[Path, _Upload] = field(default_factory=dict)
-    connections: int = 0
-    connections_max: int = CONNECTIONS_MAX
-
-    def mode_of(self, party: str, key: asyncssh.SSHKey, host: str) -> str:
-        """``live``, ``test``, or empty for a key that is nobody's. A name that is no party is as a wrong key."""
-        if _PARTY.match(party) and party in self.parties:
-            for mode, ending in (("live", KEY_FILE), ("test", TEST_KEY_FILE)):
-                try:
-                    held = asyncssh.read_authorized_keys(str(self.keys / f"{party}{ending}"))
-                except FileNotFoundError:
-                    continue
-                except (OSError, ValueError):
-                    log().warning("sftp_refused", party=party, reason="keys_unreadable")
-                    continue
-                if held.validate(key, host, host) is not None:
-                    return mode
-        return ""
-
-
-@dataclass(slots=True)
-class _Upload:
-    """A file under way: where it is written, where it will be, how far it goes. ``spoilt``: a part did not arrive."""
-
-    stream: Any
-    path: Path
-    target: Path
-    room: int
-    end: int = 0
-    spoilt: bool = False
-
-
-class SignIn(asyncssh.SSHServer):
-    """Public keys only. A name that is no party is refused exactly as a wrong key is."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._connection: asyncssh.SSHServerConnection | None = None
-
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-        self._site.connections += 1
-        if self._site.connections > self._site.connections_max:
-            conn.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._site.connections -= 1
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def public_key_auth_supported(self) -> bool:
-        return True
-
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Asked of every key that a client offers, and last of the one with which it then signs."""
-        assert self._connection is not None
-        mode = self._site.mode_of(username, key, _host(self._connection))
-        self._connection.set_extra_info(hub_key=key, hub_mode=mode)
-        return bool(mode)
-
-    def auth_completed(self) -> None:
-        assert self._connection is not None
-        log().info("sftp_session", party=str(self._connection.get_extra_info("username")))
-
-    def password_auth_supported(self) -> bool:
-        return False
-
-    def kbdint_auth_supported(self) -> bool:
-        return False
-
-    def host_based_auth_supported(self) -> bool:
-        return False
-
-
-def _host(connection: SSHConnection) -> str:
-    """Address of the other side, for keys that are good from some addresses only."""
-    return str((connection.get_extra_info("peername") or ("",))[0])
 
 
 class PartyFolders(asyncssh.SFTPServer):
@@ -149,7 +45,7 @@ class PartyFolders(asyncssh.SFTPServer):
         self._home = home_of(site.root, self._party, test=self._mode == "test")
         for folder in (INBOX, OUTBOX):
             (self._home / folder).mkdir(parents=True, exist_ok=True)
-        self._finishing: list[_Upload] = []
+        self._finishing: list[Upload] = []
 
     # Paths
 
@@ -177,7 +73,7 @@ class PartyFolders(asyncssh.SFTPServer):
 
     def _welcome(self) -> bool:
         """Whether the key that opened the session would open it now."""
-        key, host = self._connection.get_extra_info("hub_key"), _host(self._connection)
+        key, host = self._connection.get_extra_info("hub_key"), host_of(self._connection)
         return self._site.mode_of(self._party, key, host) == self._mode
 
     def realpath(self, path: bytes) -> bytes:
@@ -224,41 +120,46 @@ class PartyFolders(asyncssh.SFTPServer):
             return os.fdopen(handle, "rb", 0)
         if local.parent != self._home / INBOX or pflags & (_READ | _APPEND):
             self._refuse("operation")
-        held = list(os.scandir(local.parent))
-        room = self._site.folder_bytes_max - self._size(held)
-        free = shutil.disk_usage(local.parent).free
-        if len(held) >= self._site.files_max or room <= 0 or free < DISK_FREE_BYTES_MIN:
-            self._refuse("full")
         beside = local.with_name(f"{local.name}.{secrets.token_hex(4)}{UPLOADING}")
-        stream = os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", 0)
-        self._site.open_uploads[beside] = _Upload(stream, beside, local, room)
-        return self._site.open_uploads[beside]
+        upload = Upload(None, beside, local)
+        try:
+            self._site.begin(upload)
+        except NoRoom as none:
+            self._no_room(none)
+        try:
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError:
+            self._site.open_uploads.pop(beside)
+            raise
+        upload.stream = os.fdopen(handle, "wb", 0)
+        return upload
 
     def open56(self, path: bytes, desired_access: int, flags: int, attrs: asyncssh.SFTPAttrs) -> Any:
         self._refuse("operation")
 
     def read(self, file_obj: object, offset: int, size: int) -> Any:
-        if isinstance(file_obj, _Upload) or not self._welcome():
+        if isinstance(file_obj, Upload) or not self._welcome():
             self._refuse("operation")
         return super().read(file_obj, offset, size)
 
     def write(self, file_obj: object, offset: int, data: bytes) -> Any:
-        if not isinstance(file_obj, _Upload):
+        if not isinstance(file_obj, Upload):
             self._refuse("operation")
         end = max(file_obj.end, offset + len(data))
-        others = sum(o.end for o in self._site.open_uploads.values() if o.target.parent == file_obj.target.parent)
-        if end > self._site.bytes_max or others - file_obj.end + end > file_obj.room:
-            file_obj.spoilt = True
-            self._refuse("too_big")
         try:
+            self._site.grow(file_obj, end, len(data))
             file_obj.stream.seek(offset)
             written = file_obj.stream.write(data)
+        except NoRoom as none:
+            file_obj.spoilt = str(none)
+            self._no_room(none)
         except OSError:
-            file_obj.spoilt = True
+            file_obj.spoilt = NOT_WRITTEN
             raise
         file_obj.end = end
         # The stream has no buffer: the kernel may take a part only, when the disk is nearly full.
-        file_obj.spoilt |= written != len(data)
+        if written != len(data):
+            file_obj.spoilt = NOT_WRITTEN
         return written
 
     def close(self, file_obj: object) -> Any:
@@ -266,13 +167,13 @@ class PartyFolders(asyncssh.SFTPServer):
 
         One of which a part could not be written never gets it, and its sender is told.
         """
-        if not isinstance(file_obj, _Upload):
+        if not isinstance(file_obj, Upload):
             return super().close(file_obj)
         try:
             # On disk before it is named: after a power cut an empty file must not pass for what was sent.
             os.fdatasync(file_obj.stream.fileno())
         except OSError:
-            file_obj.spoilt = True
+            file_obj.spoilt = NOT_WRITTEN
         file_obj.stream.close()
         if file_obj.spoilt or not self._welcome():
             self._site.open_uploads.pop(file_obj.path, None)
@@ -280,7 +181,7 @@ class PartyFolders(asyncssh.SFTPServer):
             log().warning("sftp_refused", party=self._party, reason="upload_spoilt")
             # When a session breaks, raising ends the sweep over its files, and nobody calls ``exit`` any more.
             self.exit()
-            raise asyncssh.SFTPFailure("the file was not taken")
+            raise asyncssh.SFTPFailure(f"the file was not taken: {file_obj.spoilt or 'the key is no longer good'}")
         self._finishing.append(file_obj)
         asyncio.get_running_loop().call_soon(self._finish, file_obj)
         return None
@@ -292,7 +193,7 @@ class PartyFolders(asyncssh.SFTPServer):
             log().warning("sftp_refused", party=self._party, reason="upload_lost")
         self._finishing.clear()
 
-    def _finish(self, upload: _Upload) -> None:
+    def _finish(self, upload: Upload) -> None:
         if upload not in self._finishing:
             return
         self._finishing.remove(upload)
@@ -304,11 +205,11 @@ class PartyFolders(asyncssh.SFTPServer):
                 stale.unlink(missing_ok=True)
 
     def fstat(self, file_obj: object) -> Any:
-        stream: Any = file_obj.stream if isinstance(file_obj, _Upload) else file_obj
+        stream: Any = file_obj.stream if isinstance(file_obj, Upload) else file_obj
         return os.fstat(stream.fileno())
 
     def fsync(self, file_obj: object) -> None:
-        if isinstance(file_obj, _Upload):
+        if isinstance(file_obj, Upload):
             os.fsync(file_obj.stream.fileno())
 
     def remove(self, path: bytes) -> None:
@@ -363,9 +264,10 @@ class PartyFolders(asyncssh.SFTPServer):
         log().warning("sftp_refused", party=self._party, reason=reason)
         raise asyncssh.SFTPPermissionDenied("not allowed")
 
-    @staticmethod
-    def _size(entries: list[os.DirEntry[str]]) -> int:
-        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+    def _no_room(self, none: NoRoom) -> NoReturn:
+        """In words that a client shows: version 3 of the protocol has no code of its own for it."""
+        log().warning("sftp_refused", party=self._party, reason=none.code)
+        raise asyncssh.SFTPFailure(str(none))
 
 
 async def listen(site: Site, host: str, port: int, host_key: Path) -> asyncssh.SSHAcceptor:
