@@ -75,7 +75,7 @@ class Administrator:
         with self._answering():
             there = self._client.list_topics(timeout=ASK_SECONDS_MAX).topics
             mine = [topic for topic in topics if topic.name in there]
-            configs, used = self._configs(mine), counts(self.where, [topic.name for topic in mine])
+            configs, used = self._configs(mine), _patiently(self._client, [topic.name for topic in mine])
             held = {name: HeldTopic(len(topic.partitions), {}, records=True) for name, topic in there.items()}
             for topic in mine:
                 full = any(high > low for low, high in used.get(topic.name, {}).values())
@@ -123,6 +123,9 @@ class Administrator:
             raise
 
     def _users(self) -> frozenset[str]:
+        """Asked only of a broker that has just answered about rights, for which it needs the same right of the user:
+        librdkafka 2.16 frees what is not its own when this one call is refused, and the process dies later.
+        """
         found = self._client.describe_user_scram_credentials().result(ASK_SECONDS_MAX)
         return frozenset(
             user for user, held in found.items() if any(i.mechanism == _SHA_512 for i in held.scram_credential_infos)
@@ -195,7 +198,10 @@ def ensure_topics(where: str | Broker, topics_yaml: Path, parties: Sequence[str]
 
 def counts(where: str | Broker, names: list[str]) -> dict[str, dict[int, tuple[int, int]]]:
     """First and next offset of each partition of the topics that exist. Waits for leaders; raises Retry."""
-    admin = kafka.broker(where).connect(AdminClient, {"log_level": 2})
+    return _patiently(kafka.broker(where).connect(AdminClient, {"log_level": 2}), names)
+
+
+def _patiently(admin: Any, names: list[str]) -> dict[str, dict[int, tuple[int, int]]]:
     end = time.monotonic() + COUNT_SECONDS_MAX
     while True:
         try:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -96,7 +96,7 @@ def plan(
     try:
         asked = _asked(kafka, accept, foreign=foreign, mtls=mtls)
         made, authorizer = asked.plan()
-    except SpineError as error:
+    except (SpineError, OSError) as error:
         fail(str(error), as_json=as_json)
     _show(asked, made, authorizer, "What would change", {}, as_json)
     raise typer.Exit(LEFT if made.left else WAITING if made.changes else DONE)
@@ -175,20 +175,10 @@ def _asked(kafka: str, accept: list[str] | None, *, foreign: bool, mtls: bool) -
 
 def _of(where: Broker, contracts: Path, postgres: str, accept: frozenset[str], *, foreign: bool, mtls: bool) -> Asked:
     head = head_kept_at(postgres) if postgres else None
-    if head is not None and head.policy:
-        content = _content(contracts, head.policy)
-        policy = head.policy
-    else:
-        compiled = sharing.compile_policy(contracts)
-        content, policy = compiled.content, compiled.policy_hash
+    policy = head.policy if head is not None and head.policy else sharing.ensure_built(contracts)
+    content = json.loads(read_policy(contracts, policy))
     wanted = desired(read_topics(contracts), content, head, local_date(now()))
     return Asked(Administrator(where), wanted, policy, head, bool(postgres), accept, foreign, not mtls)
-
-
-def _content(contracts: Path, policy: str) -> Mapping[str, Any]:
-    read = json.loads(read_policy(contracts, policy))
-    assert isinstance(read, dict)
-    return read
 
 
 def _show(asked: Asked, made: Plan, authorizer: bool, title: str, files: Mapping[str, str], as_json: bool) -> None:
