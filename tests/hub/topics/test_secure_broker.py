@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
 )
 
 from hub.machine import kafka
+from hub.machine.process import MachineError
 from hub.topics import read_topics
 from spine.errors import Retry
 from spine.headed import Head
@@ -296,3 +297,8 @@ def test_no_secret_stands_in_the_broker_s_settings_or_on_a_command_line(secure: 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert os.access(secure.folder / "admin.password", os.R_OK)
     assert not (secure.folder / "format.args").exists()
+
+
+def test_a_broker_made_secure_is_not_started_in_the_clear(secure: Secure) -> None:
+    with pytest.raises(MachineError, match="was made secure and stays so"):
+        kafka.start(secure.folder)
