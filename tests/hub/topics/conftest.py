@@ -49,12 +49,15 @@ class Secure:
         settings = {"HUB_KAFKA_PROTOCOL": at.protocol, "HUB_KAFKA_USER": at.user, "HUB_KAFKA_PASSWORD": at.password}
         files = {"HUB_KAFKA_CA_FILE": at.ca_file, "HUB_KAFKA_PASSWORDS": str(self.passwords)}
         run = {"HUB_KAFKA": at.address, **settings, **files, "HUB_HOME": str(self.folder), **environment}
-        result = CliRunner().invoke(app, ["topics", *words, "--json"], env=run)
+        with pytest.MonkeyPatch.context() as patch:
+            # The agreements of the repository are in force on this day.
+            patch.setattr("hub.topics.command.now", lambda: TODAY)
+            result = CliRunner().invoke(app, ["topics", *words, "--json"], env=run)
         assert at.password not in result.output
         return result.exit_code, json.loads(result.output)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     os.environ.setdefault("HUB_CACHE", str(ROOT / ".hub" / "cache"))
     reason = kafka.missing()
@@ -63,15 +66,12 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     folder = tmp_path_factory.mktemp("secure")
     server = kafka.start(folder / "kafka", heap="384m", guard=os.getpid(), secure=True)
     held = Secure(folder / "kafka", folder / "users")
-    with pytest.MonkeyPatch.context() as patch:
-        # The agreements of the repository are in force on this day.
-        patch.setattr("hub.topics.command.now", lambda: TODAY)
-        try:
-            code, answer = held.topics("apply")
-            assert code == 0, answer
-            yield held
-        finally:
-            kafka.stop(server)
+    try:
+        code, answer = held.topics("apply")
+        assert code == 0, answer
+        yield held
+    finally:
+        kafka.stop(server)
 
 
 def write(producer: Any, topic: str, value: bytes = b"x") -> str:
