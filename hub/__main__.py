@@ -15,7 +15,7 @@ from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
 from hub.sample.command import sample
 from hub.ticks import tick
-from hub.topics import topics
+from hub.topics.command import app as topics
 from hub.up import commands as up_commands
 
 app = typer.Typer(
@@ -31,11 +31,11 @@ app.command("demo")(demo)
 app.command("sample")(sample)
 app.command("resolve")(resolve)
 app.command("tick")(tick)
-app.command("topics")(topics)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
+app.add_typer(topics, name="topics")
 
 for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect", "sealing"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:

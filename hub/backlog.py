@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from hub.topics import Topic, counts
+from spine.kafka import Broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,10 @@ def readers(topics: Sequence[Topic]) -> list[tuple[str, str]]:
     return [(topic.input_of, topic.name) for topic in topics if topic.input_of] + [(SERVICE, name) for name in TOPICS]
 
 
-def backlogs(bootstrap: str, postgres: str, topics: Sequence[Topic]) -> list[Backlog]:
+def backlogs(where: str | Broker, postgres: str, topics: Sequence[Topic]) -> list[Backlog]:
     """All services, in order of flow. A service that has not started yet is behind by its whole topic."""
     pairs = readers(topics)
-    held = counts(bootstrap, sorted({name for _, name in pairs}))
+    held = counts(where, sorted({name for _, name in pairs}))
     with psycopg.connect(postgres, autocommit=True, application_name="hub-backlog") as connection:
         return [_one(connection, service, name, held.get(name, {})) for service, name in pairs]
 

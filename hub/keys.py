@@ -17,6 +17,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from hub.layout import Home
+from hub.private import write_private
 
 KEY_BYTES = 32
 #: Speaks for the humans who decide match reviews; the console sends their decisions through the door like anybody's.
@@ -30,13 +31,13 @@ def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
         folder.mkdir(exist_ok=True, mode=0o700)
     for secret in (home.seal_key, home.kek):
         if not secret.exists():
-            _private(secret, base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
+            write_private(secret, base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
     if not home.keys.exists():
         parties = YAML(typ="safe").load(contracts / "catalogue.yaml")["parties"]
         keys = {party: f"hublive_{secrets.token_urlsafe(24)}" for party in sorted(parties)}
-        _private(home.api_keys, _hashed(keys))
-        _private(home.steward_key, keys[STEWARD] + "\n")
-        _private(home.keys, json.dumps(keys, indent=1) + "\n")
+        write_private(home.api_keys, _hashed(keys))
+        write_private(home.steward_key, keys[STEWARD] + "\n")
+        write_private(home.keys, json.dumps(keys, indent=1) + "\n")
     held: dict[str, str] = json.loads(home.keys.read_text())
     return held
 
@@ -47,11 +48,3 @@ def _hashed(keys: Mapping[str, str]) -> str:
         digest = hashlib.sha256(key.encode()).hexdigest()
         lines.append(f"  - {{party: {party}, key_id: {party}-1, sha256: {digest}, mode: live}}")
     return "\n".join(lines) + "\n"
-
-
-def _private(path: Path, text: str) -> None:
-    """Write for the owner's eyes only, whole or not at all."""
-    new = path.with_suffix(".new")
-    new.touch(mode=0o600)
-    new.write_text(text)
-    new.replace(path)

@@ -81,6 +81,11 @@ class Home:
         return self.folder / "sftp_host_key"
 
     @property
+    def kafka_users(self) -> Path:
+        """Passwords of the broker's users, one private file each: ``<user>.password``."""
+        return self.folder / "kafka-users"
+
+    @property
     def kafka(self) -> Path:
         return self.folder / "kafka"
 

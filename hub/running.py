@@ -13,19 +13,23 @@ from hub.layout import Home, contracts_folder, schemas_folder
 from hub.up.record import read_run
 from spine.errors import Retry
 from spine.headed import Head
-from spine.kafka import KafkaLog
+from spine.kafka import Broker, KafkaLog
 from spine.keystore.kek import FILE, VARIABLE, Kek, LocalKek
 from spine.migrate import migrate
 from spine.postgres import PostgresJournal
 from spine.registry import use_registry
 from spine.schema import Catalogue
+from spine.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Addresses: HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY, or else what `hub up` of this machine noted."""
+    """Addresses: HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY, or else what `hub up` of this machine noted.
 
-    kafka: str
+    With HUB_KAFKA the other HUB_KAFKA_* say as whom; on this machine's own secure broker it is the operator.
+    """
+
+    kafka: str | Broker
     postgres: str
     registry: str
 
@@ -45,8 +49,8 @@ def where() -> Where:
     """Raises Retry where nothing runs and no address is given."""
     run = read_run(Home.of_environment().run)
     held = dict(run.addresses) if run else {}
-    kafka, postgres = os.environ.get("HUB_KAFKA") or held.get("kafka"), os.environ.get("HUB_POSTGRES")
-    postgres = postgres or held.get("postgres")
+    kafka = Settings().broker if os.environ.get("HUB_KAFKA") else run.broker() if run else None
+    postgres = os.environ.get("HUB_POSTGRES") or held.get("postgres")
     if not kafka or not postgres:
         raise Retry("nothing runs: start it with `hub up`, or give HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY")
     return Where(kafka, postgres, os.environ.get("HUB_REGISTRY") or held.get("registry", ""))
@@ -59,11 +63,24 @@ def kek_at_hand() -> Kek:
     return LocalKek.of_environment(environ=given)
 
 
+def administered() -> tuple[Broker, str]:
+    """The broker as its administrator reaches it, and the database's URL, empty if none is named. Raises Retry."""
+    run = read_run(Home.of_environment().run)
+    kafka = Settings().broker if os.environ.get("HUB_KAFKA") else run.administered() if run else None
+    if kafka is None:
+        raise Retry("no broker: give HUB_KAFKA, or start one with `hub up`")
+    return kafka, os.environ.get("HUB_POSTGRES") or (run.addresses["postgres"] if run else "")
+
+
 def head_in_force() -> Head | None:
     """The head of the hub that runs here; None before its first. Raises Retry where no hub answers."""
-    at = where()
-    migrate(at.postgres, SERVICE)
-    journal = PostgresJournal(at.postgres, SERVICE)
+    return head_kept_at(where().postgres)
+
+
+def head_kept_at(postgres: str) -> Head | None:
+    """The head that stands in the database at this URL; None before the first. Raises Retry."""
+    migrate(postgres, SERVICE)
+    journal = PostgresJournal(postgres, SERVICE)
     try:
         return head_kept(journal)
     finally:

@@ -12,19 +12,22 @@ from hub.layout import Home, contracts_folder, schemas_folder
 from hub.output import AsJson, fail, show_json
 from hub.up.record import read_run
 from spine.errors import SpineError
-from spine.kafka import KafkaLog
+from spine.kafka import Broker, KafkaLog
 from spine.registry import use_registry
 from spine.schema import Catalogue
 from spine.ticker import write_tick
+
+#: As whom the date is told, on a broker that has users.
+TICKER = "hub-ticker"
 
 
 class Ticker:
     """Writes ticks to a running hub's log."""
 
-    def __init__(self, bootstrap: str, registry: str) -> None:
+    def __init__(self, where: str | Broker, registry: str) -> None:
         self._catalogue = Catalogue([schemas_folder()])
         use_registry(self._catalogue, registry)
-        self._log = KafkaLog(bootstrap, self._catalogue.frame, source="ticker")
+        self._log = KafkaLog(where, self._catalogue.frame, source="ticker")
 
     def write(self, on: date) -> None:
         """Tell every partition of every input topic. Raises Retry."""
@@ -47,7 +50,7 @@ def tick(
         fail("nothing runs; `hub up` starts it", as_json=as_json)
     day = on.replace(tzinfo=UTC).date()
     try:
-        with closing(Ticker(run.addresses["kafka"], run.addresses["registry"])) as ticker:
+        with closing(Ticker(run.broker(TICKER), run.addresses["registry"])) as ticker:
             ticker.write(day)
     except SpineError as error:
         fail(str(error), as_json=as_json)

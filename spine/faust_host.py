@@ -9,6 +9,7 @@ its committed offset it seeks to the journal's; and a hole makes it seek back (t
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from faust.types import TP
 from spine import faults
 from spine.errors import Retry
 from spine.host import Running, Worker, first_offset, patiently
+from spine.kafka import MECHANISM, Broker, broker
 from spine.log import Place
 from spine.record import Record
 from spine.relay import Relay
@@ -83,10 +85,11 @@ class FaustHost:
             log().warning("retry", where="leave", reason="the Faust app does not stop")
 
     def _make(self) -> Any:
-        running, limits = self.running, self.running.limits
+        running, limits, at = self.running, self.running.limits, broker(self.running.broker)
         app = faust.App(
             running.group,
-            broker=f"kafka://{running.bootstrap}",
+            broker=[f"kafka://{address}" for address in at.address.split(",")],
+            broker_credentials=_credentials(at),
             store="memory://",
             agent_supervisor="mode.supervisors.CrashingSupervisor",
             topic_disable_leader=True,
@@ -170,6 +173,19 @@ class FaustHost:
                 progress.ends[place] = high
         metrics().gauge("hub_assigned_partitions", len(owned), service=self.running.service)
         progress.publish(self.running.service)
+
+
+def _credentials(at: Broker) -> Any:
+    """The broker's settings in Faust's words; None in the clear. Raises Halt with every fault."""
+    at.client()
+    context = None
+    if at.protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=at.ca_file or None)
+        if at.certificate_file:
+            context.load_cert_chain(at.certificate_file, at.key_file)
+    if at.protocol.startswith("SASL"):
+        return faust.SASLCredentials(username=at.user, password=at.password, mechanism=MECHANISM, ssl_context=context)
+    return faust.SSLCredentials(context) if context else None
 
 
 def _transport(host: FaustHost, app: Any) -> Any:

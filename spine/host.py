@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from spine import faults
 from spine.errors import Halt, Retry
 from spine.journal import Journal, Position
-from spine.kafka import CONSUMER, consume, record_of, records_of
+from spine.kafka import CONSUMER, Broker, broker, consume, record_of, records_of
 from spine.log import Log, Place
 from spine.progress import Progress
 from spine.record import Record
@@ -47,7 +47,7 @@ class Running:
     journal: Journal
     log: Log
     catalogue: Catalogue
-    bootstrap: str
+    broker: str | Broker
     group: str
     limits: Limits = field(default_factory=Limits)
     session_ms: int = 10_000
@@ -214,7 +214,6 @@ class ConfluentHost:
         self._held: list[Record] = []
         self._seek_after: dict[Place, float] = {}
         settings = {
-            "bootstrap.servers": running.bootstrap,
             "group.id": running.group,
             "client.id": f"hub-{running.service}",
             "partition.assignment.strategy": "cooperative-sticky",
@@ -224,7 +223,7 @@ class ConfluentHost:
             **CONSUMER,
             **consumer,
         }
-        self._consumer = Consumer(settings)
+        self._consumer = broker(running.broker).connect(Consumer, settings)
 
     def run(self) -> None:
         """Until ``stop``. Raises Halt, or what else ended it."""

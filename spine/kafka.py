@@ -1,4 +1,4 @@
-"""The log on Apache Kafka, and the topics that ``contracts/topics.yaml`` names.
+"""The log on Apache Kafka, who speaks on it, and the topics that ``contracts/topics.yaml`` names.
 
 An append that returned stands on the log (``acks=all``, idempotent producer). When the deadline passes, what is not
 acknowledged is purged and the producer replaced, so that what was delivered is a beginning of what was given, per
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 from ruamel.yaml import YAML
 
 from spine.errors import Halt, Retry
@@ -22,9 +22,12 @@ from spine.journal import Position
 from spine.log import Frame, Log, Place
 from spine.record import Outgoing, Record
 
+T = TypeVar("T")
+
 APPEND_SECONDS_MAX = 30
 METADATA_SECONDS_MAX = 10
-DAY_MS = 86_400_000
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISM = "SCRAM-SHA-512"
 
 PRODUCER = {
     "enable.idempotence": True,
@@ -49,6 +52,77 @@ CONSUMER = {
     "queued.max.messages.kbytes": 16_384,
     "allow.auto.create.topics": False,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the brokers answer, and as whom a client speaks there. The password stands in no repr and no error.
+
+    ``user``: of SASL; with a client certificate the name in it, of use for the name of a reader's group only. Without
+    ``ca_file`` the system's authorities are trusted. The broker's certificate must always be for its host's name.
+    """
+
+    address: str
+    protocol: str = "PLAINTEXT"
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+
+    def faults(self) -> list[str]:
+        """Everything that is wrong with these settings, by the names of their environment variables."""
+        tls, sasl = self.protocol.endswith("SSL"), self.protocol.startswith("SASL")
+        files = {"CA": self.ca_file, "CERTIFICATE": self.certificate_file, "KEY": self.key_file}
+        checks = [
+            (self.protocol not in PROTOCOLS, f"HUB_KAFKA_PROTOCOL is one of {', '.join(PROTOCOLS)}"),
+            (sasl and not self.user, f"{self.protocol} needs HUB_KAFKA_USER"),
+            (sasl and not self.password, f"{self.protocol} needs HUB_KAFKA_PASSWORD_FILE or HUB_KAFKA_PASSWORD"),
+            (not sasl and bool(self.password), f"a password is given, but {self.protocol} sends none: use SASL_SSL"),
+            (not tls and any(files.values()), f"TLS files are given, but {self.protocol} uses none: use SASL_SSL, SSL"),
+            (
+                bool(self.certificate_file) != bool(self.key_file),
+                "HUB_KAFKA_CERTIFICATE_FILE, _KEY_FILE: both or none",
+            ),
+        ]
+        missing = [f"HUB_KAFKA_{n}_FILE names no file: {path}" for n, path in files.items() if path and not _is(path)]
+        return [text for wrong, text in checks if wrong] + missing
+
+    def client(self, *settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings of a librdkafka client: these, then ``settings`` in order. Raises Halt with every fault."""
+        if faults := self.faults():
+            raise Halt(f"settings for Kafka: {'; '.join(faults)}")
+        mine: dict[str, Any] = {"bootstrap.servers": self.address, "security.protocol": self.protocol}
+        if self.protocol.startswith("SASL"):
+            mine |= {"sasl.mechanism": MECHANISM, "sasl.username": self.user, "sasl.password": self.password}
+        if self.protocol.endswith("SSL"):
+            mine["ssl.endpoint.identification.algorithm"] = "https"
+            names = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location")
+            files = (self.ca_file, self.certificate_file, self.key_file)
+            mine |= {name: path for name, path in zip(names, files, strict=True) if path}
+        for more in settings:
+            mine |= more
+        return mine
+
+    def connect(self, kind: Callable[[dict[str, Any]], T], *settings: Mapping[str, Any]) -> T:
+        """A Consumer, Producer or AdminClient here. Raises Halt where the client takes the settings for wrong."""
+        try:
+            return kind(self.client(*settings))
+        except KafkaException as error:
+            raise Halt(f"settings for Kafka: {error.args[0].str()}") from error
+
+    def reader(self, source: str) -> str:
+        """Group of a reader that commits nothing: the user's own, whose access list has it."""
+        return f"{self.user or f'hub-{source}'}.reader"
+
+
+def _is(path: str) -> bool:
+    return Path(path).is_file()
+
+
+def broker(where: str | Broker) -> Broker:
+    """An address alone is a broker in the clear."""
+    return where if isinstance(where, Broker) else Broker(where)
 
 
 def record_of(message: Any) -> Record:
@@ -81,8 +155,10 @@ def records_of(messages: Iterable[Any]) -> list[Record]:
 class KafkaLog:
     """``spine.log.Log`` on a broker. Safe for one appender and one reader at a time."""
 
-    def __init__(self, bootstrap: str, frame: Frame, *, source: str = "hub") -> None:
-        self._common = {"bootstrap.servers": bootstrap, "client.id": f"hub-{source}", "log.connection.close": False}
+    def __init__(self, where: str | Broker, frame: Frame, *, source: str = "hub") -> None:
+        self._refused = ""
+        self._common = {"client.id": f"hub-{source}", "log.connection.close": False, "error_cb": self._failed}
+        self._broker, self._group = broker(where), broker(where).reader(source)
         self._frame = frame
         self._source = f"/{source}".encode()
         self._producer: Producer | None = None
@@ -92,8 +168,10 @@ class KafkaLog:
 
     def partitions(self, topic: str) -> int:
         if topic not in self._counts:
-            with _retrying():
+            with self._retrying():
                 found = self._reader().list_topics(topic, timeout=METADATA_SECONDS_MAX).topics[topic]
+            if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise Retry(f"broker: {found.error.name()}: {topic}")
             if found.error is not None or not found.partitions:
                 raise KeyError(topic)
             self._counts[topic] = len(found.partitions)
@@ -107,7 +185,7 @@ class KafkaLog:
 
     def read(self, positions: Mapping[Place, int], limit: int, wait_ms: int) -> Sequence[Record]:
         consumer = self._reader()
-        with _retrying():
+        with self._retrying():
             if dict(positions) != self._reading:
                 consumer.assign([TopicPartition(*place, offset) for place, offset in positions.items()])
                 self._reading = dict(positions)
@@ -135,7 +213,8 @@ class KafkaLog:
             raise Retry(f"broker: {type(error).__name__}") from error
         if left or failed:
             self._replace(producer)
-            raise Retry(f"broker: {failed[0].name() if failed else 'no acknowledgement in time'}")
+            reason = failed[0].name() if failed else self._refused or "no acknowledgement in time"
+            raise Retry(f"broker: {reason}")
 
     def lag(self, topic: str, held: Mapping[Place, Position]) -> Mapping[Place, int]:
         return lag(self, topic, held)
@@ -166,19 +245,35 @@ class KafkaLog:
 
     def _watermarks(self, place: Place) -> tuple[int, int]:
         self.partitions(place[0])
-        with _retrying():
+        with self._retrying():
             low, high = self._reader().get_watermark_offsets(TopicPartition(*place), timeout=METADATA_SECONDS_MAX)
         return low, high
 
     def _reader(self) -> Consumer:
         if self._consumer is None:
-            self._consumer = Consumer({**self._common, **CONSUMER, "group.id": "hub-reader"})
+            self._consumer = self._broker.connect(Consumer, self._common, CONSUMER, {"group.id": self._group})
         return self._consumer
 
     def _writer(self) -> Producer:
         if self._producer is None:
-            self._producer = Producer({**self._common, **PRODUCER})
+            self._producer = self._broker.connect(Producer, self._common, PRODUCER)
         return self._producer
+
+    def _failed(self, error: KafkaError) -> None:
+        """A client that is refused is told so here alone; its calls only time out."""
+        if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            self._refused = f"{error.name()}, the broker does not take this user or certificate"
+
+    @contextlib.contextmanager
+    def _retrying(self) -> Iterator[None]:
+        try:
+            yield
+            self._refused = ""
+        except KafkaException as error:
+            # Why a connection was refused is told to the callback, in a poll. It may take a record: read anew after it.
+            self._reader().poll(0)
+            self._reading = {}
+            raise Retry(f"broker: {self._refused or error.args[0].name()}") from error
 
     def _replace(self, producer: Producer) -> None:
         """In-flight messages are a beginning of the queue: drop the rest, and start with a new producer id."""
@@ -224,83 +319,3 @@ def topics_of(topics_yaml: Path, parties: Sequence[str] = ()) -> Mapping[str, Ma
     if partner:
         topics |= {partner["pattern"].format(party=party): partner for party in parties}
     return topics
-
-
-def ensure_topics(
-    bootstrap: str, topics_yaml: Path, parties: Sequence[str] = (), *, prefix: str = "", replicas: int = -1
-) -> None:
-    """Create the contract's topics and nothing else; set their retention. Raises Halt if partitions differ.
-
-    ``prefix`` is for tests that share a broker. ``replicas`` -1 is the broker's default.
-    """
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    wanted = {f"{prefix}{name}": topic for name, topic in topics_of(topics_yaml, parties).items()}
-    with _retrying():
-        existing = admin.list_topics(timeout=METADATA_SECONDS_MAX).topics
-        new = [
-            NewTopic(name, int(topic["partitions"]), replicas, config=_config(topic))
-            for name, topic in wanted.items()
-            if name not in existing
-        ]
-        _create(admin, new)
-        _retain(admin, {name: topic for name, topic in wanted.items() if name in existing})
-        _wait_for(admin, wanted)
-
-
-def _config(topic: Mapping[str, Any]) -> dict[str, str]:
-    retention = str(int(topic["retention_days"]) * DAY_MS)
-    return {"retention.ms": retention, "cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
-
-
-def _create(admin: AdminClient, new: Sequence[NewTopic]) -> None:
-    if not new:
-        return
-    for future in admin.create_topics(list(new)).values():
-        try:
-            future.result()
-        except KafkaException as error:
-            # Another process was quicker.
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
-
-
-def _retain(admin: AdminClient, topics: Mapping[str, Mapping[str, Any]]) -> None:
-    resources = {name: ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics}
-    if not resources:
-        return
-    changed = []
-    for resource, future in admin.describe_configs(list(resources.values())).items():
-        held, wanted = future.result(), _config(topics[resource.name])
-        if any(held[name].value != value for name, value in wanted.items()):
-            entries = [
-                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in wanted.items()
-            ]
-            changed.append(ConfigResource(ConfigResource.Type.TOPIC, resource.name, incremental_configs=entries))
-    for future in (admin.incremental_alter_configs(changed) if changed else {}).values():
-        future.result()
-
-
-def _wait_for(admin: AdminClient, wanted: Mapping[str, Mapping[str, Any]]) -> None:
-    deadline = time.monotonic() + METADATA_SECONDS_MAX
-    while True:
-        found = admin.list_topics(timeout=METADATA_SECONDS_MAX).topics
-        counts = {name: len(found[name].partitions) for name in wanted if name in found}
-        if len(counts) == len(wanted) and all(counts.values()):
-            break
-        if time.monotonic() > deadline:
-            raise Retry(f"topics not there yet: {sorted(set(wanted) - set(counts))}")
-        time.sleep(0.1)
-    for name, topic in sorted(wanted.items()):
-        if counts[name] != int(topic["partitions"]):
-            raise Halt(
-                f"topic {name} has {counts[name]} partitions, the contract says {topic['partitions']}:"
-                " keys would move; migrate the topic or correct the contract"
-            )
-
-
-@contextlib.contextmanager
-def _retrying() -> Any:
-    try:
-        yield
-    except KafkaException as error:
-        raise Retry(f"broker: {error.args[0].name()}") from error

@@ -61,7 +61,7 @@ def prepare(name: str, topics: Sequence[str] = (), settings: Settings | None = N
     url = settings.postgres.get_secret_value()
     catalogue = Catalogue([settings.schemas])
     keys = keys_of(url)
-    held = KafkaLog(settings.kafka, catalogue.frame, source=name)
+    held = KafkaLog(settings.broker, catalogue.frame, source=name)
     _waiting(settings, name, lambda: migrate(url, name))
     if keys is not None:
         _waiting(settings, name, lambda: migrate_keystore(url))
@@ -147,7 +147,7 @@ def _run(
         prepared.journal,
         prepared.log,
         prepared.catalogue,
-        settings.kafka,
+        settings.broker,
         settings.group or f"hub-{name}",
         Limits(records_max=settings.records_max),
         settings.session_ms,

@@ -1,4 +1,4 @@
-"""``python -m hub.bench.baseline BOOTSTRAP REGISTRY TOPIC``: one hop of the bare loop, its figures on standard output.
+"""``python -m hub.bench.baseline TOPIC``: one hop of the bare loop in this machine's hub, its figures printed.
 
 consume(500), decode, encode, produce, flush, commit: what any consumer in Python pays for these records, with no
 decision, no journal and no order of publication to keep. It runs over what the hub's run left on the topic.
@@ -14,16 +14,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hub.layout import schemas_folder
+from hub.layout import Home, schemas_folder
+from hub.up.record import read_run
+from spine.kafka import Broker
 from spine.registry import use_registry
 from spine.schema import Catalogue
 
 BATCH = 500
 
 
-def run_hops(bootstrap: str, registry: str, topics: Sequence[str]) -> dict[str, dict[str, Any]]:
+def run_hops(topics: Sequence[str]) -> dict[str, dict[str, Any]]:
     """All hops at once, a process each, as the hub runs its services."""
-    commands = [[sys.executable, "-m", "hub.bench.baseline", bootstrap, registry, topic] for topic in topics]
+    commands = [[sys.executable, "-m", "hub.bench.baseline", topic] for topic in topics]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
     found: dict[str, dict[str, Any]] = {}
     for topic, process in zip(topics, running, strict=True):
@@ -34,19 +36,19 @@ def run_hops(bootstrap: str, registry: str, topics: Sequence[str]) -> dict[str, 
     return found
 
 
-def hop(bootstrap: str, registry: str, topic: str) -> Mapping[str, Any]:
+def hop(at: Broker, registry: str, topic: str) -> Mapping[str, Any]:
     """Copy every record of ``topic`` to a topic of the bench's own, through its fields."""
     from confluent_kafka import Consumer, Producer, TopicPartition
     from confluent_kafka.admin import AdminClient, NewTopic
 
     catalogue = Catalogue([schemas_folder()])
     use_registry(catalogue, registry)
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = at.connect(AdminClient)
     partitions = len(admin.list_topics(topic, timeout=20).topics[topic].partitions)
     target = f"bench.{topic}.{uuid.uuid4().hex[:8]}"
     admin.create_topics([NewTopic(target, partitions)])[target].result(30)
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": target, "enable.auto.commit": False})
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 2, "compression.type": "lz4"})
+    consumer = at.connect(Consumer, {"group.id": target, "enable.auto.commit": False})
+    producer = at.connect(Producer, {"acks": "all", "linger.ms": 2, "compression.type": "lz4"})
     places = [TopicPartition(topic, n, 0) for n in range(partitions)]
     left = sum(consumer.get_watermark_offsets(place, timeout=20)[1] for place in places)
     consumer.assign(places)
@@ -70,4 +72,6 @@ def hop(bootstrap: str, registry: str, topic: str) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(hop(*sys.argv[1:4])))
+    held = read_run(Home.of_environment().run)
+    assert held is not None, "no hub runs here"
+    print(json.dumps(hop(held.administered(), held.addresses["registry"], sys.argv[1])))

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from hub.up.record import ProcessRecord
+from spine.kafka import Broker, broker
 from spine.schema import Catalogue
 
 
@@ -44,11 +45,11 @@ def stage_rates(postgres: str, services: Iterable[str], since: datetime) -> dict
     return rates
 
 
-def delays(bootstrap: str, catalogue: Catalogue, since: datetime) -> list[float]:
+def delays(where: str | Broker, catalogue: Catalogue, since: datetime) -> list[float]:
     """Seconds from receipt to each alert act caused after ``since``: the log's append time less the cause's receipt."""
     from confluent_kafka import Consumer, TopicPartition
 
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "hub-bench", "enable.auto.commit": False})
+    consumer = broker(where).connect(Consumer, {"group.id": "hub-bench", "enable.auto.commit": False})
     places = [
         TopicPartition("alerts", n, 0) for n in consumer.list_topics("alerts", timeout=20).topics["alerts"].partitions
     ]

@@ -20,7 +20,7 @@ from hub.feed import Feed
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.machine import postgres
 from hub.sample.mess import Line
-from hub.ticks import Ticker
+from hub.ticks import TICKER, Ticker
 from hub.topics import Topic, read_topics
 from hub.up.commands import start_detached, take_down
 from hub.up.record import RunRecord, read_run
@@ -75,10 +75,10 @@ class _Bench:
         return Usage(self.run.processes)
 
     def measure(self, asked: Asked) -> dict[str, Any]:
-        kafka, registry = self.run.addresses["kafka"], self.run.addresses["registry"]
+        registry = self.run.addresses["registry"]
         use_registry(self.catalogue, registry)
         lines = load(WARM_EVENTS + asked.events + asked.rate * asked.seconds, today())
-        with closing(Ticker(kafka, registry)) as ticker, self._feed() as feed:
+        with closing(Ticker(self.run.broker(TICKER), registry)) as ticker, self._feed() as feed:
             ticker.write(today())
             feed.send(lines[:WARM_EVENTS])
         self._drain()
@@ -121,12 +121,12 @@ class _Bench:
         with self._feed() as feed:
             seconds = paced(lines, rate, feed.send)
         self._drain()
-        held = delays(self.run.addresses["kafka"], self.catalogue, since)
+        held = delays(self.run.administered(), self.catalogue, since)
         achieved = round(len(lines) / seconds, 1) if seconds else None
         return {"rate": rate, "achieved": achieved, "receipt_to_alert_seconds": spread(held)}
 
     def _baseline(self, flood: Mapping[str, Any] | None) -> dict[str, Any]:
-        hops = run_hops(self.run.addresses["kafka"], self.run.addresses["registry"], HOPS)
+        hops = run_hops(HOPS)
         slowest = max(hop["seconds"] for hop in hops.values())
         events = hops["submissions"]["records"]
         found: dict[str, Any] = {"hops": hops, "events_per_second": round(events / slowest, 1) if slowest else None}
@@ -135,7 +135,7 @@ class _Bench:
         return found
 
     def _drain(self) -> None:
-        kafka, database = self.run.addresses["kafka"], self.run.addresses["postgres"]
+        kafka, database = self.run.broker(), self.run.addresses["postgres"]
         drain(lambda: backlogs(kafka, database, self.topics), self._halted, DRAIN_SECONDS_MAX)
 
     def _halted(self) -> list[str]:

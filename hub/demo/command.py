@@ -30,7 +30,7 @@ from hub.running import kek_at_hand
 from hub.sample.county import county
 from hub.sample.mess import Line
 from hub.sample.people import FIRST_DAY
-from hub.ticks import Ticker
+from hub.ticks import TICKER, Ticker
 from hub.topics import read_topics
 from hub.up.commands import start_detached, take_down
 from hub.up.record import RunRecord, read_run
@@ -101,11 +101,11 @@ def feed(home: Home, run: RunRecord, lines: list[Line], days: int, drop: Drop, *
     """Each day: its tick, what came that day by file and by HTTP, and waiting until all of it is decided."""
     by_day = {day: list(group) for day, group in groupby(lines, key=lambda line: line.received_at.date())}
     topics = read_topics(contracts_folder())
-    kafka, database = run.addresses["kafka"], run.addresses["postgres"]
+    kafka, database = run.broker(), run.addresses["postgres"]
     text = TextColumn("{task.description}")
     progress = Progress(text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), disable=quiet)
     with (
-        closing(Ticker(kafka, run.addresses["registry"])) as ticker,
+        closing(Ticker(run.broker(TICKER), run.addresses["registry"])) as ticker,
         Feed.of_machine(run.addresses["door"], simulate=True) as door,
         progress,
     ):
@@ -131,7 +131,7 @@ def sum_up(home: Home, run: RunRecord, today: date, answers: Mapping[str, int]) 
     with closing(PostgresKeys(run.addresses["postgres"], kek_at_hand())) as keys:
         catalogue = Catalogue([schemas_folder()], keys)
         use_registry(catalogue, run.addresses["registry"])
-        made = summarise(run.addresses["kafka"], catalogue, today, home.mail)
+        made = summarise(run.administered(), catalogue, today, home.mail)
     made.without_effect = without_effect(run.addresses["postgres"])
     # The door does not pass on what it knows already, and nothing at all of a stranger.
     heard = sum(number for answer, number in answers.items() if answer not in NOT_HEARD) + made.by_file

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from spine.kafka import KafkaLog
+from spine.kafka import Broker, KafkaLog
 from spine.record import Fact
 from spine.schema import Catalogue
 from spine.step import TICK
@@ -61,9 +61,9 @@ class Summary:
         return wrong
 
 
-def summarise(bootstrap: str, catalogue: Catalogue, today: date, mail: Path) -> Summary:
+def summarise(where: str | Broker, catalogue: Catalogue, today: date, mail: Path) -> Summary:
     """Read every topic from its first record. ``catalogue`` has the registry's ids."""
-    with closing(KafkaLog(bootstrap, catalogue.frame, source="summary")) as log:
+    with closing(KafkaLog(where, catalogue.frame, source="summary")) as log:
         made = Summary()
         _gate(made, log, catalogue)
         _people(made, log, catalogue, today)

@@ -25,6 +25,7 @@ from hub.up.plan import Addresses, children
 from hub.up.record import ProcessRecord, RunRecord, born, read_run
 from hub.up.supervisor import Supervisor
 from spine.errors import Retry, SpineError
+from spine.kafka import Broker
 
 READY_SECONDS_MAX = 240
 LOOK_SECONDS = 0.2
@@ -33,6 +34,10 @@ LOOK_SECONDS = 0.2
 def up(
     detach: Annotated[bool, typer.Option(help="Go to the background once everything answers.")] = False,
     demo: Annotated[bool, typer.Option(help="Demo: mail sink, simulated clock, no ticker.")] = False,
+    secure_kafka: Annotated[
+        bool,
+        typer.Option(envvar="HUB_SECURE_KAFKA", help="A broker with TLS and access lists: every service its own user."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole hub on this machine: servers without an address given, topics, registry, every service.
@@ -46,19 +51,23 @@ def up(
     if held is not None and held.supervisor.running():
         fail("it runs already; see `hub status`", as_json=as_json)
     if detach:
-        _say_up(start_detached(home, demo=demo, as_json=as_json), as_json)
+        _say_up(start_detached(home, demo=demo, secure_kafka=secure_kafka, as_json=as_json), as_json)
         return
     ensure(home, contracts_folder())
     try:
-        _supervise(home, demo=demo, as_json=as_json)
+        _supervise(home, demo=demo, secure_kafka=secure_kafka, as_json=as_json)
     except (MachineError, SpineError) as error:
         fail(str(error), as_json=as_json)
 
 
-def start_detached(home: Home, *, demo: bool, as_json: bool = False) -> RunRecord:
-    """Start the supervisor in the background and wait until everything answers; leave with exit code 1 otherwise."""
+def start_detached(home: Home, *, demo: bool, secure_kafka: bool = False, as_json: bool = False) -> RunRecord:
+    """Start the supervisor in the background and wait until everything answers; leave with exit code 1 otherwise.
+
+    Without ``secure_kafka`` HUB_SECURE_KAFKA decides.
+    """
     log = home.logs / "supervisor.log"
-    command = [sys.executable, "-m", "hub", "up", *(["--demo"] if demo else [])]
+    asked = [word for word, wanted in (("--demo", demo), ("--secure-kafka", secure_kafka)) if wanted]
+    command = [sys.executable, "-m", "hub", "up", *asked]
     process = spawn(command, log)
 
     def settled() -> bool:
@@ -84,12 +93,12 @@ def _say_up(run: RunRecord, as_json: bool) -> None:
         show_table("The hub is up", ("what", "address"), run.addresses.items())
 
 
-def _supervise(home: Home, *, demo: bool, as_json: bool) -> None:
+def _supervise(home: Home, *, demo: bool, secure_kafka: bool, as_json: bool) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, frame: stopping.append(got))
     me = ProcessRecord("supervisor", os.getpid(), born(os.getpid()))
-    with Machine(home) as machine:
+    with Machine(home, secure=secure_kafka) as machine:
         addresses = machine.start()
         shown = {
             "console": addresses.url("console"),
@@ -104,27 +113,30 @@ def _supervise(home: Home, *, demo: bool, as_json: bool) -> None:
         plan = children(home, addresses, demo=demo)
         supervisor = Supervisor(plan, home.logs, lambda: write())
 
+        def record() -> RunRecord:
+            return RunRecord(me, ready, (*machine.processes, *supervisor.records()), shown, addresses.secure)
+
         def write() -> None:
-            RunRecord(me, ready, (*machine.processes, *supervisor.records()), shown).write(home.run)
+            record().write(home.run)
 
         try:
             supervisor.start()
             while not stopping:
                 supervisor.watch()
-                if not ready and answering(supervisor.records()) and _in_force(addresses):
+                if not ready and answering(supervisor.records()) and _in_force(addresses, record().broker()):
                     ready = True
                     write()
-                    _say_up(RunRecord(me, ready, supervisor.records(), shown), as_json)
+                    _say_up(record(), as_json)
                 time.sleep(LOOK_SECONDS)
         finally:
             supervisor.stop()
     home.run.unlink(missing_ok=True)
 
 
-def _in_force(addresses: Addresses) -> bool:
+def _in_force(addresses: Addresses, operator: Broker) -> bool:
     """Put the compiled agreements in force on the log; False while a server does not answer yet."""
     try:
-        release_compiled(Where(addresses.kafka, addresses.postgres, addresses.registry))
+        release_compiled(Where(operator, addresses.postgres, addresses.registry))
     except Retry:
         return False
     return True
@@ -185,8 +197,8 @@ def status(as_json: AsJson = False) -> None:
     if run is None or not run.supervisor.running():
         fail("nothing runs; `hub up` starts it", as_json=as_json)
     topics = read_topics(contracts_folder())
-    behind = backlogs(run.addresses["kafka"], run.addresses["postgres"], topics)
-    held = counts(run.addresses["kafka"], [topic.name for topic in topics if not topic.name.startswith("partner.")])
+    behind = backlogs(run.broker(), run.addresses["postgres"], topics)
+    held = counts(run.broker(), [topic.name for topic in topics if not topic.name.startswith("partner.")])
     totals = {name: sum(high - low for low, high in places.values()) for name, places in held.items()}
     if as_json:
         processes = [{**asdict(record), "running": record.running()} for record in run.processes]

@@ -15,11 +15,14 @@ from hub.layout import Home, contracts_folder
 from hub.machine import kafka, postgres
 from hub.machine.ports import free_ports, is_free
 from hub.machine.process import MachineError, Server
+from hub.private import write_private
 from hub.sharing import ensure_built
-from hub.topics import create_topics
+from hub.topics.command import bring
 from hub.up.plan import PORT_NAMES, Addresses
 from hub.up.record import ProcessRecord, born
 from spine.clock import local_date, now
+from spine.kafka import Broker
+from spine.settings import Settings
 
 DATABASE = "hub"
 
@@ -27,8 +30,8 @@ DATABASE = "hub"
 class Machine(AbstractContextManager["Machine"]):
     """Starts what is needed on ``start`` and ends what it started on leaving, in reverse order."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, home: Home, *, secure: bool = False) -> None:
+        self._home, self._secure = home, secure
         self._ends = ExitStack()
         self.processes: list[ProcessRecord] = []
 
@@ -36,17 +39,19 @@ class Machine(AbstractContextManager["Machine"]):
         self._ends.close()
 
     def start(self) -> Addresses:
-        """Raises MachineError, or Halt where topics differ from the contract."""
+        """Raises MachineError, or Halt where a person must decide how the broker comes to the contract."""
+        if self._secure and os.environ.get("HUB_KAFKA"):
+            raise MachineError("--secure-kafka is for a broker started here; HUB_KAFKA_* say how yours is spoken to")
         # The sharing policy is compiled from the agreements; without it the gate lets nothing in.
         if errors := errors_in(contracts_folder(), local_date(now())):
             raise MachineError(f"the agreements have {len(errors)} errors; see hub contracts check")
         ensure_built(contracts_folder())
         ports = chosen_ports(self._home.folder / "ports.json", PORT_NAMES)
         database = os.environ.get("HUB_POSTGRES") or self._postgres()
-        bootstrap = os.environ.get("HUB_KAFKA") or self._kafka()
-        create_topics(bootstrap, contracts_folder())
+        broker = Settings().broker if os.environ.get("HUB_KAFKA") else self._kafka()
+        bring(broker, contracts_folder(), database, self._home.kafka_users)
         registry = os.environ.get("HUB_REGISTRY") or f"http://127.0.0.1:{ports['registry']}"
-        return Addresses(bootstrap, database, registry, ports)
+        return Addresses(broker.address, database, registry, ports, self._users_of(broker))
 
     def _postgres(self) -> str:
         server = postgres.start(self._home.postgres)
@@ -57,11 +62,25 @@ class Machine(AbstractContextManager["Machine"]):
                 connection.execute(f'CREATE DATABASE "{DATABASE}"')
         return server.address.rpartition("/")[0] + f"/{DATABASE}"
 
-    def _kafka(self) -> str:
-        server = kafka.start(self._home.kafka, heap=os.environ.get("HUB_KAFKA_HEAP", "1g"))
+    def _kafka(self) -> Broker:
+        heap = os.environ.get("HUB_KAFKA_HEAP", "1g")
+        server = kafka.start(self._home.kafka, heap=heap, secure=self._secure)
         self._ends.callback(kafka.stop, server)
         self._note("kafka", server)
-        return server.address
+        return kafka.admin(self._home.kafka)
+
+    def _users_of(self, broker: Broker) -> dict[str, str]:
+        """How processes find the users of a broker that has users with passwords; empty for any other."""
+        if not broker.protocol.startswith("SASL"):
+            return {}
+        folder = self._home.kafka_users
+        write_private(folder / f"{broker.user}.password", broker.password + "\n")
+        return {
+            "protocol": broker.protocol,
+            "ca_file": broker.ca_file,
+            "admin": broker.user,
+            "passwords": str(folder),
+        }
 
     def _note(self, name: str, server: Server) -> None:
         port = int(server.address.split("/")[-2 if "//" in server.address else 0].rpartition(":")[2])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.up.supervisor import Child
@@ -18,6 +19,8 @@ class Addresses:
     postgres: str
     registry: str
     ports: Mapping[str, int]
+    #: As in ``RunRecord``: empty unless the broker's users have passwords.
+    secure: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
@@ -29,6 +32,11 @@ class Addresses:
 
 #: Everything that listens; a process named here is given its number.
 SERVICES = ("door", "kafka-door", "files", "sftp", "ingest", "matching", "status", "alerts", "delivery", "console")
+#: The user of each process on the broker: the name that it bears in contracts/topics.yaml.
+USERS = {
+    **{name: f"hub-{name}" for name in ("ingest", "matching", "status", "alerts", "delivery", "console", "ticker")},
+    **dict.fromkeys(("door", "kafka-door", "files"), "hub-ingest-door"),
+}
 PORT_NAMES = ("registry", "door", "sftp-port", "console", "smtp", *(f"metrics-{name}" for name in SERVICES))
 
 
@@ -49,6 +57,14 @@ def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
         "HUB_SFTP_KEYS": str(home.sftp_keys),
         "HUB_SFTP_HOST_KEY": str(home.sftp_host_key),
     }
+    if addresses.secure:
+        # What this process was given to administer the broker with is nothing for a service.
+        given = ("USER", "PASSWORD", "PASSWORD_FILE", "CERTIFICATE_FILE", "KEY_FILE")
+        shared |= {f"HUB_KAFKA_{name}": "" for name in given}
+        shared |= {
+            "HUB_KAFKA_PROTOCOL": addresses.secure["protocol"],
+            "HUB_KAFKA_CA_FILE": addresses.secure["ca_file"],
+        }
     if demo:
         shared |= {
             "HUB_SIMULATED_CLOCK": "1",
@@ -61,6 +77,14 @@ def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
     return shared
 
 
+def user(addresses: Addresses, name: str) -> dict[str, str]:
+    """As whom the process speaks on the broker, where that has users."""
+    if not addresses.secure or name not in USERS:
+        return {}
+    path = Path(addresses.secure["passwords"]) / f"{USERS[name]}.password"
+    return {"HUB_KAFKA_USER": USERS[name], "HUB_KAFKA_PASSWORD_FILE": str(path)}
+
+
 def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
     """Every service's process. In the demo the date comes from the sample, so the ticker stays out."""
     shared, ports = settings(home, addresses, demo=demo), addresses.ports
@@ -69,7 +93,7 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         number = ports[port] if port else None
         metrics = {"HUB_METRICS_PORT": str(ports[f"metrics-{name}"])} if f"metrics-{name}" in ports else {}
         # One process holds each name here: restarted after a crash it takes its partitions again at once.
-        mine = {"HUB_INSTANCE": name}
+        mine = {"HUB_INSTANCE": name, **user(addresses, name)}
         return Child(name, [sys.executable, "-m", *command], {**shared, **mine, **metrics, **more}, number)
 
     # Doors and senders get no key: they have nothing to open.

@@ -21,12 +21,16 @@ from services.ingest.processor import TOPIC, IngestProcessor
 from services.ingest.processor import decode_state as decode_state
 from services.ingest.processor import encode_state as encode_state
 from services.ingest.processor import state_key as state_key
+from spine.errors import Halt
 from spine.headed import Head, HeadedProcessor, read_policy
 from spine.kafka import topics_of
 from spine.record import Fact
 from spine.schema import Catalogue
 from spine.seal import Sealer
 from spine.step import Processor
+
+#: The doors look up what ingest keeps for each partition of the topic, by number.
+PARTITIONS_MAX = 64
 
 
 class Gates:
@@ -81,9 +85,11 @@ def processor(
 
 
 def partitions_of(contracts: Path) -> int:
-    """Partitions of the topic of submissions; 1 without a contract of topics."""
-    path = contracts / "topics.yaml"
-    return int(topics_of(path)[TOPIC]["partitions"]) if path.exists() else 1
+    """Partitions of the topic of submissions. Raises Halt where they are more than the doors look into."""
+    found = int(topics_of(contracts / "topics.yaml")[TOPIC]["partitions"])
+    if found > PARTITIONS_MAX:
+        raise Halt(f"{TOPIC} has {found} partitions: the doors would not find what is beyond {PARTITIONS_MAX}")
+    return found
 
 
 class Opener:

@@ -103,7 +103,7 @@ def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     api = Api(desk, hearing, Rate(PartyLimits(1_000_000, 1_000_000), lambda: 0.0), lambda: RECEIVED)
     with TestClient(create_app(api)) as client:
         yield from _conversation(client, flock)
-    ingest = processor(catalogue, folder, sealer)
+    ingest = processor(catalogue, folder, sealer, 1)
     step(log.read({("submissions", 0): 0}, 1_000_000), ingest, journal, catalogue, SetAside(Limits()))
     publish(journal, log)
     with TestClient(create_app(api)) as client:

@@ -19,7 +19,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from hub.topics import create_topics
+from hub.topics import ensure_topics
+from hub.topics.contract import parties_of
 from spine.kafka import KafkaLog
 from spine.record import Effect
 from spine.schema import Catalogue
@@ -51,7 +52,7 @@ def until(what: Callable[[], Any], seconds: int = 60) -> Any:
 
 @pytest.fixture
 def processes(kafka_bootstrap: str, fresh_database: str, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    create_topics(kafka_bootstrap, ROOT / "contracts")
+    ensure_topics(kafka_bootstrap, ROOT / "contracts" / "topics.yaml", parties_of(ROOT / "contracts"))
     smtp, pages, group = port(), port(), uuid.uuid4().hex[:8]
     settings = {
         **os.environ,

@@ -25,7 +25,7 @@ from hub.feed import batches
 from hub.inprocess import InProcessHub
 from hub.layout import Home
 from hub.sample.mess import Line
-from hub.ticks import Ticker
+from hub.ticks import TICKER, Ticker
 from hub.topics import read_topics
 from hub.up.record import ProcessRecord, RunRecord, read_run
 from spine.headed import POLICY
@@ -108,7 +108,7 @@ class WholeHub:
         self.accepted |= {item["receipt"] for item in items if item["status"] == 202}
 
     def backlogs(self) -> list[Backlog]:
-        return backlogs(self.run().addresses["kafka"], self.database, read_topics(CONTRACTS))
+        return backlogs(self.run().broker(), self.database, read_topics(CONTRACTS))
 
     def decided(self, name: str) -> int:
         return sum(one.decided for one in self.backlogs() if one.service == name)
@@ -118,7 +118,7 @@ class WholeHub:
 
     def ticker(self) -> Ticker:
         addresses = self.run().addresses
-        return Ticker(addresses["kafka"], addresses["registry"])
+        return Ticker(self.run().broker(TICKER), addresses["registry"])
 
     def read(self, topics: Iterable[str]) -> Topics:
         """Everything on the topics, as it stands."""
@@ -126,7 +126,7 @@ class WholeHub:
         keys = PostgresKeys(self.database, LocalKek(base64.b64decode(self.home.kek.read_text())))
         catalogue = Catalogue([SCHEMAS], keys)
         use_registry(catalogue, addresses["registry"])
-        log = KafkaLog(addresses["kafka"], catalogue.frame, source="test")
+        log = KafkaLog(self.run().administered(), catalogue.frame, source="test")
         found = Topics(catalogue)
         try:
             for topic in topics:

@@ -75,7 +75,7 @@ def real_door(folder: Path, *, port: int = 0, now: datetime = RECEIVED, live: bo
     sealer, contracts = Sealer(bytes(range(32))), folder / "contracts"
     _write_head(contracts, compiled)
     log, journal = MemoryLog(TOPICS, catalogue.frame), MemoryJournal()
-    ingest, aside = processor(catalogue, contracts, sealer), SetAside(Limits())
+    ingest, aside = processor(catalogue, contracts, sealer, 1), SetAside(Limits())
     policy = parse_policy(compiled.content, compiled.policy_hash)
     gate = Gate(policy, type_specs(catalogue.sources))
     lock = threading.Lock()

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from services.ingest.agent import partitions_of
 from services.ingest.channels.appender import RECORDS_WAITING_MAX, Appender, Busy
 from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import Recent
 from services.ingest.channels.who.keys import KeyRing
 from services.ingest.channels.who.principal import READ, SCOPES, Mode, Nobody, Principal
 from services.ingest.decide import Heard
-from spine.errors import Retry
+from spine.errors import Halt, Retry
 from spine.record import Outgoing
 
 ON = date(2026, 11, 25)
@@ -145,3 +146,11 @@ def test_the_recent_messages_are_bounded() -> None:
     for n in range(5):
         recent.put(str(n), Heard(outcome="accepted"))
     assert recent.get("1") is None and recent.get("4") is not None
+
+
+def test_more_partitions_than_the_doors_look_into_are_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "topics.yaml").write_text("topics: {submissions: {partitions: 65, retention_days: 1}}")
+    with pytest.raises(Halt, match="65 partitions: the doors would not find what is beyond 64"):
+        partitions_of(tmp_path)
+    (tmp_path / "topics.yaml").write_text("topics: {submissions: {partitions: 64, retention_days: 1}}")
+    assert partitions_of(tmp_path) == 64

@@ -24,7 +24,8 @@ from hub import key_file
 from hub.machine import kafka
 from hub.machine.ports import free_ports
 from hub.sharing import ensure_built
-from spine.kafka import KafkaLog, ensure_topics
+from hub.topics import ensure_topics
+from spine.kafka import KafkaLog
 from spine.record import Fact
 from spine.schema import Catalogue
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from hub.topics import ensure_topics
 from spine.journal import DecisionRow
-from spine.kafka import KafkaLog, ensure_topics
+from spine.kafka import KafkaLog
 from spine.migrate import migrate
 from spine.postgres import PostgresJournal
 from spine.record import Fact

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource
 
-from spine.errors import Halt, Retry
-from spine.kafka import KafkaLog, ensure_topics
+from hub.topics import ensure_topics
+from spine.errors import Retry
+from spine.kafka import KafkaLog
 from spine.log import Log, MemoryLog, Place, partition_of
 from spine.record import Outgoing, Record
 
@@ -110,26 +110,6 @@ def test_the_envelope_stands_in_cloudevents_headers(kafka_bootstrap: str, tmp_pa
     headers = dict(record.headers)
     assert headers["ce_id"] == b"id-1" and headers["ce_type"] == b"toy.v1" and headers["ce_source"] == b"/toy"
     log.close()
-
-
-@pytest.mark.kafka
-def test_the_contract_makes_its_topics_and_no_others(kafka_bootstrap: str, tmp_path: Path) -> None:
-    prefix = f"ensure-{uuid.uuid4().hex[:8]}-"
-    contract = tmp_path / "topics.yaml"
-    contract.write_text(CONTRACT)
-    ensure_topics(kafka_bootstrap, contract, ["a1"], prefix=prefix)
-    ensure_topics(kafka_bootstrap, contract, ["a1"], prefix=prefix)
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    made = {name: len(t.partitions) for name, t in admin.list_topics(timeout=10).topics.items() if prefix in name}
-    assert made == {f"{prefix}things": 3, f"{prefix}effects": 1, f"{prefix}partner.a1": 1}
-    contract.write_text(CONTRACT.replace("retention_days: 5", "retention_days: 6"))
-    ensure_topics(kafka_bootstrap, contract, ["a1"], prefix=prefix)
-    resource = ConfigResource(ConfigResource.Type.TOPIC, f"{prefix}effects")
-    (future,) = admin.describe_configs([resource]).values()
-    assert future.result()["retention.ms"].value == str(6 * 86_400_000)
-    contract.write_text(CONTRACT.replace("partitions: 3", "partitions: 4"))
-    with pytest.raises(Halt, match="keys would move"):
-        ensure_topics(kafka_bootstrap, contract, ["a1"], prefix=prefix)
 
 
 def test_no_broker_means_retry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def begin_sending(running: Running) -> Sending | None:
     channel = Smtp.of_environment(made.sender)
     engine, people = running.journal.engine, directory.load(contracts)
     # A producer of its own: the service's log has one appender already, the relay.
-    own = KafkaLog(running.bootstrap, running.catalogue.frame, source="delivery-sender")
+    own = KafkaLog(running.broker, running.catalogue.frame, source="delivery-sender")
     sender = Sender(engine, own, running.catalogue, channel, made, people, link, now, running.stop)
     thread = threading.Thread(target=_sending, args=(sender,), name="sender")
     thread.start()

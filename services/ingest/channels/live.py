@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from services.ingest.agent import Gates
+from services.ingest.agent import PARTITIONS_MAX, Gates
 from services.ingest.gate import Gate, No, Said
 from services.ingest.parse import Envelope
 from services.ingest.policy import SharingPolicy
@@ -16,7 +16,6 @@ from spine.headed import head_key, newest
 from spine.journal import Journal
 
 LOOK_SECONDS = 1.0
-PARTITIONS_MAX = 64
 _KEYS = [head_key((TOPIC, n)) for n in range(PARTITIONS_MAX)]
 
 

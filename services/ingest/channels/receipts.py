@@ -10,14 +10,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from services.ingest.agent import decode_state
+from services.ingest.agent import PARTITIONS_MAX, decode_state
 from services.ingest.decide import Heard
 from services.ingest.processor import turned_away_key
 from services.ingest.turned_away import Refused, TurnedAway
 from spine.journal import Journal
 
 RECENT_MAX = 20_000
-PARTITIONS_MAX = 64
 
 
 class Receipts(Protocol):

@@ -149,7 +149,7 @@ def test_ingest_accepts_from_the_log_what_the_door_let_through(drop: Drop, tmp_p
     from tests.ingest.conftest import _write_head
 
     _write_head(tmp_path / "contracts", compile_policy(CONTRACTS))
-    ingest = processor(drop.catalogue, tmp_path / "contracts", drop.sealer)
+    ingest = processor(drop.catalogue, tmp_path / "contracts", drop.sealer, 1)
     drop.put(COLLEGE, "NVC_ENROL_1.csv", csv_text([ENROLLED, LEFT]))
     drop.look(COLLEGE)
     facts = drop.facts()

@@ -1,0 +1,144 @@
+"""The whole hub on a broker with an authorizer, every process under its own user: the contract's rights are enough."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from hub.backlog import backlogs
+from hub.demo.drain import drain
+from hub.demo.summary import facts
+from hub.feed import Feed
+from hub.layout import Home
+from hub.machine import kafka, postgres
+from hub.sample.county import county
+from hub.topics import read_topics
+from hub.up.record import RunRecord, read_run
+from spine.kafka import KafkaLog
+from spine.registry import use_registry
+from spine.schema import Catalogue
+
+ROOT = Path(__file__).parents[2]
+PARTNER, TYPE = "northvale-college", "education.enrolment.completed.v1"
+pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(400)]
+
+
+class Hub:
+    """``hub up --secure-kafka`` in a folder of the test's own, worked through the command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = Home(folder)
+        self._env = {**os.environ, "HUB_HOME": str(folder), "HUB_KAFKA_HEAP": "512m"}
+        self._env.setdefault("HUB_CACHE", str(ROOT / ".hub" / "cache"))
+
+    def run(self, *words: str) -> tuple[int, Any]:
+        command = [sys.executable, "-m", "hub", *words, "--json"]
+        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False, cwd=ROOT)
+        return done.returncode, json.loads(done.stdout) if done.stdout.strip() else done.stderr
+
+    def record(self) -> RunRecord:
+        run = read_run(self.home.run)
+        assert run is not None
+        return run
+
+    def catalogue(self) -> Catalogue:
+        catalogue = Catalogue([ROOT / "schemas" / "avro"])
+        use_registry(catalogue, self.record().addresses["registry"])
+        return catalogue
+
+    def drained(self) -> None:
+        run, topics = self.record(), read_topics(ROOT / "contracts")
+        drain(lambda: backlogs(run.broker(), run.addresses["postgres"], topics), lambda: self.record().halted(), 150)
+
+    def facts(self, topic: str) -> list[Any]:
+        log = KafkaLog(self.record().administered(), Catalogue([]).frame, source="test")
+        try:
+            return list(facts(log, self.catalogue(), topic))
+        finally:
+            log.close()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    for reason in (kafka.missing(), postgres.missing()):
+        if reason:
+            pytest.skip(reason)
+    hub = Hub(tmp_path_factory.mktemp("hub"))
+    code, answer = hub.run("up", "--demo", "--secure-kafka", "--detach")
+    try:
+        assert code == 0, answer
+        yield hub
+    finally:
+        hub.run("down")
+        postgres.remove(hub.home.postgres)
+
+
+def tell(hub: Hub, number: int) -> str:
+    """One event on the partner's own topic, as the partner; the broker's error, or empty."""
+    catalogue = hub.catalogue()
+    subject = {"source_ref": f"P{number}", "family_name": "Khan-Reid", "date_of_birth": date(2008, 4, 1)}
+    fields = {"effective_on": date(2025, 9, 1), "subject": subject, "data": {"achieved": True}}
+    value = catalogue.frame(TYPE, catalogue.encode(TYPE, fields))
+    headers = {"ce_id": f"nvc-{number}", "ce_source": PARTNER, "ce_type": TYPE.removesuffix(".v1")}
+    told: list[str] = []
+    producer = hub.record().broker(f"partner-{PARTNER}").connect(Producer, {"log_level": 0})
+    producer.produce(
+        f"partner.{PARTNER}", value, headers=headers, on_delivery=lambda e, _: told.append(e.name() if e else "")
+    )
+    producer.flush(30)
+    return told[0] if told else "no answer"
+
+
+def test_the_pipeline_flows_from_both_doors_to_the_alerts(hub: Hub) -> None:
+    run = hub.record()
+    assert hub.run("tick", "--on", "2025-09-01")[0] == 0
+    with Feed(run.addresses["door"], json.loads(hub.home.keys.read_text()), simulate=True) as feed:
+        feed.send(county(people=40, days=30, seed=5))
+    assert tell(hub, 1) == ""
+    assert hub.run("tick", "--on", "2025-10-15")[0] == 0
+    hub.drained()
+    code, answer = hub.run("status")
+    assert code == 0 and feed.answers["taken"] > 30
+    records = answer["records"]
+    assert records["attributions"] > 30 and records["statuses"] > 30 and records["quarantine"] == 0
+    assert hub.facts("alerts") and hub.facts("deliveries")
+    doors = [fact.fields["door"] for fact in hub.facts("submissions") if fact.kind == "submission.v1"]
+    assert doors.count("kafka") == 1
+    assert {process.restarts for process in hub.record().processes} == {0}
+
+
+def test_each_process_runs_under_its_own_user_and_none_under_the_administrator_s(hub: Hub) -> None:
+    administrator = hub.record().administered().password
+    users = {}
+    for process in hub.record().processes:
+        environment = Path(f"/proc/{process.pid}/environ").read_text()
+        held = dict(pair.split("=", 1) for pair in environment.split("\0") if "=" in pair)
+        users[process.name] = held.get("HUB_KAFKA_USER", "")
+        assert administrator not in environment
+        assert held.get("HUB_KAFKA_PASSWORD", "") == ""
+    assert users["matching"] == "hub-matching" and users["kafka-door"] == users["door"] == "hub-ingest-door"
+
+
+def test_a_suspended_partner_is_refused_by_the_broker_from_the_next_apply_on(hub: Hub) -> None:
+    assert hub.run("topics", "plan")[0] == 0
+    assert hub.run("contracts", "suspend", PARTNER, "--by", "Priya Nair")[0] == 0
+    code, answer = hub.run("topics", "plan")
+    assert code == 4
+    assert {change["name"] for change in answer["changes"]} == {f"User:partner-{PARTNER}"}
+    assert tell(hub, 2) == "", "until then the gate keeps what comes, sealed"
+    assert hub.run("topics", "apply")[0] == 0
+    assert tell(hub, 3) == "TOPIC_AUTHORIZATION_FAILED"
+    hub.drained()
+    code, answer = hub.run("contracts", "resume", PARTNER, "--by", "Priya Nair", "--and", "Stella Roy")
+    assert code == 0 and answer["redriven"] == 1
+    assert hub.run("topics", "apply")[0] == 0
+    assert tell(hub, 4) == ""
