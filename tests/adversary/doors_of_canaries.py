@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -81,6 +82,7 @@ def _compiled(folder: Path) -> SharingPolicy:
     """The committed agreements, compiled into a contracts folder of their own."""
     compiled = compile_policy(CONTRACTS)
     (folder / "compiled").mkdir(parents=True)
+    shutil.copy(CONTRACTS / "topics.yaml", folder)
     (folder / "compiled" / "policy.json").write_bytes(compiled.body)
     (folder / "compiled" / "head.json").write_text(json.dumps({"policy": compiled.policy_hash, "file": "policy.json"}))
     return compiled
