@@ -8,7 +8,7 @@ import importlib.util
 import typer
 
 from hub.demo.command import demo
-from hub.issuer import issuer
+from hub.issuer.command import issuer
 from hub.key_commands import app as keys
 from hub.publish import publish
 from hub.quarantine.command import app as quarantine

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from hub.__main__ import app
-from hub.issuer import LocalIssuer, create_app, speakers_of
+from hub.issuer.local import LocalIssuer, create_app, speakers_of
 from services.ingest.channels.who.issuer_keys import IssuerKeys, fetch_url, read_key_set
 from services.ingest.channels.who.principal import Principal
 from services.ingest.channels.who.speakers import Speakers, read_speakers
@@ -143,6 +143,29 @@ def test_the_files_that_the_guide_shows_can_be_read(tmp_path: Path) -> None:
     assert {client.party for client in speakers.issuers[0].clients.values()} <= parties
     (tmp_path / "secrets.yaml").write_text(shown["secrets"])
     Secrets.of_file(tmp_path / "secrets.yaml")
+
+
+def test_a_token_as_entra_makes_them_speaks_with_its_roles_for_the_client_in_the_guide_s_file(tmp_path: Path) -> None:
+    path = tmp_path / "speakers.yaml"
+    path.write_text(examples()["issuers"])
+    (entra,) = read_speakers(path).issuers
+    local = LocalIssuer(entra.issuer, {}, audience=entra.audience)
+    keys = IssuerKeys(time.monotonic, lambda url: json.dumps(local.key_set()).encode())
+    tokens = Tokens(lambda: read_speakers(path), keys)
+
+    def heard(**more: Any) -> Any:
+        client = next(iter(entra.clients))
+        app = {"azp": client, "oid": "a", "roles": ["Events.Write", "Other"], "ver": "2.0", **entra.pinned}
+        plain = {name: local.claims(client)[name] for name in ("iss", "aud", "iat", "nbf", "exp")}
+        return tokens.holder(local.signed({**plain, **app, **more}), datetime.now(UTC), None)
+
+    found = heard()
+    assert isinstance(found, Principal) and (found.party, found.scopes) == ("northvale-college", {"events:write"})
+    assert heard(roles=[]).scopes == heard(roles=None).scopes == frozenset()
+    assert heard(roles="Events.Write Receipts.Read").scopes == {"events:write", "receipts:read"}
+    assert heard(roles=[["Events.Write"]]).scopes == frozenset()
+    for more in ({"tid": "another"}, {"azp": "another"}, {"azp": None, "appid": next(iter(entra.clients))}):
+        assert not isinstance(heard(**more), Principal)
 
 
 ISSUER = {"id": "i", "issuer": "https://i.example", "audience": "a", "jwks_url": "https://i.example/k", "clients": {}}

@@ -23,7 +23,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.applications import Starlette
 
-from hub.issuer import LocalIssuer
+from hub.issuer.local import LocalIssuer
 from services.ingest.channels.who.certificates import Certificates, authorities_of, of_connection, of_header
 from services.ingest.channels.who.hearing import Hearing
 from services.ingest.channels.who.issuer_keys import IssuerKeys

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from hub.issuer import LocalIssuer
+from hub.issuer.local import LocalIssuer
 from services.ingest.channels.who.hearing import Hearing
 from services.ingest.channels.who.issuer_keys import PAUSE_SECONDS, IssuerKeys
 from services.ingest.channels.who.keys import KeyRing

@@ -1,4 +1,4 @@
-"""``hub issuer``: a small issuer of tokens on this machine, to try OAuth2 client credentials with; not for real use.
+"""A small issuer of tokens, to try OAuth2 client credentials with; not for real use.
 
 It speaks as an identity provider does: ``/token`` gives a client that knows its secret a signed JWT, ``/keys``
 publishes the public keys. Its keys live as long as the process.
@@ -10,26 +10,17 @@ import base64
 import binascii
 import hmac
 import secrets
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-import uvicorn
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
-from ruamel.yaml import YAML
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-
-from hub.layout import contracts_folder
-from hub.output import USAGE, AsJson, fail, show_json, show_table
 
 TOKEN_SECONDS = 600
 AUDIENCE = "api://eet-hub"
@@ -127,56 +118,8 @@ def _basic(request: Request) -> tuple[str, str] | None:
     return client, secret
 
 
-def issuer(
-    client: Annotated[
-        list[str], typer.Option("--client", help="<client id>=<party>, as in contracts/parties.yaml; may be repeated.")
-    ],
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
-    speakers: Annotated[
-        Path | None, typer.Option(help="Write the file of speakers here, for the door's HUB_SPEAKERS.")
-    ] = None,
-    seconds: Annotated[float, typer.Option(help="End after so many seconds; 0: when it is stopped.")] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Run an issuer of tokens on this machine, to try client credentials with. Every client is in mode test.
-
-    Prints each client's secret once. Exit 0 when stopped, 2 for wrong usage.
-    """
-    parties = _parties(client, as_json)
-    listener = socket.create_server(("127.0.0.1", port))
-    local = LocalIssuer(
-        f"http://127.0.0.1:{listener.getsockname()[1]}", {one: secrets.token_urlsafe(24) for one in parties}
-    )
-    if speakers is not None:
-        with speakers.open("w") as out:
-            YAML().dump(speakers_of(local, parties), out)
-    if as_json:
-        show_json({"issuer": local.issuer, "token_url": f"{local.issuer}/token", "clients": dict(local.clients)})
-    else:
-        show_table(f"{local.issuer}/token", ["client id", "secret", "party"], _rows(local, parties))
-    server = uvicorn.Server(uvicorn.Config(create_app(local), log_level="error", lifespan="off"))
-    if seconds:
-        timer = threading.Timer(seconds, lambda: setattr(server, "should_exit", True))
-        timer.daemon = True
-        timer.start()
-    server.run(sockets=[listener])
-
-
 def speakers_of(local: LocalIssuer, parties: Mapping[str, str]) -> dict[str, Any]:
     """The file of speakers under which a door believes this issuer."""
     clients = {client: {"party": party, "mode": "test"} for client, party in parties.items()}
     where = {"issuer": local.issuer, "audience": local.audience, "jwks_url": f"{local.issuer}/keys"}
     return {"issuers": [{"id": "local", **where, "algorithms": ["RS256", "ES256"], "clients": clients}]}
-
-
-def _parties(clients: Iterable[str], as_json: bool) -> dict[str, str]:
-    known = YAML(typ="safe").load(contracts_folder() / "parties.yaml")["parties"]
-    named = dict(one.partition("=")[::2] for one in clients)
-    unknown = sorted(client for client, party in named.items() if party not in known or not client)
-    if unknown:
-        fail(f"no such party for {', '.join(unknown)}: <client id>=<party> is needed", as_json=as_json, code=USAGE)
-    return named
-
-
-def _rows(local: LocalIssuer, parties: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    return [(client, secret, parties[client]) for client, secret in local.clients.items()]

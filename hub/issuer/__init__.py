@@ -1,0 +1,1 @@
+"""An issuer of tokens on this machine, to try OAuth2 client credentials with."""
