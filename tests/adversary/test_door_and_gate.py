@@ -80,7 +80,7 @@ class Running:
     def __init__(self, contracts: Path) -> None:
         topics = {"submissions": 1, "observations": 1, "refusals": 1, "quarantine": 1}
         self.log, self.journal = MemoryLog(topics, CATALOGUE.frame), MemoryJournal()
-        self.processor = processor(CATALOGUE, contracts, SEALER)
+        self.processor = processor(CATALOGUE, contracts, SEALER, 1)
         self.aside, self.next = SetAside(Limits()), 0
 
     def take(self, *records: Outgoing) -> None:
