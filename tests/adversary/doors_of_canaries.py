@@ -177,7 +177,7 @@ def kafka_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     for topic in sorted({record.topic for record in records}):
         step([r for r in records if r.topic == topic], door, journal, PartnerCatalogue(catalogue), aside)
     publish(journal, log)
-    ingest = processor(catalogue, folder, sealer)
+    ingest = processor(catalogue, folder, sealer, 1)
     step(log.read({("submissions", 0): 0}, 1_000_000), ingest, ingested, catalogue, aside)
     publish(ingested, log)
     for topic in ("refusals", "quarantine", "submissions"):
