@@ -25,7 +25,7 @@ def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 LEAVES = dict(leaves(typer.main.get_command(app)))
-EXPECTED = {"up", "down", "status", "demo", "sample", "resolve", "tick", "topics", "story run", "bench pipeline"}
+EXPECTED = {"up", "down", "status", "demo", "sample", "resolve", "tick", "topics plan", "story run", "bench pipeline"}
 
 
 def test_the_commands_that_the_readme_names_are_there() -> None:
