@@ -220,10 +220,14 @@ class KafkaLog:
         return lag(self, topic, held)
 
     def close(self) -> None:
-        if self._consumer is not None:
-            self._consumer.close()
-        if self._producer is not None:
-            self._producer.flush(METADATA_SECONDS_MAX)
+        # Let go of, not only closed: their callback refers to this log, and they would go on connecting until the
+        # collector sees the circle.
+        consumer, self._consumer = self._consumer, None
+        producer, self._producer = self._producer, None
+        if consumer is not None:
+            consumer.close()
+        if producer is not None:
+            producer.flush(METADATA_SECONDS_MAX)
 
     def _produce(self, producer: Producer, out: Outgoing, delivered: Any, deadline: float) -> None:
         place = {} if out.partition is None else {"partition": out.partition}

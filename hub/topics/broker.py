@@ -64,10 +64,17 @@ class Administrator:
     where: str | Broker
     replicas: int = -1
     _client: Any = field(init=False)
-    _refused: str = field(init=False, default="")
+    _refused: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        quiet = {"log_level": 2, "error_cb": self._failed}
+        refused = self._refused
+
+        def failed(error: KafkaError) -> None:
+            # Does not refer to the administrator: a circle with the client would keep it connecting.
+            if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+                refused[:] = [f"{error.name()}, the broker does not take this user or certificate"]
+
+        quiet = {"log_level": 2, "error_cb": failed}
         self._client = kafka.broker(self.where).connect(AdminClient, quiet)
 
     def held(self, topics: Sequence[Topic], *, users: bool = True) -> Held:
@@ -161,10 +168,6 @@ class Administrator:
                 raise Retry(f"topics not there yet: {late}")
             time.sleep(0.1)
 
-    def _failed(self, error: KafkaError) -> None:
-        if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
-            self._refused = f"{error.name()}, the broker does not take this user or certificate"
-
     @contextmanager
     def _answering(self) -> Iterator[None]:
         try:
@@ -175,7 +178,7 @@ class Administrator:
             found = error.args[0]
             if found.name().endswith("AUTHORIZATION_FAILED"):
                 raise Halt(f"the broker does not let this user administer it: {found.name()}") from error
-            raise Retry(f"broker: {self._refused or found.name()}") from error
+            raise Retry(f"broker: {(self._refused or [found.name()])[0]}") from error
 
 
 _SHA_512 = ScramMechanism.SCRAM_SHA_512

@@ -74,7 +74,9 @@ class Machine(AbstractContextManager["Machine"]):
         if not broker.protocol.startswith("SASL"):
             return {}
         folder = self._home.kafka_users
-        write_private(folder / f"{broker.user}.password", broker.password + "\n")
+        if self._secure:
+            # For this machine's own commands; who administers a broker of yours stays with you.
+            write_private(folder / f"{broker.user}.password", broker.password + "\n")
         return {
             "protocol": broker.protocol,
             "ca_file": broker.ca_file,

@@ -68,6 +68,12 @@ def test_every_topic_in_code_stands_in_the_contract() -> None:
     assert used <= topics, used - topics
 
 
+def test_every_kafka_client_is_made_where_security_is_set() -> None:
+    made = re.compile(r"\b(?:AdminClient|Consumer|Producer)\(\{?|\"bootstrap\.servers\"")
+    found = {str(p.relative_to(ROOT)) for p in modules() if made.search(p.read_text())}
+    assert found == {"spine/kafka.py"}
+
+
 CORE_BANNED = {
     "random",
     "time",

@@ -64,3 +64,22 @@ def test_the_files_door_and_its_server_share_folders_and_a_host_key_that_is_kept
     assert home.files not in home.sftp_host_key.parents, "emptying the folders keeps the key"
     assert made["sftp"].env["HUB_SFTP_PORT"] == str(made["sftp"].port)
     assert "HUB_FILES_QUIET_SECONDS" not in made["files"].env, "only the demo reads a file at once"
+
+
+def test_on_a_broker_with_users_each_process_is_the_contract_s_and_none_the_administrator(tmp_path: Path) -> None:
+    ports = dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))
+    secure = {"protocol": "SASL_SSL", "ca_file": "/ca.pem", "admin": "admin", "passwords": "/users"}
+    addresses = Addresses("kafka:1", "postgresql://h/hub", f"http://127.0.0.1:{ports['registry']}", ports, secure)
+    topics = read_topics(ROOT / "contracts")
+    known = {f"hub-{name}" for topic in topics for name in (*topic.writers, *topic.readers)}
+    for child in children(Home(tmp_path), addresses, demo=False):
+        user = child.env["HUB_KAFKA_USER"]
+        assert child.env["HUB_KAFKA_PROTOCOL"] == "SASL_SSL" and child.env["HUB_KAFKA_CA_FILE"] == "/ca.pem"
+        # Inherited from the shell of whoever starts the hub, these would be the administrator's.
+        given = ("PASSWORD", "CERTIFICATE_FILE", "KEY_FILE")
+        assert {child.env[f"HUB_KAFKA_{name}"] for name in given} == {""}
+        if child.name in ("registry", "sftp"):
+            assert user == "" and child.env["HUB_KAFKA_PASSWORD_FILE"] == ""
+        else:
+            assert user in known, child.name
+            assert child.env["HUB_KAFKA_PASSWORD_FILE"] == f"/users/{user}.password"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from hub.sample.county import county
 from hub.topics import read_topics
 from hub.up.record import RunRecord, read_run
 from spine.kafka import KafkaLog
+from spine.keystore.kek import LocalKek
+from spine.keystore.postgres import PostgresKeys
 from spine.registry import use_registry
 from spine.schema import Catalogue
 
@@ -60,11 +64,11 @@ class Hub:
         drain(lambda: backlogs(run.broker(), run.addresses["postgres"], topics), lambda: self.record().halted(), 150)
 
     def facts(self, topic: str) -> list[Any]:
-        log = KafkaLog(self.record().administered(), Catalogue([]).frame, source="test")
-        try:
-            return list(facts(log, self.catalogue(), topic))
-        finally:
-            log.close()
+        kek, catalogue = LocalKek(base64.b64decode(self.home.kek.read_text())), self.catalogue()
+        with closing(PostgresKeys(self.record().addresses["postgres"], kek)) as keys:
+            catalogue.keys = keys
+            with closing(KafkaLog(self.record().administered(), catalogue.frame, source="test")) as log:
+                return list(facts(log, catalogue, topic))
 
 
 @pytest.fixture(scope="module")

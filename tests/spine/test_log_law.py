@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hub.topics import ensure_topics
@@ -117,3 +119,18 @@ def test_no_broker_means_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     log = KafkaLog("127.0.0.1:1", frame)
     with pytest.raises(Retry):
         log.append([out("things", "k", 1)])
+
+
+def test_a_closed_log_leaves_no_client_behind_that_goes_on_connecting() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = psutil.Process().num_threads()
+        log = KafkaLog("127.0.0.1:1", frame)
+        log._reader(), log._writer()
+        assert psutil.Process().num_threads() > before
+        log.close()
+        del log
+        assert psutil.Process().num_threads() <= before
+    finally:
+        gc.enable()

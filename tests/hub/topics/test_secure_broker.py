@@ -280,6 +280,12 @@ def test_who_is_no_administrator_can_not_even_look(secure: Secure) -> None:
     assert code == 1 and "does not let this user administer it" in answer["error"]
 
 
+def test_an_administrator_with_a_wrong_password_is_told_so(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.topics.broker.ASK_SECONDS_MAX", 3)
+    code, answer = secure.topics("plan", broker=replace(secure.administrator(), password="not-this-one"))
+    assert code == 1 and "_AUTHENTICATION, the broker does not take this user" in answer["error"]
+
+
 def test_a_topic_of_nobody_is_named_and_stays(secure: Secure) -> None:
     admin = secure.admin()
     admin.create_topics([NewTopic("partner.old-college", 1, 1)])["partner.old-college"].result(20)
