@@ -26,8 +26,7 @@ from spine.schema import Catalogue
 TICK = "tick.v1"
 #: A decision with more effects is a tick or a move that reached many keys: see ``Transaction.keep``.
 EFFECTS_AT_ONCE = 500
-#: Note of a decision about a fact whose key was destroyed.
-SEALED = "sealed"
+SEALED = "sealed"  # Note of a decision about a fact whose key was destroyed.
 _LINKED = tuple(name for name in DecisionRow.__slots__ if name != "link")
 
 
@@ -272,8 +271,8 @@ class _Batch:
         link = position.link
         for one in told:
             sent = self._encoded(one.event_id, one.decided.effects)
-            if len(sent) < len(one.decided.effects):
-                one = replace(one, decided=replace(one.decided, note=one.decided.note or SEALED))
+            if len(sent) < len(one.decided.effects) and not one.decided.note:
+                one = replace(one, decided=replace(one.decided, note=SEALED))
             rows.append(_row(one, sent, self.processor, link))
             link = rows[-1].link
             outgoing += sent
@@ -286,12 +285,11 @@ class _Batch:
         return Position(records[-1].offset + 1, link, tick)
 
     def _encoded(self, event_id: str, effects: Sequence[Effect]) -> list[Outgoing]:
-        sent: list[Outgoing] = []
+        service, sent = self.processor.service, list[Outgoing]()
         for first in range(0, len(effects), EFFECTS_AT_ONCE):
             if first:
                 self.transaction.keep()
-            part = effects[first : first + EFFECTS_AT_ONCE]
-            sent += encode_effects(self.processor.service, event_id, part, self.catalogue, first)
+            sent += encode_effects(service, event_id, effects[first : first + EFFECTS_AT_ONCE], self.catalogue, first)
         return sent
 
     def _decode(self, record: Record) -> Fact | Poison:

@@ -122,12 +122,22 @@ class Administrator:
         every = AclBindingFilter(
             ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
         )
+        if not self._authorizes():
+            return None
+        return frozenset(_right(acl) for acl in self._client.describe_acls(every).result(ASK_SECONDS_MAX))
+
+    def _authorizes(self) -> bool:
+        """Whether the broker has an authorizer. Asked of its settings: one without answers a question about rights
+        with an empty list as often as with an error."""
+        brokers = self._client.list_topics(timeout=ASK_SECONDS_MAX).brokers
+        one = ConfigResource(ConfigResource.Type.BROKER, str(min(brokers)))
         try:
-            return frozenset(_right(acl) for acl in self._client.describe_acls(every).result(ASK_SECONDS_MAX))
+            settings = self._client.describe_configs([one])[one].result(ASK_SECONDS_MAX)
         except KafkaException as error:
-            if error.args[0].code() == KafkaError.SECURITY_DISABLED:
-                return None
+            if error.args[0].code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
+                return True
             raise
+        return bool(settings["authorizer.class.name"].value)
 
     def _users(self) -> frozenset[str]:
         """Asked only of a broker that has just answered about rights, for which it needs the same right of the user:
