@@ -218,20 +218,19 @@ def notices(agreement: Entry, on: date, within_days: int = REVIEW_SOON_DAYS) -> 
 
 def _overlaps(sources: Sources, broken: set[str]) -> list[Finding]:
     """Two agreements in force for one party and type at one time: the later one would win without anybody saying so."""
-    held: dict[tuple[str, str], list[tuple[str, Entry]]] = {}
-    found: list[Finding] = []
+    held: dict[tuple[str, str], list[Entry]] = {}
+    found: dict[tuple[str, str], int] = {}
     for file, agreement in sorted(sources.agreements.items()):
         if file in broken or agreement["status"] not in ("active", "suspended"):
             continue
         for entry in agreement["sharing"]:
             others = held.setdefault((provider_of(agreement), entry["event"]), [])
-            found += [
-                Finding(file, entry["event"], _overlap(agreement, other))
-                for _, other in others
-                if _meet(other["dates"], agreement["dates"])
-            ]
-            others.append((file, agreement))
-    return found
+            for other in others:
+                if _meet(other["dates"], agreement["dates"]):
+                    told = (file, _overlap(agreement, other))
+                    found[told] = found.get(told, 0) + 1
+            others.append(agreement)
+    return [Finding(file, f"sharing ({number} event types)", what) for (file, what), number in found.items()]
 
 
 def _overlap(one: Entry, other: Entry) -> str:

@@ -27,6 +27,7 @@ from spine.errors import SpineError
 from spine.headed import Head, read_policy
 
 REDRIVE = "`hub quarantine redrive --class suspended --by NAME --and NAME`"
+EVENTS_NAMED_MAX = 3
 SEEN_SECONDS_MAX, SEEN_LOOK_SECONDS = 30, 0.2
 
 By = Annotated[str, typer.Option("--by", help="Who asks, for the record.")]
@@ -143,7 +144,8 @@ def diff(
     # Many commands build what is stale: what was built last need not be what the hub judges by.
     old = old or ("" if contracts else _policy_in_force())
     before, after = _policy(folder, old, as_json), _policy(folder, new, as_json, files=not new)
-    found, double = differences(before, after), overlaps(after)
+    masks = sharing.read_yaml(folder / "policy" / "policy.yaml")["masks"]
+    found, double = differences(before, after, masks), overlaps(after)
     if as_json:
         show_json([asdict(one) for one in (*found, *double)])
         return
@@ -152,7 +154,9 @@ def diff(
     show_table("What changes", ("", "party", "event", "role", "what"), rows)
     typer.echo(f"{widens} widen, {len(found) - widens} narrow or change" if found else "no difference")
     for one in double:
-        typer.echo(f"overlap: {one.party}, {one.event}: {one.condition}")
+        events = one.event.split(", ")
+        what = one.event if len(events) <= EVENTS_NAMED_MAX else f"{len(events)} event types"
+        typer.echo(f"overlap: {one.party}, {what}: {one.condition}")
 
 
 def render(

@@ -52,10 +52,11 @@ class _Send:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A right to read: in alerts of a rule (or any), under a consent (or none)."""
+    """A right to read: in alerts of a rule (or any), under a consent (or none). ``shows``: the field's category."""
 
     rule: str
     consent: str
+    shows: str
 
     def within(self, other: _Read) -> bool:
         return other.rule in (ANY, self.rule) and other.consent in ("", self.consent)
@@ -66,6 +67,8 @@ class _Read:
 
 
 _Reads = dict[tuple[str, str], set[_Read]]
+#: Direction, role, field, the right itself or its words, which facts it is about.
+_Told = tuple[str, str, str, _Read | str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +103,17 @@ class _Policy:
         for row in held["recipients"]:
             for path in _readable(grant, row):
                 for rule in row["rules"] or (ANY,):
-                    rights.setdefault((row["role"], path), set()).add(_Read(rule, row["consent"] or ""))
+                    right = _Read(rule, row["consent"] or "", grant["items"][path])
+                    rights.setdefault((row["role"], path), set()).add(right)
         return rights
 
 
-def differences(old: Content, new: Content) -> list[Difference]:
-    """Everything that widens, then everything that narrows, fields of one party, event, role and condition together."""
+def differences(old: Content, new: Content, masks: Content | None = None) -> list[Difference]:
+    """Everything that widens, then everything that narrows, fields of one party, event, role and condition together.
+
+    ``masks``: those of the policy file. What the council's mask keeps from a role whatever an agreement lets it read
+    is told as such: the agreement changes, and nobody reads more or less.
+    """
     before, after = _Policy.of(old), _Policy.of(new)
     found: dict[Difference, list[str]] = {}
     pairs = sorted({(provider, kind) for provider, kind, _ in (*before.grants, *after.grants)})
@@ -116,7 +124,8 @@ def differences(old: Content, new: Content) -> list[Difference]:
             *_reading_what_came(before, after, party, event),
             *_reading_what_comes(before, after, party, event, spans),
         ):
-            direction, role, path, words = told
+            direction, role, path, right, where = told
+            words = right if isinstance(right, str) else right.words() + where + _masked(masks, role, right)
             found.setdefault(Difference(direction, party, event, role, (), words), []).append(path)
     out = [
         Difference(d.direction, d.party, d.event, d.role, tuple(sorted(set(names))), d.condition)
@@ -173,9 +182,7 @@ def _overlap_words(content: Content, winner: str, other: str, span: Span) -> str
     return words
 
 
-def _sending(
-    before: _Policy, after: _Policy, party: str, event: str, spans: list[Span]
-) -> Iterator[tuple[str, str, str, str]]:
+def _sending(before: _Policy, after: _Policy, party: str, event: str, spans: list[Span]) -> Iterator[_Told]:
     """What the gate lets pass on each day, field by field."""
     found: dict[tuple[str, str, _Send], list[Span]] = {}
     for span in spans:
@@ -188,7 +195,7 @@ def _sending(
                 found.setdefault(("narrows", path, old), []).append(span)
     for (direction, path, right), days in found.items():
         for span in _joined(days):
-            yield direction, "", path, right.words(span)
+            yield direction, "", path, right.words(span), ""
 
 
 def _sends(grant: Grant | None) -> Mapping[str, _Send]:
@@ -197,7 +204,7 @@ def _sends(grant: Grant | None) -> Mapping[str, _Send]:
     return {path: _Send(grant.min_age, grant.max_age, path in grant.choices) for path in grant.covered}
 
 
-def _reading_what_came(before: _Policy, after: _Policy, party: str, event: str) -> Iterator[tuple[str, str, str, str]]:
+def _reading_what_came(before: _Policy, after: _Policy, party: str, event: str) -> Iterator[_Told]:
     """Of facts that the hub holds: each is read by the agreement under which it came, in the version compiled now."""
     names = {_stem(name): name for name in after.agreements(party, event)}
     held = before.agreements(party, event)
@@ -209,9 +216,7 @@ def _reading_what_came(before: _Policy, after: _Policy, party: str, event: str) 
         yield from _read_differences(old, new, under)
 
 
-def _reading_what_comes(
-    before: _Policy, after: _Policy, party: str, event: str, spans: list[Span]
-) -> Iterator[tuple[str, str, str, str]]:
+def _reading_what_comes(before: _Policy, after: _Policy, party: str, event: str, spans: list[Span]) -> Iterator[_Told]:
     """Of facts that will come: by the agreement that the gate takes then, where that is another one than before."""
     found: dict[tuple[str, str], list[Span]] = {}
     for span in spans:
@@ -231,12 +236,23 @@ def _came(before: _Policy, party: str, event: str, name: str) -> bool:
     return [_stem(other) for other in others] == [_stem(name)]
 
 
-def _read_differences(old: _Reads, new: _Reads, where: str) -> Iterator[tuple[str, str, str, str]]:
+def _read_differences(old: _Reads, new: _Reads, where: str) -> Iterator[_Told]:
     for direction, these, those in (("widens", new, old), ("narrows", old, new)):
         for (role, path), rights in these.items():
             for right in rights:
                 if not any(right.within(other) for other in those.get((role, path), ())):
-                    yield direction, role, path, right.words() + where
+                    yield direction, role, path, right, where
+
+
+def _masked(masks: Content | None, role: str, right: _Read) -> str:
+    """Words where the mask of a role has no such category in any alert that the right is about."""
+    if masks is None or right.shows in masks["roles"].get(role, ()):
+        return ""
+    extra = masks["extra_by_rule"]
+    rules = extra if right.rule == ANY else (right.rule,)
+    if any(right.shows in extra.get(rule, {}).get(role, ()) for rule in rules):
+        return ""
+    return f"; the mask of the role keeps {right.shows.replace('_', ' ')} back"
 
 
 def _readable(grant: Content, row: Content) -> Iterator[str]:

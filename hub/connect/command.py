@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -45,14 +45,17 @@ def run(
     another round runs; 3 the source or the door is away, run again: what was sent before is known and nothing is taken
     twice.
     """
+    rounds: list[Round] = []
     with (
-        _told(as_json),
+        _told(as_json, rounds),
         _parts(mapping) as (read, source),
         client(door, read.party, key_file, patience) as hub,
         State(state) as held,
     ):
         agent = _agent(read, source, held, hub)
-        rounds = [agent.send(feed, hub) for feed in read.feeds]
+        for feed in read.feeds:
+            rounds.append(Round(feed.name, feed.shape))
+            agent.send(feed, hub, rounds[-1])
     _show(rounds, as_json)
 
 
@@ -69,17 +72,17 @@ def dry_run(
     Nothing is sent to be kept, and nothing is remembered. Exit 0 all is well; 1 some rows would be refused, or a
     snapshot held; 2 wrong usage or mapping; 3 the source or the door is away.
     """
-    with _told(as_json), _parts(mapping) as (read, source), State(state) as held:
-
-        def tried(hub: Client | None) -> list[Round]:
-            agent = _agent(read, source, held, hub)
-            return [agent.try_out(feed, read.party, hub) for feed in read.feeds]
-
-        if door:
-            with client(door, read.party, key_file, 30.0) as hub:
-                rounds = tried(hub)
-        else:
-            rounds = tried(None)
+    rounds: list[Round] = []
+    with (
+        _told(as_json, rounds),
+        _parts(mapping) as (read, source),
+        State(state) as held,
+        client(door, read.party, key_file, 30.0) if door else nullcontext() as hub,
+    ):
+        agent = _agent(read, source, held, hub)
+        for feed in read.feeds:
+            rounds.append(Round(feed.name, feed.shape))
+            agent.try_out(feed, read.party, hub, rounds[-1])
     _show(rounds, as_json)
 
 
@@ -150,36 +153,46 @@ def _parts(path: Path) -> Iterator[tuple[SourceMapping, Source]]:
 
 
 @contextmanager
-def _told(as_json: bool) -> Iterator[None]:
-    """Failures in words, by the exit codes of this command."""
+def _told(as_json: bool, rounds: Sequence[Round] = ()) -> Iterator[None]:
+    """Failures in words, by the exit codes of this command, after what had come of the rounds by then."""
     try:
         yield
     except (MappingWrong, Misused, NotAllowed) as wrong:
-        fail(str(wrong), as_json=as_json, code=USAGE)
+        _stop(rounds, str(wrong), as_json, USAGE)
     except sqlite3.Error as error:
-        fail(
-            f"the state file can not be used ({type(error).__name__}): does another round run?",
-            as_json=as_json,
-            code=USAGE,
-        )
+        why = f"the state file can not be used ({type(error).__name__}): does another round run?"
+        _stop(rounds, why, as_json, USAGE)
     except (SourceWrong, Unavailable) as away:
-        fail(str(away), as_json=as_json, code=HALTED)
+        _stop(rounds, str(away), as_json, HALTED)
+
+
+def _stop(rounds: Sequence[Round], why: str, as_json: bool, code: int) -> NoReturn:
+    if as_json and rounds:
+        show_json({"error": why, "rounds": [asdict(one) for one in rounds]})
+        raise typer.Exit(code)
+    if rounds:
+        _table(rounds)
+    fail(why, as_json=as_json, code=code)
 
 
 def _show(rounds: list[Round], as_json: bool) -> NoReturn:
     if as_json:
         show_json([asdict(one) for one in rounds])
     else:
-        columns = ("feed", "rows", "unchanged", "absent", "due", "taken", "refused")
-        show_table("Round", columns, [tuple(getattr(one, name) for name in columns) for one in rounds])
-        for one in rounds:
-            if one.held:
-                typer.echo(
-                    f"{one.feed}: held, nothing was sent: {one.rows} rows, and the last snapshot had {one.before}."
-                    f" Ask why; then: hub connect release {one.feed}"
-                )
-            for trouble in one.troubles:
-                typer.echo(f"{one.feed} row {trouble.row}: {trouble.reason}")
-                for fault in trouble.faults:
-                    typer.echo(f"  {fault}")
+        _table(rounds)
     raise typer.Exit(FAILED if any(one.refused or one.held for one in rounds) else DONE)
+
+
+def _table(rounds: Sequence[Round]) -> None:
+    columns = ("feed", "rows", "unchanged", "absent", "due", "taken", "refused")
+    show_table("Round", columns, [tuple(getattr(one, name) for name in columns) for one in rounds])
+    for one in rounds:
+        if one.held:
+            typer.echo(
+                f"{one.feed}: held, nothing was sent: {one.rows} rows, and the last snapshot had {one.before}."
+                f" Ask why; then: hub connect release {one.feed}"
+            )
+        for trouble in one.troubles:
+            typer.echo(f"{one.feed} row {trouble.row}: {trouble.reason}")
+            for fault in trouble.faults:
+                typer.echo(f"  {fault}")

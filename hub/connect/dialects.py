@@ -18,6 +18,16 @@ ISOLATIONS = (SNAPSHOT, READ_COMMITTED)
 LOGIN_SECONDS_MAX = 30
 #: How the agent shows in a database's list of sessions.
 APPLICATION = "eet-hub-connect"
+#: What the numbers of SQL Server and the states of PostgreSQL ask for, where the agent can know it.
+MENDED_BY: Mapping[str, str] = {
+    "208": "there is no such table or view, or the login does not see it",
+    "229": "the login may not read this: grant it SELECT",
+    "3952": "ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON, or say isolation: read-committed in the mapping",
+    "18456": "the database does not take this login",
+    "28P01": "the database does not take this password",
+    "42501": "the login may not read this: grant it SELECT",
+    "42P01": "there is no such table or view",
+}
 
 #: Tables, views and schemas that this login could change; 0 for a login that can only read.
 _WRITABLE_POSTGRESQL = """

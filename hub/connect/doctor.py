@@ -65,7 +65,7 @@ def _rights(source: Source) -> Finding:
     try:
         writable = source.writable()
     except SourceWrong as wrong:
-        return Finding(what, False, f"{wrong}; look up the failure's name and number with the database's own manual")
+        return Finding(what, False, str(wrong))
     advice = f"this login may change {writable} things: {source.dialect.advice}"
     return Finding(what, True, advice if writable else "")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
-from hub.client import Client, Fault, Refused
+from hub.client import Client, ClientError, Fault, Refused, Report
 from hub.client.schema import EventSchemas
 from hub.connect.mapping import Feed
 from hub.connect.rows import Mapped, Unmapped, key_of, mapped
@@ -86,33 +86,32 @@ class Agent:
     percents: dict[str, int] = field(default_factory=dict)
     tell: Tell = _untold
 
-    def send(self, feed: Feed, hub: Client) -> Round:
-        """Send what is due. Raises SourceWrong, and what the client raises; what was answered before stays marked.
+    def send(self, feed: Feed, hub: Client, told: Round) -> None:
+        """Send what is due, and put into ``told`` what comes of it. Raises SourceWrong, and what the client raises;
+        what was answered before stays marked, and stays told.
 
         A row that is no longer in the source sends nothing: that it is gone says nothing about the person.
         """
         earlier = self.state.untold(feed.name)
         if earlier is not None:
             self._tell_extract(feed, earlier, hub)
-        told = Round(feed.name, feed.shape)
         with self.source.reading() as reading:
             if self._shrinks(feed, reading, told):
                 self.state.hold(feed.name, told.rows)
-                return told
+                return
             for batch in self._batches(feed, reading, told):
                 self._send(feed, batch, told, hub)
         told.absent = self.state.count_absent(feed.name) if feed.snapshot else 0
         extract = self.state.end_reading(feed.name, feed.shape, told.rows, told.leavers, self.on.isoformat())
         self._tell_extract(feed, extract, hub)
-        return told
 
-    def try_out(self, feed: Feed, party: str, hub: Client | None) -> Round:
+    def try_out(self, feed: Feed, party: str, hub: Client | None, told: Round) -> None:
         """What ``send`` would send. Nothing is marked. With a client the door says what it would make of each event;
         without one the published schema does."""
-        told, schemas = Round(feed.name, feed.shape), EventSchemas.of_file()
+        schemas = EventSchemas.of_file()
         with self.source.reading() as reading:
             if self._shrinks(feed, reading, told):
-                return told
+                return
             for batch in self._batches(feed, reading, told):
                 events = [due.mapped.event(due.version, self.state.epoch) for due in batch]
                 if hub is not None:
@@ -124,13 +123,21 @@ class Agent:
                     if not valid:
                         told.trouble(due.row, reason, faults, event.id)
         told.absent = self.state.count_absent(feed.name) if feed.snapshot else 0
-        return told
 
     def _send(self, feed: Feed, batch: list[_Due], told: Round, hub: Client) -> None:
         self.state.mark(feed.name, [due.sent(PENDING) for due in batch])
-        report = hub.publish(due.mapped.event(due.version, self.state.epoch) for due in batch)
+        try:
+            report = hub.publish(due.mapped.event(due.version, self.state.epoch) for due in batch)
+        except ClientError as ended:
+            self._answered(feed, batch, told, ended.report)
+            raise
+        self._answered(feed, batch, told, report)
+
+    def _answered(self, feed: Feed, batch: list[_Due], told: Round, report: Report) -> None:
+        """Of a batch that was broken off some have no answer: they stay pending."""
         outcomes = []
-        for due, answer in zip(batch, report.answers, strict=True):
+        for answer in report.answers:
+            due = batch[answer.index]
             outcomes.append(due.sent(TAKEN if answer.taken else REFUSED))
             if answer.taken:
                 told.taken += 1

@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from hub.connect.dialects import SNAPSHOT, Dialect, dialect_of, opened, verbatim
+from hub.connect.dialects import MENDED_BY, SNAPSHOT, Dialect, dialect_of, opened, verbatim
 from hub.connect.mapping import Feed, MappingWrong
 from hub.connect.rows import Row
 
@@ -121,8 +121,11 @@ def _engine(url: URL, dialect: Dialect, module: ModuleType | None) -> sqlalchemy
 
 
 def _kind(error: SQLAlchemyError) -> str:
-    """Name of the failure, with the number that SQL Server or PostgreSQL gives it: looked up, it says what to do."""
+    """Name of the failure, its number in SQL Server or PostgreSQL, and what mends it, where that is known."""
     cause = getattr(error, "orig", None)
     first = next(iter(getattr(cause, "args", ())), None)
     number = getattr(cause, "sqlstate", None) or (first if isinstance(first, int) else None)
-    return f"{type(error).__name__} {number}" if number else type(error).__name__
+    if not number:
+        return type(error).__name__
+    mended_by = MENDED_BY.get(str(number), "")
+    return f"{type(error).__name__} {number}" + (f": {mended_by}" if mended_by else "")

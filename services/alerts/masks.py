@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from services.alerts.policy import Policy
 
@@ -103,6 +104,7 @@ def mask(policy: Policy, role: str, rule: str) -> frozenset[str]:
     return own | policy.masks.extra_by_rule.get((rule, role), frozenset())
 
 
+@lru_cache(maxsize=1024)
 def category_of(event_type: str) -> str:
     """Data category of an event type; empty where it is never shown (consent, case, referral, identity)."""
     return next((category for prefix, category in _PREFIXES if event_type.startswith(prefix)), "")

@@ -66,6 +66,17 @@ def test_a_category_more_widens_for_the_role_alone(sources: Sources) -> None:
     }
 
 
+def test_what_the_mask_of_a_role_keeps_back_is_told_as_such(sources: Sources) -> None:
+    """Disclosure shows what agreement and mask both allow: an agreement alone makes nobody read more."""
+    new = changed(sources, lambda a: row(a, "school-improvement")["shows"].append("contact"))
+    old, masks = compile_sources(sources).content, sources.policy["masks"]
+    made = differences(old, compile_sources(new).content, masks)
+    assert made and all("the mask of the role keeps contact back" in one.condition for one in made)
+    freely = changed(sources, lambda a: row(a, "dwp-spoc").pop("consent"))
+    made = differences(old, compile_sources(freely).content, masks)
+    assert made and not any("mask" in one.condition for one in made)
+
+
 def test_a_consent_that_is_no_longer_asked_widens(sources: Sources) -> None:
     assert found(sources, lambda a: row(a, "dwp-spoc").pop("consent")) == {("widens", "dwp-spoc")}
 

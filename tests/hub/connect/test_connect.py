@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from hub.connect import run
 from hub.connect.mapping import MappingWrong, read_mapping
 from hub.connect.rows import Mapped, Unmapped, mapped
 from tests.hub.connect.conftest import MAPPING, ROOT, Cases
@@ -222,3 +223,16 @@ def test_the_same_row_is_the_same_event_for_ever(tmp_path: Path) -> None:
     assert read.event(1, "5f3a9c00").id == "withdrawals-48b5b118522ba77a5400-1-69eca939202d9fe8aa42"
     assert "P1" not in read.event(1, "5f3a9c00").id
     assert isinstance(mapped(feed, {**row, "ref": None}), Unmapped)
+
+
+def test_a_door_lost_on_the_way_takes_no_refusal_with_it(one: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "BATCH_ROWS", 2)
+    for number in range(4):
+        one.leaver(f"P{number}", left_on="1889-01-01" if number == 1 else "2025-11-21")
+    one.door.answers_after(1, [503] * 9)
+    said = one.agent("run", "--patience", "0", code=3)
+    (told,) = said["rounds"]
+    assert "503" in said["error"] and (told["due"], told["taken"], told["refused"]) == (4, 1, 1)
+    assert told["troubles"][0]["faults"][0]["code"] == "date_range"
+    one.door.answers_first.clear()
+    assert one.agent(code=1)[0]["taken"] == 2, "what had its answer is not sent again"

@@ -168,7 +168,10 @@ def test_a_login_of_sql_server_that_may_write_is_found_and_one_that_may_not_is_n
 def test_a_failure_of_sql_server_is_told_by_its_number_and_never_by_its_words() -> None:
     server = Server()
     server.number = 3952
-    with pytest.raises(SourceWrong, match="OperationalError 3952") as told, server.source().reading() as reading:
+    with (
+        pytest.raises(SourceWrong, match="OperationalError 3952: ALTER DATABASE") as told,
+        server.source().reading() as reading,
+    ):
         list(reading.rows(feed()))
     assert "Khan" not in str(told.value)
 
