@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 #: Exit codes that every command shares; 2 is wrong usage, as in any command line.
 DONE, FAILED, USAGE, HALTED = 0, 1, 2, 3
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def show_json(document: Any) -> None:
@@ -21,10 +25,16 @@ def show_json(document: Any) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    table = Table(*columns, title=title, title_justify="left")
+    """Cells are texts: nothing in them is markup, moves the cursor or turns the direction of writing."""
+    table = Table(*columns, title=Text(plain(title)), title_justify="left")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else Text(plain(str(cell))) for cell in row))
     Console().print(table)
+
+
+def plain(text: str) -> str:
+    """What may come from a partner, for a terminal: control characters but line ends are shown as such."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def fail(message: str, *, as_json: bool = False, code: int = FAILED) -> NoReturn:
@@ -32,5 +42,5 @@ def fail(message: str, *, as_json: bool = False, code: int = FAILED) -> NoReturn
     if as_json:
         show_json({"error": message})
     else:
-        typer.echo(f"hub: {message}", err=True)
+        typer.echo(f"hub: {plain(message)}", err=True)
     raise typer.Exit(code)
