@@ -71,7 +71,7 @@ def _stop(ran: Ran, why: str, code: int, as_json: bool) -> NoReturn:
         show_json({"error": why, **ran})
         raise typer.Exit(code)
     if ran:
-        typer.echo("\n".join(_text(ran)))
+        typer.echo(plain("\n".join(_text(ran))))
     fail(why, as_json=as_json, code=code)
 
 

@@ -129,7 +129,7 @@ def test_an_altered_row_under_a_used_id_is_refused_from_another_file(drop: Drop,
         text = csv_text([one], HOUSING_HEADINGS, ";") + "\r\n" * number
         drop.put(HOUSING, f"HOUSING-{number}.csv", text, done=True)
         drop.look(HOUSING)
-    ingest, journal = processor(drop.catalogue, contracts, drop.sealer), MemoryJournal()
+    ingest, journal = processor(drop.catalogue, contracts, drop.sealer, 2), MemoryJournal()
     records = [r for n in range(2) for r in drop.log.read({("submissions", n): 0}, 1_000)]
     step(records, ingest, journal, drop.catalogue, SetAside(Limits()))
     kinds = [(fact["kind"], fact["type"]) for fact in _effects(journal, drop)]
