@@ -17,6 +17,7 @@ from typing import Any
 import asyncssh
 import pytest
 
+from services.ingest.channels.files import read_xlsx
 from services.ingest.channels.files.places import stem_of
 from services.ingest.channels.files.sftp import UPLOADING, listen
 from services.ingest.channels.files.sftp_site import DISK_FREE_BYTES_MIN, Site
@@ -209,6 +210,35 @@ def test_no_disguise_lets_a_harmful_part_of_a_workbook_pass(drop: Drop, tmp_path
     # What lies packed within a part is never unpacked: it is a part like a picture, and the rows count.
     assert codes == [wanted] if wanted else drop.summary(ACADEMY)["state"] == "taken"
     assert drop.events() == [] or not wanted
+
+
+@pytest.mark.parametrize("place", ["between rows", "within a row", "attributes", "a row of another kind", "styles"])
+def test_a_part_of_countless_small_elements_is_a_bomb_though_it_packs_like_any_other(
+    drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """openpyxl frees rows as it goes and keeps every other element: four bytes of the file are a hundred of memory."""
+    monkeypatch.setattr(read_xlsx, "HELD_ELEMENTS_MAX", 20_000)
+    good, target = tmp_path / "good.xlsx", tmp_path / "bad.xlsx"
+    workbook(good, [["004711", "Ada", "Testcase"]])
+    many, part = b"<a/>" * 250_000, "sheet1.xml"
+    if place == "within a row":
+        many = b"<row>" + many + b"</row>"
+    elif place == "attributes":
+        many = b"<a " + b" ".join(b'a%d="1"' % n for n in range(20_000)) + b"/>"
+    elif place == "a row of another kind":
+        many = b'<x:row xmlns:x="urn:x">' + many + b"</x:row>"
+    elif place == "styles":
+        part = "styles.xml"
+
+    def change(name: str, content: bytes) -> bytes:
+        if not name.endswith(part):
+            return content
+        end = content.rindex(b"</")
+        return content[:end] + many + content[end:]
+
+    drop.put(ACADEMY, "Destinations.xlsx", repacked(good, target, change))
+    drop.look(ACADEMY)
+    assert [found[2] for found in drop.codes(ACADEMY)] == ["bomb"] and drop.events() == []
 
 
 # CSV
