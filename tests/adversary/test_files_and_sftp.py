@@ -492,6 +492,38 @@ def test_an_upload_that_breaks_off_never_gets_its_name(with_server: Run) -> None
     with_server(body)
 
 
+def test_half_an_upload_is_read_by_nobody_and_its_sender_is_told(with_server: Run, drop: Drop) -> None:
+    """The file server and the door behind it, on one root: what breaks off is reported after an hour, whole or not."""
+
+    async def body(server: Server) -> None:
+        server.site.root = drop.root
+        connection = await asyncssh.connect(
+            "127.0.0.1",
+            server.port,
+            username=COLLEGE,
+            client_keys=[server.keys[COLLEGE]],
+            known_hosts=None,
+            config=None,
+        )
+        async with connection:
+            client = await connection.start_sftp_client()
+            file = await client.open("in/NVC_ENROL_1.csv", "wb")
+            # Whole rows: nothing in the bytes themselves would show that more was to come.
+            await file.write(csv_text([ENROLLED]).encode())
+            connection.abort()
+            for _ in range(200):
+                if not server.site.open_uploads:
+                    break
+                await asyncio.sleep(0.01)
+        assert drop.look(COLLEGE, 61) == 0 and drop.look(COLLEGE, 3_601) == 0 and drop.events() == []
+        assert [code for _, _, code in drop.codes(COLLEGE)] == ["incomplete"]
+        async with server.session() as client, client.open("in/NVC_ENROL_1.csv", "wb") as file:
+            await file.write(csv_text([ENROLLED]).encode())
+        assert drop.look(COLLEGE) == 1 and len(drop.said()) == 1
+
+    with_server(body)
+
+
 @pytest.mark.parametrize("ending", ["abort", "exit"])
 def test_half_an_upload_gets_no_name_when_another_of_its_session_is_spoilt(with_server: Run, ending: str) -> None:
     async def body(server: Server) -> None:
