@@ -16,7 +16,7 @@ import typer
 from hub.client import Client, Misused, NotAllowed, Patience, Receipt, Unavailable
 from hub.client.door import Check
 from hub.client.faults import Answer
-from hub.output import DONE, FAILED, HALTED, USAGE, AsJson, fail, show_json
+from hub.output import DONE, FAILED, HALTED, USAGE, AsJson, fail, plain, show_json
 
 Door = Annotated[str, typer.Option(envvar="HUB_DOOR", help="Address of the door, https://…")]
 Party = Annotated[str, typer.Option(envvar="HUB_PARTY", help="Who you are: the source of your events.")]
@@ -61,7 +61,7 @@ def publish(
         _stop(ran, str(wrong), USAGE, as_json)
     except Unavailable as away:
         _stop(ran, str(away), HALTED, as_json)
-    show_json(ran) if as_json else typer.echo("\n".join(_text(ran)))
+    show_json(ran) if as_json else typer.echo(plain("\n".join(_text(ran))))
     raise typer.Exit(FAILED if ran["refused"] or ran.get("undecided") else DONE)
 
 
@@ -71,7 +71,7 @@ def _stop(ran: Ran, why: str, code: int, as_json: bool) -> NoReturn:
         show_json({"error": why, **ran})
         raise typer.Exit(code)
     if ran:
-        typer.echo("\n".join(_text(ran)))
+        typer.echo(plain("\n".join(_text(ran))))
     fail(why, as_json=as_json, code=code)
 
 

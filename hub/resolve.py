@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hub.output import plain
 from services.matching.agent import MODEL, matcher_of
 from services.matching.bulk import COLUMNS, Bulk, Resolved, RowRefused
 
@@ -25,6 +26,7 @@ OUTPUT = ("event_id", "person_id", "decision", "weight", "candidate")
 #: Refused rows that are named one by one; the rest are only counted.
 REFUSED_SHOWN_MAX = 20
 LINE_BYTES_MAX = 1 << 20
+_RUNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 app = typer.Typer(help="Bulk matching of a CSV or JSONL file of identity rows.", no_args_is_help=True)
 
@@ -107,9 +109,18 @@ def _jsonl(source: IO[str], advance: Advance) -> Iterator[tuple[int, Row | RowRe
 
 
 def resolve_file(
-    source: IO[str], jsonl: bool, bulk: Bulk, write: Callable[[Resolved], None], advance: Advance
+    source: IO[str],
+    jsonl: bool,
+    bulk: Bulk,
+    write: Callable[[Resolved], None],
+    advance: Advance,
+    *,
+    sheet: bool = False,
 ) -> Summary:
-    """Resolve every row in order of the file and hand each answer to ``write``."""
+    """Resolve every row in order of the file and hand each answer to ``write``.
+
+    ``sheet``: the answers may be opened in a spreadsheet, so that an id which it would run is refused.
+    """
     summary, seen, begun = Summary(), set[str](), time.perf_counter()
     for line, row in rows_of(source, jsonl, advance):
         summary.rows += 1
@@ -119,6 +130,8 @@ def resolve_file(
             event_id = (row.get("event_id") or "").strip()
             if event_id in seen:
                 raise RowRefused("event_id was there before")
+            if sheet and event_id.startswith(_RUNS):
+                raise RowRefused("event_id begins as a formula: name it otherwise, or write JSONL")
             resolved = bulk.resolve(row)
         except RowRefused as refused:
             summary.refuse(line, str(refused))
@@ -187,7 +200,7 @@ def resolve(
         bulk = Bulk(matcher)
         with source.open(encoding="utf-8-sig", newline="") as handle, _writer(out) as write:
             with _progress(source.stat().st_size, not as_json) as advance:
-                summary = resolve_file(handle, _is_jsonl(source), bulk, write, advance)
+                summary = resolve_file(handle, _is_jsonl(source), bulk, write, advance, sheet=not _is_jsonl(out))
             if summary.rows == 0:
                 raise Unusable("there is no row in it")
     except (Unusable, OSError, UnicodeDecodeError, KeyError, ValueError) as error:
@@ -196,7 +209,7 @@ def resolve(
             reason = "it is not UTF-8"
         if isinstance(error, OSError):
             reason = error.strerror or type(error).__name__
-        typer.echo(f"hub resolve: {source.name}: {reason}", err=True)
+        typer.echo(plain(f"hub resolve: {source.name}: {reason}"), err=True)
         raise typer.Exit(2) from error
     _report(summary, len(bulk.ledger.index.people), as_json)
     raise typer.Exit(1 if summary.refused_rows else 0)

@@ -18,7 +18,7 @@ from hub.connect.mapping import MappingWrong, SourceMapping, read_mapping
 from hub.connect.run import Agent, Round
 from hub.connect.source import Source, SourceWrong
 from hub.connect.state import State
-from hub.output import DONE, FAILED, HALTED, USAGE, AsJson, fail, show_json, show_table
+from hub.output import DONE, FAILED, HALTED, USAGE, AsJson, fail, plain, show_json, show_table
 from hub.publish import Door, KeyFile, client
 from spine.clock import local_date, now
 
@@ -193,6 +193,6 @@ def _table(rounds: Sequence[Round]) -> None:
                 f" Ask why; then: hub connect release {one.feed}"
             )
         for trouble in one.troubles:
-            typer.echo(f"{one.feed} row {trouble.row}: {trouble.reason}")
+            typer.echo(plain(f"{one.feed} row {trouble.row}: {trouble.reason}"))
             for fault in trouble.faults:
-                typer.echo(f"  {fault}")
+                typer.echo(plain(f"  {fault}"))

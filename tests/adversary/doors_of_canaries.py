@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import hashlib
+import hmac
 import json
+import re
 import shutil
+import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -30,7 +34,7 @@ from services.ingest.channels.receipts import JournalReceipts, Recent
 from services.ingest.channels.who.hearing import Hearing
 from services.ingest.channels.who.keys import ApiKey, KeyRing
 from services.ingest.channels.who.principal import SCOPES
-from services.ingest.channels.who.webhooks import Heard
+from services.ingest.channels.who.webhooks import Heard, Secret, Secrets
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -46,6 +50,7 @@ from spine.step import Limits, SetAside, step
 from tests.adversary.canaries import Flock
 from tests.adversary.world_of_canaries import CONTRACTS, SCHEMAS
 
+HOOK = b"the secret of the college's webhooks"
 RECEIVED = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
@@ -99,7 +104,8 @@ def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     keys = KeyRing(
         ApiKey(p, f"key-{n}", hashlib.sha256(p.encode()).digest(), "live", None, SCOPES) for n, p in enumerate(parties)
     )
-    hearing = Hearing(lambda: keys, Heard(lambda: 0.0))
+    secrets = Secrets([Secret("northvale-college", "hook-1", HOOK, "live")])
+    hearing = Hearing(lambda: keys, Heard(lambda: 0.0), secrets=lambda: secrets)
     appender = Appender(log)
     desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
     api = Api(desk, hearing, Rate(PartyLimits(1_000_000, 1_000_000), lambda: 0.0), lambda: RECEIVED)
@@ -125,23 +131,52 @@ def _afterwards(client: TestClient, flock: Flock) -> Iterator[tuple[str, bytes]]
         yield "http /v1/refusals", _whole(client.get("/v1/refusals", headers=head))
         for event in [e for person in flock.people for e in person.events if e["source"] == party][:3]:
             yield "http receipt", _whole(client.get(f"/v1/receipts/{event['id']}-wrong", headers=head))
-    name, born = flock.people[1].values["family_name"], flock.people[1].values["date_of_birth"]
-    head = {"Authorization": "Bearer northvale-college"}
+    raw, born = flock.people[1].values["family_name"], flock.people[1].values["date_of_birth"]
+    # What can't stand in an address or a header at all, no client sends.
+    name, head = re.sub("[^!-~]", "", raw), {"Authorization": "Bearer northvale-college"}
+    place = urllib.parse.quote(raw, safe="")
     for answer in (
-        client.get(f"/v1/receipts/{name}", headers=head),
-        client.get(f"/v1/receipts/{name} {born}", headers=head),
-        client.get(f"/v1/refusals?limit={name}", headers=head),
-        client.get(f"/{name}/{born}", headers=head),
-        client.delete(f"/v1/events?name={name}", headers=head),
-        client.post("/v1/events", content=f"[{{}}, {name}]", headers=head),
+        client.get(f"/v1/receipts/{place}", headers=head),
+        client.get(f"/v1/receipts/{place} {born}", headers=head),
+        client.get(f"/v1/refusals?limit={place}", headers=head),
+        client.get(f"/{place}/{born}", headers=head),
+        client.delete(f"/v1/events?name={place}", headers=head),
+        client.post("/v1/events", content=f"[{{}}, {raw}]", headers=head),
         client.post("/v1/events", content=b"x", headers={**head, "content-encoding": name}),
         client.post("/v1/events", content=json.dumps({"id": name * 40_000}), headers=head),
         client.post("/v1/events", json=[{"id": name}] * 501, headers=head),
         client.get("/v1/receipts/x", headers={"Authorization": f"Bearer {name}"}),
         client.get("/health", headers={"x-name": name}),
         client.get("/v1/openapi.json", headers=head),
+        client.get("/v1/me", headers=head),
+        client.get(f"/v1/terms?of={place}", headers=head),
+        client.post("/v1/extracts", json={"id": raw, "shape": raw, raw: born}, headers=head),
+        client.post("/v1/events", headers={"Authorization": f"Bearer {_token(name)}"}),
+        client.post(f"/v1/webhooks/{place}", content=raw),
+        client.post("/v1/webhooks/northvale-college", content=name, headers=_signed(name, name.encode())),
     ):
         yield f"http problem {answer.status_code}", _whole(answer)
+    for n, person in enumerate(flock.people):
+        for event in [e for e in person.events if e["source"] == "northvale-college"][:2]:
+            said = {k: v for k, v in event.items() if k != "received_at"} | {"id": f"{event['id']}-hook"}
+            body = json.dumps(broken(said, n)).encode()
+            answer = client.post("/v1/webhooks/northvale-college", content=body, headers=_signed(said["id"], body))
+            yield "http webhook", _whole(answer)
+
+
+def _token(name: str) -> str:
+    """A token that nobody signed, with a person's name in every claim."""
+    claims = {"iss": name, "sub": name, "aud": name, "azp": name, "exp": 4_000_000_000}
+    parts = ({"alg": "RS256", "kid": name}, claims, {"x": name})
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+
+
+def _signed(identity: str, body: bytes) -> dict[str, str]:
+    """Headers of a webhook that the college signed."""
+    at = str(int(RECEIVED.timestamp()))
+    digest = hmac.new(HOOK, f"{identity}.{at}.".encode() + body, hashlib.sha256).digest()
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    return {"webhook-id": identity, "webhook-timestamp": at, "webhook-signature": signature}
 
 
 def steward_reads(

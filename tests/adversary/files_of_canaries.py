@@ -7,9 +7,11 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import asyncssh
 import openpyxl
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from hub.sharing import compile_policy
 from services.ingest.channels.files.batch import FilesDoor
@@ -51,14 +53,19 @@ def college_file(flock: Flock) -> str:
     return out.getvalue()
 
 
+def _written(text: str) -> str:
+    """Without what neither XML nor a workbook can hold."""
+    return ILLEGAL_CHARACTERS_RE.sub("", text)
+
+
 def careers_extract(flock: Flock, number: int) -> bytes:
     """A snapshot in which every second record holds values of the person where others belong."""
     records = []
     for person in flock.people[:number]:
         held = person.values
-        own = {"GivenName": held["given_name"], "FamilyName": held["family_name"], "DOB": held["date_of_birth"]}
+        given, name = (escape(_written(held[part])) for part in ("given_name", "family_name"))
+        own = {"GivenName": given, "FamilyName": name, "DOB": held["date_of_birth"]}
         if person.number % 2:
-            name = held["family_name"]
             own |= {"DOB": name, "Gender": name, "LeadLEA": name, "GuaranteeStatusIndicator": name}
         records.append(registered(person.number, **own))
     return nccis(records)
@@ -71,8 +78,9 @@ def academy_workbook(flock: Flock, path: Path) -> bytes:
     sheet.title = "Post-16"
     sheet.append(ACADEMY_HEADINGS)
     for person in flock.people:
-        held, name = person.values, person.values["family_name"]
-        row = ["004711", held["given_name"], name, held["date_of_birth"], held["postcode"], name, name, "Intended"]
+        held = person.values
+        given, name = _written(held["given_name"]), _written(held["family_name"])
+        row = ["004711", given, name, held["date_of_birth"], held["postcode"], name, name, "Intended"]
         sheet.append([*row, name, name, name, f"={name}"])
     book.save(path)
     return path.read_bytes()

@@ -171,7 +171,7 @@ def test_the_http_door_answers_and_refuses_without_a_value(world: World, tmp_pat
     assert {"invalid", "malformed", "not_in_agreement", "wrong_principal"} <= reasons
     problems = {f"http problem {status}" for status in (400, 401, 404, 405, 413, 415)}
     exports = {f"export quarantine {name}" for name in ("list", "show", "redrive")}
-    assert problems | exports | {"http /v1/refusals", "http receipt", "submissions"} <= kinds
+    assert problems | exports | {"http /v1/refusals", "http receipt", "http webhook", "submissions"} <= kinds
 
 
 def test_what_comes_of_a_partner_s_topic_holds_no_value(world: World, tmp_path: Path) -> None:

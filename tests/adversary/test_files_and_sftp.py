@@ -17,6 +17,7 @@ from typing import Any
 import asyncssh
 import pytest
 
+from services.ingest.channels.files import read_xlsx
 from services.ingest.channels.files.places import stem_of
 from services.ingest.channels.files.sftp import UPLOADING, listen
 from services.ingest.channels.files.sftp_site import DISK_FREE_BYTES_MIN, Site
@@ -209,6 +210,35 @@ def test_no_disguise_lets_a_harmful_part_of_a_workbook_pass(drop: Drop, tmp_path
     # What lies packed within a part is never unpacked: it is a part like a picture, and the rows count.
     assert codes == [wanted] if wanted else drop.summary(ACADEMY)["state"] == "taken"
     assert drop.events() == [] or not wanted
+
+
+@pytest.mark.parametrize("place", ["between rows", "within a row", "attributes", "a row of another kind", "styles"])
+def test_a_part_of_countless_small_elements_is_a_bomb_though_it_packs_like_any_other(
+    drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """openpyxl frees rows as it goes and keeps every other element: four bytes of the file are a hundred of memory."""
+    monkeypatch.setattr(read_xlsx, "HELD_ELEMENTS_MAX", 20_000)
+    good, target = tmp_path / "good.xlsx", tmp_path / "bad.xlsx"
+    workbook(good, [["004711", "Ada", "Testcase"]])
+    many, part = b"<a/>" * 250_000, "sheet1.xml"
+    if place == "within a row":
+        many = b"<row>" + many + b"</row>"
+    elif place == "attributes":
+        many = b"<a " + b" ".join(b'a%d="1"' % n for n in range(20_000)) + b"/>"
+    elif place == "a row of another kind":
+        many = b'<x:row xmlns:x="urn:x">' + many + b"</x:row>"
+    elif place == "styles":
+        part = "styles.xml"
+
+    def change(name: str, content: bytes) -> bytes:
+        if not name.endswith(part):
+            return content
+        end = content.rindex(b"</")
+        return content[:end] + many + content[end:]
+
+    drop.put(ACADEMY, "Destinations.xlsx", repacked(good, target, change))
+    drop.look(ACADEMY)
+    assert [found[2] for found in drop.codes(ACADEMY)] == ["bomb"] and drop.events() == []
 
 
 # CSV
@@ -458,6 +488,38 @@ def test_an_upload_that_breaks_off_never_gets_its_name(with_server: Run) -> None
             async with server.session() as client, client.open("in/NVC_ENROL_1.csv", "wb") as file:
                 await file.write(b"whole")
             assert server.inside() == ["NVC_ENROL_1.csv"], "the next attempt clears what was lost"
+
+    with_server(body)
+
+
+def test_half_an_upload_is_read_by_nobody_and_its_sender_is_told(with_server: Run, drop: Drop) -> None:
+    """The file server and the door behind it, on one root: what breaks off is reported after an hour, whole or not."""
+
+    async def body(server: Server) -> None:
+        server.site.root = drop.root
+        connection = await asyncssh.connect(
+            "127.0.0.1",
+            server.port,
+            username=COLLEGE,
+            client_keys=[server.keys[COLLEGE]],
+            known_hosts=None,
+            config=None,
+        )
+        async with connection:
+            client = await connection.start_sftp_client()
+            file = await client.open("in/NVC_ENROL_1.csv", "wb")
+            # Whole rows: nothing in the bytes themselves would show that more was to come.
+            await file.write(csv_text([ENROLLED]).encode())
+            connection.abort()
+            for _ in range(200):
+                if not server.site.open_uploads:
+                    break
+                await asyncio.sleep(0.01)
+        assert drop.look(COLLEGE, 61) == 0 and drop.look(COLLEGE, 3_601) == 0 and drop.events() == []
+        assert [code for _, _, code in drop.codes(COLLEGE)] == ["incomplete"]
+        async with server.session() as client, client.open("in/NVC_ENROL_1.csv", "wb") as file:
+            await file.write(csv_text([ENROLLED]).encode())
+        assert drop.look(COLLEGE) == 1 and len(drop.said()) == 1
 
     with_server(body)
 

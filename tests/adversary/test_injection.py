@@ -10,6 +10,7 @@ import html
 import io
 import json
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ PAYLOADS = (
     "javascript:alert(1)",
     "../../etc/passwd",
 )
+HEADERS = ("\nBcc: evil@evil.example", *(p for p in PAYLOADS if re.search("[\r\n\u2028]", p)))
 PRODUCT = str(1234 * 4321)
 
 
@@ -98,6 +100,24 @@ def test_mails_keep_their_headers_and_their_single_recipient(world: World) -> No
     read = email.message_from_bytes(made.as_bytes(), policy=email.policy.default)
     assert read.get_all("To") == ["w@northshire.example"] and read["Bcc"] is None
     assert not any(p.strip() in made.as_string() for p in PAYLOADS)
+
+
+@pytest.mark.parametrize("place", ["delivery", "alert", "rule", "act", "severity", "address"])
+@pytest.mark.parametrize("text", HEADERS)
+def test_no_text_becomes_a_header_of_a_mail(place: str, text: str) -> None:
+    """What a mail is made of comes from the hub alone; should a text of somebody else's get there, nothing is sent."""
+    given = dict.fromkeys(("delivery", "alert", "rule", "act", "severity", "address"), "a") | {place: text}
+    waiting = Waiting(
+        given["delivery"], given["alert"], given["rule"], given["act"], given["severity"], date(2026, 3, 2), False, 0
+    )
+    address = "w@northshire.example" if place != "address" else f"w@northshire.example{text}"
+    try:
+        made = message("hub@northshire.example", address, compose([waiting], "https://hub.example/")).as_bytes()
+    except ValueError:
+        return
+    read = email.message_from_bytes(made, policy=email.policy.default)
+    assert read["Bcc"] is None and len(read.get_all("To") or []) == 1
+    assert str(read["To"]).startswith("w@northshire.example") and "evil" not in str(read["To"])
 
 
 def test_each_log_line_is_one_json_object_of_a_catalogued_event(world: World, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.channels.files import feedback
 from services.ingest.channels.files.feedback import safe_cell
 from spine import telemetry
 from tests.ingest.files.conftest import COLLEGE, ENROLLED, HOUSING, HOUSING_HEADINGS, LEFT, Drop, csv_text
@@ -141,3 +142,11 @@ def test_two_doors_on_one_root_do_not_work_at_once(tmp_path: Path) -> None:
 
     with alone(tmp_path), (tmp_path / ".hub" / "lock").open("w") as second, pytest.raises(BlockingIOError):
         fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_feedback_that_has_an_end_says_how_much_it_does_not_list(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feedback, "FAULTS_MAX", 3)
+    drop.put(COLLEGE, "NVC_ENROL_1.csv", csv_text([{**ENROLLED, "Mode": "?"} for _ in range(8)]))
+    drop.look(COLLEGE)
+    assert [code for _, _, code in drop.codes(COLLEGE)] == ["not_a_word"] * 3 + ["more_faults"]
+    assert "5 more" in drop.feedback(COLLEGE)[-1]["What is wrong"]

@@ -8,7 +8,7 @@ Memory does not grow with the file.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +38,8 @@ DOOR = "file"
 CHUNK_ROWS = 500
 PROGRESS_ROWS = 10_000
 SHRINK_HOLD_PERCENT = 10
-READERS = {"csv": read_csv, "xlsx": read_xlsx, "xml": read_xml}
+#: Each raises FileFault as soon as the file shows that it can't be taken.
+READERS: Mapping[str, Callable[[Path, FileRule], Iterator[Row]]] = {"csv": read_csv, "xlsx": read_xlsx, "xml": read_xml}
 
 Append = Callable[[Sequence[Outgoing]], None]
 Tell = Callable[[int], None]

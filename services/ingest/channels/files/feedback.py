@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from services.ingest.channels.files.said import RowFault
+from services.ingest.channels.files.said import RowFault, row_fault
 
 HEADINGS = ("Row", "Column", "Weight", "What is wrong", "How to mend it", "Code", "Receipt")
 RECEIPT_HEADINGS = ("Row", "Message id", "Outcome", "Receipt")
@@ -35,8 +35,7 @@ class Feedback:
     """Feedback of one file, in ``folder``: ``<stem>.feedback.csv`` and ``<stem>.receipts.csv``. A context manager."""
 
     def __init__(self, folder: Path, stem: str) -> None:
-        self.faults = self.notes = 0
-        self._stem, self._folder = stem, folder
+        self._told, self._folder = 0, folder
         self._names = {kind: folder / f"{stem}.{kind}.csv" for kind in ("feedback", "receipts")}
         self._streams = {
             kind: _new(_beside(path), encoding="utf-8-sig", newline="") for kind, path in self._names.items()
@@ -48,14 +47,14 @@ class Feedback:
 
     def tell(self, faults: Iterable[RowFault], receipt: str = "") -> None:
         for fault in faults:
-            if fault.note:
-                self.notes += 1
-            else:
-                self.faults += 1
-            if self.faults + self.notes <= FAULTS_MAX:
-                weight = "note" if fault.note else "refused"
-                cells = (str(fault.row or ""), fault.column, weight, fault.wrong, fault.mend, fault.code, receipt)
-                self._writers["feedback"].writerow([safe_cell(cell) for cell in cells])
+            self._told += 1
+            if self._told <= FAULTS_MAX:
+                self._write(fault, receipt)
+
+    def _write(self, fault: RowFault, receipt: str = "") -> None:
+        weight = "note" if fault.note else "refused"
+        cells = (str(fault.row or ""), fault.column, weight, fault.wrong, fault.mend, fault.code, receipt)
+        self._writers["feedback"].writerow([safe_cell(cell) for cell in cells])
 
     def receipt(self, row: int, message_id: str, outcome: str, receipt: str) -> None:
         self._writers["receipts"].writerow([row, safe_cell(message_id), outcome, receipt])
@@ -69,6 +68,8 @@ class Feedback:
         """Whole or not at all: after an error nothing new is there."""
         names = [(_beside(path), path) for path in self._names.values()]
         try:
+            if self._told > FAULTS_MAX:
+                self._write(row_fault(0, "", "more_faults", str(self._told - FAULTS_MAX), note=True))
             for stream in self._streams.values():
                 # A full disk shows only here, and what the ledger will call answered must outlive a power cut.
                 with stream:
@@ -86,7 +87,7 @@ class Feedback:
                 beside.unlink(missing_ok=True)
 
 
-def write_summary(folder: Path, stem: str, summary: Mapping[str, Any]) -> Path:
+def write_summary(folder: Path, stem: str, summary: Mapping[str, Any]) -> None:
     """``<stem>.summary.json``; on disk when this returns."""
     path = folder / f"{stem}.summary.json"
     with _new(_beside(path), encoding="utf-8") as stream:
@@ -95,7 +96,6 @@ def write_summary(folder: Path, stem: str, summary: Mapping[str, Any]) -> Path:
         os.fsync(stream.fileno())
     os.replace(_beside(path), path)
     _keep(folder)
-    return path
 
 
 def _keep(folder: Path) -> None:

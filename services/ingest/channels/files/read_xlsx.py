@@ -32,7 +32,10 @@ SHEETS = "xl/worksheets/"
 TYPES = "[Content_Types].xml"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 #: What may stand before the first element of a part; Office writes one declaration.
-PROLOG_BYTES_MAX, _BLOCK_BYTES = 65_536, 4_096
+PROLOG_BYTES_MAX, _BLOCK_BYTES = 65_536, 16_384
+#: Elements and attributes that openpyxl keeps until the end, and those of one row.
+HELD_ELEMENTS_MAX, ROW_ELEMENTS_MAX, ROW_BYTES_MAX = 3_000_000, 200_000, 16_777_216
+_ROW = "http://schemas.openxmlformats.org/spreadsheetml/2006/main row"
 #: The others are no Office, and want as much memory as the package says.
 _PACKED_AS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -125,13 +128,14 @@ def _inspect(path: Path) -> None:
             if len(members) > MEMBERS_MAX:
                 raise FileFault("bomb")
             _sizes(members)
+            held = _Held()
             for member in members:
                 if member.flag_bits & 0x1:
                     raise FileFault("encrypted")
                 if member.compress_type not in _PACKED_AS:
                     raise FileFault("not_xlsx")
                 with package.open(member) as part:
-                    _plain(part, named_xml=member.filename.lower().endswith((".xml", ".rels")))
+                    held.walk(part, member.filename)
             _strings_are_no_sheet(package.read(TYPES))
     except FileFault:
         raise
@@ -158,27 +162,60 @@ def _strings_are_no_sheet(types: bytes) -> None:
             raise FileFault("bomb")
 
 
-def _plain(part: IO[bytes], *, named_xml: bool) -> None:
-    """A document type can only stand before the first element, and Office never writes one.
+class _Held:
+    """What openpyxl would hold in memory of all parts: it frees what is within a row, and keeps every other element.
 
-    Whatever the encoding, and however much stands before it: expat itself, which openpyxl reads with, must meet it.
-    Every part is looked at, since a package may call any of them a sheet; one that is no XML openpyxl can't read.
+    Every part is walked by expat, which openpyxl reads with, in whatever encoding: a package may call any of them a
+    sheet. A part that is no XML openpyxl can't read either. A document type can only stand before the first element;
+    Office never writes one.
     """
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _document_type
-    begun: list[str] = []
-    parser.StartElementHandler = lambda tag, attributes: begun.append(tag)
-    for _ in range(0, PROLOG_BYTES_MAX, _BLOCK_BYTES):
-        block = part.read(_BLOCK_BYTES)
-        try:
-            parser.Parse(block, not block)
-        except (expat.ExpatError, ValueError, LookupError):
-            if named_xml and not begun:
-                raise
+
+    def __init__(self) -> None:
+        self._elements = 0
+
+    def walk(self, part: IO[bytes], name: str) -> None:
+        """Raises FileFault, and ExpatError for what should be XML and is not."""
+        parser = self._parser = expat.ParserCreate(namespace_separator=" ")
+        parser.ordered_attributes = True
+        parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _document_type
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        self._depth = self._row_elements = self._row_bytes = self._boundary = 0
+        before, total = self._elements, 0
+        while block := part.read(_BLOCK_BYTES):
+            total += len(block)
+            try:
+                parser.Parse(block, False)
+            except (expat.ExpatError, ValueError, LookupError):
+                if self._elements == before and name.lower().endswith((".xml", ".rels")):
+                    raise
+                return
+            since = total - self._boundary
+            outside = total - self._row_bytes - (since if self._depth else 0)
+            begun = self._elements > before
+            if since > ROW_BYTES_MAX if self._depth else outside > (HELD_BYTES_MAX if begun else PROLOG_BYTES_MAX):
+                raise FileFault("bomb")
+
+    def _start(self, tag: str, attributes: list[str]) -> None:
+        if self._depth:
+            self._depth += 1
+            self._row_elements += 1 + len(attributes)
+            if self._row_elements > ROW_ELEMENTS_MAX:
+                raise FileFault("bomb")
             return
-        if begun or not block:
-            return
-    raise FileFault("bomb")
+        self._elements += 1
+        if tag == _ROW:
+            self._depth, self._row_elements = 1, 0
+            self._boundary = self._parser.CurrentByteIndex
+        else:
+            self._elements += len(attributes)
+        if self._elements > HELD_ELEMENTS_MAX:
+            raise FileFault("bomb")
+
+    def _end(self, tag: str) -> None:
+        if self._depth:
+            self._depth -= 1
+            if not self._depth:
+                self._row_bytes += self._parser.CurrentByteIndex - self._boundary
 
 
 def _document_type(*_: object) -> NoReturn:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Protocol
 
 from services.ingest.channels.files.mapping import FileRule
 from services.ingest.channels.files.said import FileFault
@@ -33,12 +31,6 @@ class Row:
 
     number: int
     cells: Mapping[str, Cell]
-
-
-class Read(Protocol):
-    """A reader. The iterator raises FileFault as soon as the file shows that it can't be taken."""
-
-    def __call__(self, path: Path, rule: FileRule) -> Iterator[Row]: ...
 
 
 def checked_headings(given: list[str], rule: FileRule, row: int) -> list[str]:

@@ -35,7 +35,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "no_marker": ("The file waits: no {0} lies beside it", "Put an empty file of that name when the upload has ended"),
     "old_marker": ("The file waits: {0} is older than the file", "Put it anew when the upload has ended"),
     "marker_alone": ("There is a .done marker, but no file of that name", "Send the file, then its marker"),
-    "changed": ("The file changed while it was read", "Send it again and let it lie"),
+    "more_faults": ("{0} more faults are not listed", "Mend these and send the file again"),
     "held": ("The snapshot has far fewer rows than the last one; it waits for a person", "If that is right, say so"),
     "duplicate": ("The same statement stands in an earlier row; it counts once", "Nothing to do"),
     "contradiction": ("An earlier row has the same message id and says something else", "Keep the row that is right"),
