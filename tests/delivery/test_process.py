@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,16 @@ import pytest
 from hub.topics import ensure_topics
 from hub.topics.contract import parties_of
 from spine.kafka import KafkaLog
+from spine.keystore.kek import LocalKek
+from spine.keystore.postgres import PostgresKeys
+from spine.migrate import migrate_keystore
 from spine.record import Effect
 from spine.schema import Catalogue
 from spine.step import encode_effects
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
-CATALOGUE = Catalogue([ROOT / "schemas" / "avro"])
+KEK = bytes(range(32))
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 WORKER = {"role": "inclusion-team", "team": "inclusion-south", "worker": "w-4401"}
 
@@ -51,6 +55,14 @@ def until(what: Callable[[], Any], seconds: int = 60) -> Any:
 
 
 @pytest.fixture
+def catalogue(fresh_database: str) -> Iterator[Catalogue]:
+    """The services' schemas and keys."""
+    migrate_keystore(fresh_database)
+    with closing(PostgresKeys(fresh_database, LocalKek(KEK))) as keys:
+        yield Catalogue([ROOT / "schemas" / "avro"], keys)
+
+
+@pytest.fixture
 def processes(kafka_bootstrap: str, fresh_database: str, tmp_path: Path) -> Iterator[tuple[int, Path]]:
     ensure_topics(kafka_bootstrap, ROOT / "contracts" / "topics.yaml", parties_of(ROOT / "contracts"))
     smtp, pages, group = port(), port(), uuid.uuid4().hex[:8]
@@ -62,6 +74,7 @@ def processes(kafka_bootstrap: str, fresh_database: str, tmp_path: Path) -> Iter
         "HUB_SMTP": f"127.0.0.1:{smtp}",
         "HUB_CONSOLE_PORT": str(pages),
         "HUB_DEMO_SIGN_IN": "1",
+        "HUB_KEK": base64.b64encode(KEK).decode(),
     }
     commands = [
         ("services.alerts.delivery", "sink", str(tmp_path / "mail"), str(smtp)),
@@ -78,10 +91,12 @@ def processes(kafka_bootstrap: str, fresh_database: str, tmp_path: Path) -> Iter
         yield pages, tmp_path
 
 
-def test_an_alert_becomes_a_mail_a_row_and_an_action(processes: tuple[int, Path], kafka_bootstrap: str) -> None:
+def test_an_alert_becomes_a_mail_a_row_and_an_action(
+    processes: tuple[int, Path], kafka_bootstrap: str, catalogue: Catalogue
+) -> None:
     pages, folder = processes
     mark = uuid.uuid4().hex[:10]
-    log = KafkaLog(kafka_bootstrap, CATALOGUE.frame, source="test")
+    log = KafkaLog(kafka_bootstrap, catalogue.frame, source="test")
     view = {
         "headline": f"Somebody {mark} left", "lines": [], "why": [], "todo": [], "timeline": [], "withheld": [],
         "agreements": [], "policy": "",
@@ -99,7 +114,8 @@ def test_an_alert_becomes_a_mail_a_row_and_an_action(processes: tuple[int, Path]
         Effect("alerts", f"p-{mark}", "alert.v1", alert),
         Effect("deliveries", f"a-{mark}", "delivery.v1", delivery),
     ]
-    log.append(encode_effects("alerts", mark, effects, CATALOGUE))
+    catalogue.keys.make(catalogue.needed(effects))
+    log.append(encode_effects("alerts", mark, effects, catalogue))
     mails = until(lambda: [p for p in (folder / "mail").glob("*.eml") if f"d-{mark}" in p.read_text()])
     assert "You have 1 new alert" in mails[0].read_text()
     assert mark not in mails[0].read_text().replace(f"d-{mark}", "")
@@ -111,7 +127,7 @@ def test_an_alert_becomes_a_mail_a_row_and_an_action(processes: tuple[int, Path]
         ref = re.findall(r'href="/alerts/([0-9a-f]{20})">Somebody ' + mark, page)[0]
         until(lambda: "Delivered" in client.get(f"/alerts/{ref}").text)
         client.post(f"/alerts/{ref}/acknowledge", data={"csrf": _token(page)})
-    act = until(lambda: _found(log, f"p-{mark}"))
+    act = until(lambda: _found(log, f"p-{mark}", catalogue))
     assert (act["verb"], act["alert_id"], act["worker"]) == ("acknowledge", f"a-{mark}", "w-4401")
     log.close()
 
@@ -127,10 +143,9 @@ def _token(text: str) -> str:
     return text.split('name="csrf" value="', 1)[1].split('"', 1)[0]
 
 
-def _found(log: KafkaLog, person: str) -> dict[str, Any] | None:
+def _found(log: KafkaLog, person: str, catalogue: Catalogue) -> dict[str, Any] | None:
     places = {("statuses", n): log.start(("statuses", n)) for n in range(log.partitions("statuses"))}
     for record in log.read(places, 10_000, 500):
-        opened = CATALOGUE.unframe(record.value)
-        if record.key == person and opened is not None:
-            return CATALOGUE.decode(*opened)
+        if record.key == person and catalogue.unframe(record.value) is not None:
+            return dict(catalogue.fact(record).fields)
     return None
