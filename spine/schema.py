@@ -99,6 +99,10 @@ class Catalogue:
         sealed = self._sealed.get(kind, ())
         if clear or sealed:
             fields = {**fields, **dict(clear), **{one.name: one.seal(kind, fields, self.keys) for one in sealed}}
+        return self.write(kind, fields)
+
+    def write(self, kind: str, fields: Fields) -> bytes:
+        """As ``encode``, of fields as ``decode`` gives them: what is sealed stays as it is."""
         out = io.BytesIO()
         fastavro.schemaless_writer(out, self._parsed[kind], fields)
         return out.getvalue()

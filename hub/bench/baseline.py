@@ -59,7 +59,7 @@ def hop(at: Broker, registry: str, topic: str) -> Mapping[str, Any]:
             opened = catalogue.unframe(message.value())
             assert opened is not None
             kind, body = opened
-            again = catalogue.frame(kind, catalogue.encode(kind, catalogue.decode(kind, body)))
+            again = catalogue.frame(kind, catalogue.write(kind, catalogue.decode(kind, body)))
             producer.produce(target, again, message.key(), headers=message.headers())
         producer.flush()
         if batch:
