@@ -19,7 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from hub.output import plain
 from services.matching.agent import MODEL, matcher_of
-from services.matching.bulk import COLUMNS, Bulk, Resolved, RowRefused
+from services.matching.bulk import Bulk, Resolved, RowRefused
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ("event_id", "person_id", "decision", "weight", "candidate")
@@ -36,6 +36,23 @@ Advance = Callable[[int], None]
 
 class Unusable(Exception):
     """The file as a whole cannot be read. The message says what to mend."""
+
+
+#: What an unusable file of rows, or an unusable model, may raise.
+UNREADABLE = (Unusable, OSError, UnicodeDecodeError, KeyError, ValueError)
+
+
+def why_unreadable(error: Exception) -> str:
+    """In words, without a value of the file."""
+    match error:
+        case KeyError():
+            return f"the model lacks {error}"
+        case UnicodeDecodeError():
+            return "it is not UTF-8"
+        case OSError():
+            return error.strerror or type(error).__name__
+        case _:
+            return str(error)
 
 
 @dataclass(slots=True)
@@ -105,7 +122,7 @@ def _jsonl(source: IO[str], advance: Advance) -> Iterator[tuple[int, Row | RowRe
         if not isinstance(row, dict):
             yield number, RowRefused("not a JSON object")
         else:
-            yield number, {name: None if row.get(name) is None else str(row[name]) for name in COLUMNS}
+            yield number, {name: None if value is None else str(value) for name, value in row.items()}
 
 
 def resolve_file(
@@ -149,7 +166,7 @@ def _writer(out: Path) -> Iterator[Callable[[Resolved], None]]:
     part = out.with_name(out.name + ".part")
     try:
         with part.open("w", encoding="utf-8", newline="") as handle:
-            if _is_jsonl(out):
+            if is_jsonl(out):
                 yield lambda r: _ignore(
                     handle.write(json.dumps(dict(zip(OUTPUT, _answer(r), strict=True)), ensure_ascii=False) + "\n")
                 )
@@ -171,12 +188,13 @@ def _answer(resolved: Resolved) -> tuple[str, str, str, float | None, str | None
     return (event_id, person_id, decision, None if millibits is None else millibits / 1000, candidate)
 
 
-def _is_jsonl(path: Path) -> bool:
+def is_jsonl(path: Path) -> bool:
     return path.suffix.lower() in (".jsonl", ".ndjson")
 
 
 @contextmanager
-def _progress(size: int, shown: bool) -> Iterator[Advance]:
+def progress(size: int, shown: bool) -> Iterator[Advance]:
+    """A bar on the terminal over the bytes of a file, for as long as the context lasts."""
     columns = (TextColumn("matching"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     progress: AbstractContextManager[Progress] = Progress(
         *columns, console=Console(stderr=True), disable=not shown, transient=True
@@ -199,17 +217,12 @@ def resolve(
         matcher, _ = matcher_of(contracts, model)
         bulk = Bulk(matcher)
         with source.open(encoding="utf-8-sig", newline="") as handle, _writer(out) as write:
-            with _progress(source.stat().st_size, not as_json) as advance:
-                summary = resolve_file(handle, _is_jsonl(source), bulk, write, advance, sheet=not _is_jsonl(out))
+            with progress(source.stat().st_size, not as_json) as advance:
+                summary = resolve_file(handle, is_jsonl(source), bulk, write, advance, sheet=not is_jsonl(out))
             if summary.rows == 0:
                 raise Unusable("there is no row in it")
-    except (Unusable, OSError, UnicodeDecodeError, KeyError, ValueError) as error:
-        reason = f"the model lacks {error}" if isinstance(error, KeyError) else str(error)
-        if isinstance(error, UnicodeDecodeError):
-            reason = "it is not UTF-8"
-        if isinstance(error, OSError):
-            reason = error.strerror or type(error).__name__
-        typer.echo(plain(f"hub resolve: {source.name}: {reason}"), err=True)
+    except UNREADABLE as error:
+        typer.echo(plain(f"hub resolve: {source.name}: {why_unreadable(error)}"), err=True)
         raise typer.Exit(2) from error
     _report(summary, len(bulk.ledger.index.people), as_json)
     raise typer.Exit(1 if summary.refused_rows else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -84,7 +85,7 @@ def test_right_answers_lose_no_true_pair_of_a_clean_person_and_recall_only_grows
 ) -> None:
     points = curve(rows)
     assert [p.threshold for p in points] == sorted((p.threshold for p in points), reverse=True)
-    for higher, lower in zip(points, points[1:], strict=False):
+    for higher, lower in itertools.pairwise(points):
         assert lower.pairs.recall >= higher.pairs.recall
         assert lower.pairs.joined >= higher.pairs.joined
         assert lower.false_merges >= higher.false_merges
