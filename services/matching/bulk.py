@@ -75,7 +75,7 @@ class Bulk:
     def resolve(self, row: Mapping[str, str | None]) -> Resolved:
         """Raises RowRefused."""
         self.rows += 1
-        seen = _observation(row, self.rows)
+        seen = observation_of(row, self.rows)
         effects = observe(self.matcher, self.ledger, seen)
         return _resolved(self.ledger.index, seen.event_id, effects[0])
 
@@ -89,7 +89,8 @@ def _resolved(index: Index, event_id: str, effect: Effect) -> Resolved:
     return Resolved(event_id, fields["person_id"], "new" if fields["how"] == "new" else "link", weight, None)
 
 
-def _observation(row: Mapping[str, str | None], number: int) -> Observation:
+def observation_of(row: Mapping[str, str | None], number: int) -> Observation:
+    """A row as an observation, the ``number``-th. Raises RowRefused."""
     values = {name: (row.get(name) or "").strip() or None for name in COLUMNS}
     event_id, source, ref = values["event_id"], values["source"], values["source_ref"]
     if event_id is None or source is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.matching.blocking import queries_of
-from services.matching.cluster import Person, View, known_of
+from services.matching.cluster import Known, Person, View, known_of
 from services.matching.compare import BornGrade, GivenGrade, NameComparer, NameGrade, born_grade
 from services.matching.facts import Observation, RecordKey
 from services.matching.identity import Identity, Numbers
@@ -41,7 +41,9 @@ class Matcher:
 
 
 @dataclass(slots=True)
-class _Pair:
+class Pair:
+    """An observation beside one record. ``agree``, ``clash``: how many strong identifiers do."""
+
     evidence: Evidence
     verdict: Verdict
     agree: int
@@ -72,10 +74,25 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
     """One candidate; None where nothing is to be said or a guard bars the pair."""
     known = person.known
     assert known is not None
+    pairs = compared(matcher, seen, person, known)
+    if pairs[-1].verdict.result is Result.BARRED:
+        return None
+    best = best_of(pairs)
+    clashes = any(pair.clash for pair in pairs)
+    model = matcher.model
+    measured = index.frequencies.people >= model.population_measured_min
+    if best.verdict.result is Result.NONE and not (measured and _worth_weighing(best.evidence)):
+        return None
+    weight = weigh(model, index.frequencies, comparison_of(seen.identity, best, known))
+    return _with_weight(model, person, best, weight, clashes, measured)
+
+
+def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) -> list[Pair]:
+    """The observation against each of the person's records, at least one. A barred pair is the last: it ends all."""
     mine = seen.identity
     support = mine.phone in known.phones or mine.email in known.emails or mine.postcode in known.postcodes
     reference = _refers(seen, known.keys, known.refs)
-    pairs: list[_Pair] = []
+    pairs: list[Pair] = []
     for view in known.views:
         names = matcher.names.best(mine.names, view.names)
         agree, clash = _numbers(mine.numbers, view.numbers)
@@ -90,21 +107,19 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
             provider=seen.named_provider is not None and seen.named_provider in person.enrolled,
         )
         verdict = judge(evidence)
+        pairs.append(Pair(evidence, verdict, agree, clash))
         if verdict.result is Result.BARRED:
-            return None
-        pairs.append(_Pair(evidence, verdict, agree, clash))
-    best = max(pairs, key=lambda p: (p.verdict.result, p.evidence.names.agrees, p.evidence.born))
-    clashes = any(pair.clash for pair in pairs)
-    model = matcher.model
-    measured = index.frequencies.people >= model.population_measured_min
-    if best.verdict.result is Result.NONE and not (measured and _worth_weighing(best.evidence)):
-        return None
-    weight = _weight(model, index, mine, best, person)
-    return _with_weight(model, person, best, weight, clashes, measured)
+            break
+    return pairs
+
+
+def best_of(pairs: Sequence[Pair]) -> Pair:
+    """The record that speaks most for the person."""
+    return max(pairs, key=lambda p: (p.verdict.result, p.evidence.names.agrees, p.evidence.born))
 
 
 def _with_weight(
-    model: Model, person: Person, best: _Pair, weight: int, clashes: bool, measured: bool
+    model: Model, person: Person, best: Pair, weight: int, clashes: bool, measured: bool
 ) -> Assessed | None:
     """Where weights may speak (I6 and I9, in a population large enough to know rare from common), they do."""
     verdict, result = best.verdict, best.verdict.result
@@ -128,10 +143,9 @@ def _worth_weighing(e: Evidence) -> bool:
     return signs >= 2 and (e.born is not BornGrade.DIFFERENT or e.support)
 
 
-def _weight(model: Model, index: Index, mine: Identity, pair: _Pair, person: Person) -> int:
-    known = person.known
-    assert known is not None
-    comparison = Comparison(
+def comparison_of(mine: Identity, pair: Pair, known: Known) -> Comparison:
+    """All that is weighed of a pair."""
+    return Comparison(
         names=pair.evidence.names,
         name=mine.names[0],
         born=pair.evidence.born,
@@ -143,7 +157,6 @@ def _weight(model: Model, index: Index, mine: Identity, pair: _Pair, person: Per
         phone=presence(mine.phone, known.phones),
         email=presence(mine.email, known.emails),
     )
-    return weigh(model, index.frequencies, comparison)
 
 
 def _refers(seen: Observation, keys: frozenset[RecordKey], refs: frozenset[RecordKey]) -> bool:

@@ -57,12 +57,25 @@ class Comparison:
     email: tuple[str, str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One comparison with its weight in millibits against a stranger and against a member of the household."""
+
+    kind: str
+    grade: str
+    stranger: int
+    household: int
+    times: int = 1
+
+
 @dataclass(slots=True)
 class _Sum:
     model: Model
     frequencies: Frequencies
     stranger: int = 0
     household: int = 0
+    #: Where the comparisons are noted one by one, for those who ask why.
+    parts: list[Part] | None = None
 
     def add(self, kind: str, grade: str, value: Value | None = None, times: int = 1) -> None:
         row = self.model.grades[kind, grade]
@@ -70,8 +83,11 @@ class _Sum:
         if stranger is None:
             assert value is not None
             stranger = -rarity_millibits(self.model, self.frequencies, kind, value)
-        self.stranger += times * (row.same - stranger)
-        self.household += times * (row.same - row.household)
+        against_stranger, against_household = times * (row.same - stranger), times * (row.same - row.household)
+        self.stranger += against_stranger
+        self.household += against_household
+        if self.parts is not None:
+            self.parts.append(Part(kind, grade, against_stranger, against_household, times))
 
 
 def rarity_millibits(model: Model, frequencies: Frequencies, kind: str, value: Value) -> int:
@@ -82,9 +98,9 @@ def rarity_millibits(model: Model, frequencies: Frequencies, kind: str, value: V
     return max(0, log2_millibits(everybody) - log2_millibits(carriers))
 
 
-def weigh(model: Model, frequencies: Frequencies, c: Comparison) -> int:
-    """Odds for "the same person" in millibits, against the stronger alternative."""
-    total = _Sum(model, frequencies)
+def weigh(model: Model, frequencies: Frequencies, c: Comparison, parts: list[Part] | None = None) -> int:
+    """Odds for "the same person" in millibits, against the stronger alternative. ``parts`` receives the summands."""
+    total = _Sum(model, frequencies, parts=parts)
     if c.names.swapped:
         total.add("swapped", "swapped")
     else:
@@ -101,8 +117,16 @@ def weigh(model: Model, frequencies: Frequencies, c: Comparison) -> int:
         total.add("number", "agree", times=c.agree)
     if c.clash:
         total.add("number", "clash", times=c.clash)
+    stranger, household = priors(model, frequencies)
+    if parts is not None:
+        parts.append(Part("prior", "prior", stranger, household))
+    return min(total.stranger + stranger, total.household + household)
+
+
+def priors(model: Model, frequencies: Frequencies) -> tuple[int, int]:
+    """Odds before anything is compared: against one of all strangers, against one of the household."""
     people = max(model.population_floor, frequencies.people)
-    return min(total.stranger - log2_millibits(people), total.household - model.household_prior_millibits)
+    return -log2_millibits(people), -model.household_prior_millibits
 
 
 def presence(mine: str | None, theirs: Mapping[str, int] | Iterable[str]) -> tuple[str, str | None]:
