@@ -1,61 +1,65 @@
-"""A generated population with truth: households, twins, house moves, typing errors, missing and wrong identifiers.
+"""People of a generated county, with truth: households, twins, siblings, care, house moves, new surnames, identifiers.
 
-Names are built from syllables with realistic (Zipf) frequencies: no list of real people is used. One seed, one
-population.
+One seed, one population. What agencies write about these people is ``matching_records``.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
+from random import Random
 
-ROOT = Path(__file__).resolve().parents[2]
-ALIASES = ROOT / "services" / "matching" / "aliases.txt"
+from matching_names import Origin, origins
+
 _LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
-_START = ("b", "br", "c", "ch", "cl", "d", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "r", "s", "st", "t", "w")
-_MIDDLE = ("a", "e", "i", "o", "u", "ai", "ea", "oo", "ow")
-_END = ("ll", "n", "nd", "r", "rs", "s", "t", "tt", "m", "ck", "ng", "ld", "x", "")
-_TAIL = ("son", "ton", "ley", "man", "ford", "well", "wood", "er", "by", "field", "ham", "ova", "ski", "")
-
-
-@dataclass(slots=True)
-class Child:
-    """Somebody who exists."""
-
-    truth: int
-    given: str
-    family: str
-    born: date
-    home: Home
-    nhs: str
-    upn: str
-    uln: str
-    nino: str
-    twin: Child | None = None
+_ROADS = ("Road", "Street", "Avenue", "Close", "Lane", "Drive", "Way", "Court")
+#: Households of young people for each postcode.
+HOUSEHOLDS_PER_POSTCODE = 3
+TWIN_BIRTHS = 0.016
+CARE = 0.025
+#: Of those in care: came alone from abroad, with an assigned birth date.
+ALONE = 0.2
 
 
 @dataclass(slots=True)
 class Home:
-    family: str
+    """One address, and the parent's contact."""
+
     postcode: str
     line: str
-    phone: str
-    moved: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
-class Population:
-    """``rows`` in order of arrival; ``truth`` by event id; ``twins``: pairs of truths."""
+class Child:
+    """Somebody who exists. ``homes``: where they lived, oldest first; ``families``: names that they bore, likewise."""
 
-    rows: list[dict[str, str]] = field(default_factory=list)
-    truth: dict[str, int] = field(default_factory=dict)
-    twins: set[tuple[int, int]] = field(default_factory=set)
+    truth: int
+    given: str
+    middle: str | None
+    families: list[str]
+    sex: str
+    born: date
+    homes: list[Home]
+    household: int
+    phone: str
+    parent_phone: str
+    email: str
+    parent_email: str
+    origin: str
+    care: str
+    nhs_number: str
+    upn: str
+    uln: str
+    nino: str
+    mates: list[Child]
+
+    @property
+    def twin(self) -> Child | None:
+        return next((mate for mate in self.mates if mate.born == self.born and mate.household == self.household), None)
 
 
-def nhs(n: int) -> Iterator[str]:
+def nhs_numbers(n: int) -> Iterator[str]:
     while True:
         body = f"{900_000_000 + n % 99_999_999:09d}"
         check = 11 - sum(int(d) * (10 - i) for i, d in enumerate(body)) % 11
@@ -64,7 +68,7 @@ def nhs(n: int) -> Iterator[str]:
             yield body + str(check % 11)
 
 
-def uln(n: int) -> Iterator[str]:
+def ulns(n: int) -> Iterator[str]:
     while True:
         body = f"{100_000_000 + n % 899_999_999:09d}"
         rest = sum(int(d) * (10 - i) for i, d in enumerate(body)) % 11
@@ -73,175 +77,105 @@ def uln(n: int) -> Iterator[str]:
             yield body + str(10 - rest)
 
 
-def upn(n: int) -> Iterator[str]:
+def upns(n: int) -> Iterator[str]:
     while True:
-        body = f"{201_900_000_000 + n:012d}"
+        body = f"{201_900_000_000 + n % 99_999_999:012d}"
         yield _LETTERS[sum(int(d) * (i + 2) for i, d in enumerate(body)) % 23] + body
         n += 1
 
 
-def nino(n: int) -> Iterator[str]:
+def ninos(n: int) -> Iterator[str]:
     while True:
-        first, second = "ABCEHJKLMNPRSTWXY"[n // 1_000_000 % 17], "ABCEHJKLMPRSTWXY"[n // 17_000_000 % 16]
+        first, second = "ABCEHJKLMNPRSTWXY"[n // 1_000_000 % 17], "ABCEHJLMPRSTWXYZ"[n // 17_000_000 % 15]
         yield f"{first}{second}{n % 1_000_000:06d}A"
         n += 7
 
 
-class Maker:
-    """Makes people, then what agencies write about them."""
+class County:
+    """Makes the people, household by household."""
 
-    def __init__(self, seed: int, people: int, error: float = 1.0) -> None:
-        self.random = random.Random(seed)
-        self.error = error
-        groups = [line.split("#")[0].replace("!", "").split() for line in ALIASES.read_text("utf-8").splitlines()]
-        self.short = {words[0]: words[1:] for words in groups if len(words) > 1}
-        self.given = sorted(self.short)
-        self.random.shuffle(self.given)
-        self.surnames = self._surnames(4_000)
-        self.given_weights = [1 / (i + 12) for i in range(len(self.given))]
-        self.surname_weights = [1 / (i + 30) for i in range(len(self.surnames))]
-        self.numbers = (nhs(seed * 7), upn(seed * 11), uln(seed * 13), nino(seed * 17 + 1))
-        self.children = self._children(people)
+    def __init__(self, seed: int, people: int) -> None:
+        self.random = Random(f"county {seed}")
+        # Numbers are issued one after the other: twins' differ in the last digits.
+        self._numbers = (nhs_numbers(seed * 7_919), upns(seed * 104_729), ulns(seed * 1_299_709), ninos(seed * 611_953))
+        self._postcodes = [self._postcode() for _ in range(max(5, people // 2 // HOUSEHOLDS_PER_POSTCODE))]
+        self._households = 0
+        self.children: list[Child] = []
+        while len(self.children) < people:
+            self._household()
 
-    def _surnames(self, count: int) -> list[str]:
-        found: dict[str, None] = {}
-        pick = self.random.choice
-        while len(found) < count:
-            found[(pick(_START) + pick(_MIDDLE) + pick(_END) + pick(_TAIL)).strip()] = None
-        return [name for name in found if len(name) > 2]
+    def _household(self) -> None:
+        r = self.random
+        origin = self._origin()
+        family = origin.family.pick(r)
+        if r.random() < 0.06:
+            family += "-" + origin.family.pick(r)
+        homes = [self.home() for _ in range(r.choices((1, 2, 3), (0.70, 0.25, 0.05))[0])]
+        parent_phone, number = f"07{r.randrange(10**9):09d}", self._households
+        self._households += 1
+        mates: list[Child] = []
+        for born in self._births():
+            child = self._child(origin, family, born, homes, number, parent_phone, mates)
+            mates.append(child)
+            self.children.append(child)
+        for child in mates:
+            child.mates = [mate for mate in mates if mate is not child]
 
-    def _children(self, people: int) -> list[Child]:
-        out: list[Child] = []
-        while len(out) < people:
-            home = self._home()
-            births = self._births()
-            names: set[str] = set()
-            mates: list[Child] = []
-            for born in births:
-                given = self._weighted(self.given, self.given_weights)
-                while given in names:
-                    given = self._weighted(self.given, self.given_weights)
-                names.add(given)
-                n = tuple(next(numbers) for numbers in self.numbers)
-                child = Child(len(out), given, home.family, born, home, *n)
-                mates.append(child)
-                out.append(child)
-            for one in mates:
-                for other in mates:
-                    if one is not other and one.born == other.born:
-                        one.twin = other
-        return out
+    def _child(
+        self,
+        origin: Origin,
+        family: str,
+        born: date,
+        homes: list[Home],
+        household: int,
+        parent_phone: str,
+        mates: list[Child],
+    ) -> Child:
+        r, sex = self.random, self.random.choice("MF")
+        given = origin.given_name(r, sex, born.year)
+        while given in {mate.given for mate in mates}:
+            given = origin.given_name(r, sex, born.year)
+        # A half-sibling, and a name that changed with a new family.
+        families = [origin.family.pick(r)] if r.random() < 0.08 else [family]
+        if r.random() < 0.03:
+            families.append(origin.family.pick(r))
+        care, lived = "not in care", homes
+        if r.random() < CARE:
+            care = "in care"
+            lived = [*homes, *(self.home() for _ in range(r.randrange(1, 4)))]
+            if origin.name in ("Arabic", "Somali", "South Asian (Muslim)") and r.random() < ALONE * 4:
+                care, born = "in care, came alone", born.replace(month=1, day=1)
+        middle = origin.given_name(r, sex, born.year) if r.random() < 0.6 else None
+        word = "".join(c for c in given.lower() if c.isascii() and c.isalpha()) or "pupil"
+        mail = f"{word}{r.randrange(1000)}@example.org"
+        parent_email = f"{families[0].lower().replace(' ', '')}{household}@example.com"
+        numbers = [next(of) for of in self._numbers]
+        return Child(
+            len(self.children), given, middle, families, sex, born, lived, household, f"07{r.randrange(10**9):09d}",
+            parent_phone, mail, parent_email, origin.name, care, *numbers, [],
+        )  # fmt: skip
 
-    def _home(self) -> Home:
-        family = self._weighted(self.surnames, self.surname_weights)
-        if self.random.random() < 0.06:
-            family += "-" + self._weighted(self.surnames, self.surname_weights)
-        moved = (self._postcode(), self._line()) if self.random.random() < 0.25 else None
-        return Home(family, self._postcode(), self._line(), f"07{self.random.randrange(10**9):09d}", moved)
+    def _origin(self) -> Origin:
+        point = self.random.random()
+        for origin in origins():
+            point -= origin.share
+            if point < 0:
+                return origin
+        return origins()[0]
 
     def _births(self) -> list[date]:
-        first = date(2004, 1, 1) + timedelta(days=self.random.randrange(3_650))
-        count = self.random.choices((1, 2, 3), (0.55, 0.35, 0.10))[0]
-        births = [first]
-        for _ in range(count - 1):
-            births.append(births[-1] + timedelta(days=self.random.randrange(400, 1_500)))
-        if self.random.random() < 0.016:
-            births.append(first)
-        return births
+        r = self.random
+        births = [date(2001, 1, 1) + timedelta(days=r.randrange(12 * 365))]
+        for _ in range(r.choices((1, 2, 3), (0.55, 0.33, 0.12))[0] - 1):
+            births.append(births[-1] + timedelta(days=r.randrange(400, 1_500)))
+        births = [born for born in births if born.year <= 2012]
+        return [born for born in births for _ in range(2 if r.random() < TWIN_BIRTHS else 1)]
 
-    def _weighted(self, names: list[str], weights: list[float]) -> str:
-        return self.random.choices(names, weights)[0]
+    def home(self) -> Home:
+        r = self.random
+        road = self.random.choice(origins()[0].family.names[:2_000])
+        return Home(r.choice(self._postcodes), f"{r.randrange(1, 150)} {road} {r.choice(_ROADS)}")
 
     def _postcode(self) -> str:
         r = self.random
-        return f"NS{r.randrange(1, 30)} {r.randrange(10)}{r.choice(_LETTERS)}{r.choice('ABDEFGHJLN')}"
-
-    def _line(self) -> str:
-        return f"{self.random.randrange(1, 150)} {self._weighted(self.surnames, self.surname_weights).title()} Road"
-
-    def population(self) -> Population:
-        out = Population()
-        records: list[tuple[Child, str]] = []
-        for child in self.children:
-            for source, chance in SOURCES.items():
-                if self.random.random() < chance:
-                    records.append((child, source))
-            if child.twin is not None:
-                a, b = sorted((child.truth, child.twin.truth))
-                out.twins.add((a, b))
-        self.random.shuffle(records)
-        for number, (child, source) in enumerate(records):
-            row = self.row(child, source)
-            row["event_id"] = f"e{number:07d}"
-            row["source"] = source
-            row["source_ref"] = f"{source[:3]}-{child.truth}"
-            out.rows.append(row)
-            out.truth[row["event_id"]] = child.truth
-        return out
-
-    def happens(self, chance: float) -> bool:
-        return self.random.random() < chance * self.error
-
-    def row(self, child: Child, source: str) -> dict[str, str]:
-        moved = child.home.moved is not None and self.random.random() < 0.5
-        postcode, line = child.home.moved if moved and child.home.moved else (child.home.postcode, child.home.line)
-        row = {
-            "given_name": self._given(child),
-            "family_name": self._family(child),
-            "date_of_birth": self._born(child),
-            "postcode": "" if self.happens(0.05) else postcode,
-            "address_line": line,
-            "phone": child.home.phone if self.random.random() < 0.5 else "",
-        }
-        for column, chance in NUMBERS[source].items():
-            if self.random.random() < chance:
-                owner = child.twin if child.twin is not None and self.happens(0.01) else child
-                row[column] = str(getattr(owner, "nhs" if column == "nhs_number" else column))
-        return row
-
-    def _given(self, child: Child) -> str:
-        if self.happens(0.05):
-            return self.random.choice(self.short[child.given])
-        if self.happens(0.02):
-            return child.given[0]
-        return self._typed(child.given).title()
-
-    def _family(self, child: Child) -> str:
-        family = child.family
-        if "-" in family and self.happens(0.3):
-            family = self.random.choice((family.split("-")[0], family.replace("-", " ")))
-        if self.happens(0.01):
-            return self._weighted(self.surnames, self.surname_weights).title()
-        return self._typed(family).upper() if self.random.random() < 0.3 else self._typed(family).title()
-
-    def _typed(self, word: str) -> str:
-        if len(word) < 4 or not self.happens(0.02):
-            return word
-        at = self.random.randrange(1, len(word) - 1)
-        kind = self.random.randrange(3)
-        if kind == 0:
-            return word[:at] + word[at + 1 :]
-        if kind == 1:
-            return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-        return word[:at] + self.random.choice("aeiourstln") + word[at + 1 :]
-
-    def _born(self, child: Child) -> str:
-        born = child.born
-        if self.happens(0.015):
-            return ""
-        if self.happens(0.01):
-            if born.day <= 12 and self.random.random() < 0.5:
-                return date(born.year, born.day, born.month).isoformat()
-            return born.replace(day=1).isoformat()
-        return born.isoformat()
-
-
-SOURCES = {"school": 0.8, "college": 0.6, "inclusion": 0.9, "jobcentre": 0.2, "social-care": 0.15, "housing": 0.08}
-NUMBERS: dict[str, dict[str, float]] = {
-    "school": {"upn": 0.95},
-    "college": {"uln": 0.9, "upn": 0.5},
-    "inclusion": {"upn": 0.7, "uln": 0.3},
-    "jobcentre": {"nino": 0.9},
-    "social-care": {"nhs_number": 0.6, "upn": 0.6},
-    "housing": {"nino": 0.3},
-}
+        return f"NS{r.randrange(1, 30)} {r.randrange(10)}{r.choice('ABDEFGHJLN')}{r.choice('ABDEFGHJLNPQRSTUWXYZ')}"

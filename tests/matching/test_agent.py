@@ -19,7 +19,7 @@ from services.matching.rows import Ledger
 from spine.journal import MemoryJournal, Transaction
 
 sys.path.insert(0, str(ROOT / "tests" / "benchmarks"))
-from matching_population import Maker
+from matching_records import Difficulty, population
 
 COLUMNS_NOT_SUBJECT = ("event_id", "source")
 
@@ -27,7 +27,7 @@ COLUMNS_NOT_SUBJECT = ("event_id", "source")
 def feed(hub: Matching, people: int = 60, seed: int = 3, repeats: int = 2) -> None:
     """A small population with everything: links, reviews, separations, suggestions."""
     rng = random.Random(seed)
-    rows = [row for row in Maker(seed, people, 3.0).population().rows for _ in range(repeats)]
+    rows = [row for row in population(seed, people, Difficulty("messy", 3.0, 1.0)).rows for _ in range(repeats)]
     rng.shuffle(rows)
     for number, row in enumerate(rows):
         subject = {k: v or None for k, v in row.items() if k not in COLUMNS_NOT_SUBJECT}

@@ -1,0 +1,197 @@
+"""What matching reaches next to the bars it is held to: ``python tests/benchmarks/matching_bars.py --people 20000``.
+
+Generated populations (easy, medium, hard) and the test half of the historical records. Seeds from 900 on are for
+reports alone; whoever chooses weights uses others. Exit 0 if every bar that was measured is met, 1 if one is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
+
+from matching_history import TEST, Unavailable, records  # noqa: E402
+from matching_names import real_frequencies  # noqa: E402
+from matching_records import DIFFICULTIES, population  # noqa: E402
+
+from services.matching.agent import MODEL, matcher_of  # noqa: E402
+from services.matching.bulk import Bulk, Resolved, RowRefused  # noqa: E402
+from services.matching.measures import Measured, Placed, answered, curve, measure  # noqa: E402
+
+#: The first seed that no weights were chosen on.
+SEED = 900
+MANY = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """``least``: the figure must be at least ``wanted``, else at most."""
+
+    measure: str
+    wanted: float
+    least: bool
+
+    def met(self, reached: float) -> bool:
+        return reached >= self.wanted if self.least else reached <= self.wanted
+
+
+F1, RECALL, B3 = "F1 across sources", "recall across sources", "B³ F1"
+MERGES, TWINS, REVIEW = "false merges per 10,000 people", "twins merged", "review share"
+BARS: dict[str, tuple[Bar, ...]] = {
+    "easy": (Bar(F1, 0.998, True),),
+    "medium": (Bar(F1, 0.995, True), Bar(MERGES, 12, False), Bar(TWINS, 0.01, False), Bar(REVIEW, 0.01, False)),
+    "hard": (Bar(F1, 0.982, True), Bar(MERGES, 45, False)),
+    "many": (Bar(RECALL, 0.95, True), Bar(MERGES, 12, False), Bar(REVIEW, 0.03, False)),
+    "historical": (Bar(F1, 0.92, True), Bar(B3, 0.93, True)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A bar beside what was measured: while reviews wait, and with every review answered rightly."""
+
+    data: str
+    measure: str
+    wanted: str
+    waits: float
+    answered: float
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One resolution of one set of data."""
+
+    data: str
+    records: int
+    people: int
+    rows_per_second: int
+    reached: tuple[Reached, ...]
+    groups: tuple[str, ...]
+    trade: str
+
+
+def figures(of: Measured) -> Mapping[str, float]:
+    twins = of.twins.merged / of.twins.pairs if of.twins.pairs else 0.0
+    return {
+        F1: of.cross_source.f1,
+        RECALL: of.cross_source.recall,
+        B3: of.b_cubed.f1,
+        MERGES: of.false_merges_per_10000,
+        TWINS: twins,
+        REVIEW: of.review_share,
+    }
+
+
+def compare(data: str, placed: list[Placed], bars: Iterable[Bar], seconds: float) -> Run:
+    waits, after = measure(placed), measure(answered(placed))
+    now, then = figures(waits), figures(after)
+    reached = tuple(
+        Reached(
+            data,
+            bar.measure,
+            f"{'≥' if bar.least else '≤'} {bar.wanted:g}",
+            now[bar.measure],
+            then[bar.measure],
+            bar.met(now[bar.measure]),
+        )
+        for bar in bars
+    )
+    groups = tuple(
+        f"{g.name} {g.value}: {g.people} people, precision {g.pairs.precision:.4f}, recall {g.pairs.recall:.4f}, "
+        f"mixed {g.mixed_per_10000:.1f} per 10,000, review {g.review_share:.2%}"
+        for g in waits.groups
+    )
+    return Run(data, waits.records, waits.people, round(len(placed) / seconds), reached, groups, _trade(placed, waits))
+
+
+def _trade(placed: list[Placed], of: Measured) -> str:
+    """The best recall that the weights alone would give with no more than a number of false merges."""
+    out = []
+    points = curve(placed, 1_000)
+    for limit in (4, 12, 45):
+        good = [p for p in points if p.false_merges * 10_000 <= limit * of.people]
+        if good:
+            out.append(f"≤ {limit} per 10,000: recall {good[-1].pairs.recall:.4f} at {good[-1].threshold} millibits")
+    return "; ".join(out) or "none"
+
+
+def generated(name: str, people: int, seed: int, model: Path) -> Run:
+    made = population(seed, people, DIFFICULTIES[name])
+    resolved, seconds = _resolve(made.rows, model)
+    bars = BARS["many"] if people >= MANY and name == "medium" else BARS[name]
+    return compare(f"{name}, {people} people", made.placed(resolved), bars, seconds)
+
+
+def historical(model: Path) -> Run:
+    """Raises Unavailable."""
+    rows = list(records(TEST))
+    truth = {row["event_id"]: cluster for row, cluster in rows}
+    resolved, seconds = _resolve([row for row, _ in rows], model)
+    placed = [
+        Placed(truth[r.event_id], r.person_id, r.event_id, r.decision, r.weight_millibits, r.candidate)
+        for r in resolved
+    ]
+    return compare("historical_50k, test half", placed, BARS["historical"], seconds)
+
+
+def _resolve(rows: Iterable[Mapping[str, str]], model: Path) -> tuple[list[Resolved], float]:
+    bulk, out, begun = Bulk(matcher_of(ROOT / "contracts", model)[0]), [], time.process_time()
+    for row in rows:
+        try:
+            out.append(bulk.resolve(row))
+        except RowRefused:
+            # A row without a readable date still counts: it is matched without it.
+            out.append(bulk.resolve({**row, "date_of_birth": "", "source_ref": row["event_id"]}))
+    return out, max(time.process_time() - begun, 1e-9)
+
+
+def show(run: Run) -> None:
+    print(f"\n{run.data}: {run.records} records of {run.people} people, {run.rows_per_second} records/s of CPU time")
+    for of in run.reached:
+        verdict = "met" if of.met else "NOT met"
+        print(f"  {of.measure:32} {of.wanted:>9}  {of.waits:9.4f}  (answered {of.answered:.4f})  {verdict}")
+    print(f"  by weight alone, {run.trade}")
+    for line in run.groups:
+        print(f"    {line}")
+
+
+def main() -> int:
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("--people", type=int, default=20_000)
+    ask.add_argument("--seed", type=int, default=SEED)
+    ask.add_argument("--model", type=Path, default=MODEL)
+    ask.add_argument("--only", choices=("easy", "medium", "hard", "historical"), action="append")
+    ask.add_argument("--json", action="store_true", help="print one JSON document")
+    asked = ask.parse_args()
+    names = asked.only or [*DIFFICULTIES, "historical"]
+    runs: list[Run] = []
+    for name in names:
+        try:
+            run = (
+                historical(asked.model)
+                if name == "historical"
+                else generated(name, asked.people, asked.seed, asked.model)
+            )
+        except Unavailable as reason:
+            print(f"{name}: skipped, {reason}", file=sys.stderr)
+            continue
+        runs.append(run)
+        if not asked.json:
+            show(run)
+    if asked.json:
+        print(json.dumps({"real_names": real_frequencies(), "runs": [asdict(run) for run in runs]}, indent=1))
+    elif not real_frequencies():
+        print("\nwithout the evaluation data: surnames are made up")
+    return 0 if all(of.met for run in runs for of in run.reached) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
