@@ -11,6 +11,9 @@ from services.matching.measures import Group
 WIDTH, PLOT, LEFT, TOP = 900, 360, 90, 60
 ROW, BAR_LEFT, BAR_WIDTH = 22, 330, 400
 _LINE, _MARK, _GRID, _INK = "#1d70b8", "#d4351c", "#b1b4b6", "#0b0c0c"
+_BEGINS = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995)
+#: Marks with their threshold stand at least this far apart, so that their words can be read.
+_MARKS_APART = 75
 _STYLE = (
     "body{font:16px/1.4 sans-serif;color:#0b0c0c;max-width:960px;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;margin:1em 0}th,td{border-bottom:1px solid #b1b4b6;padding:.3em .8em .3em 0;"
@@ -66,9 +69,9 @@ def _text(x: float, y: float, words: str, anchor: str = "start") -> str:
 
 
 def _floor(values: Iterable[float]) -> float:
-    """Where an axis begins: a twentieth below the least value, so that near-perfect curves can be told apart."""
+    """Where an axis begins: near below the least value, so that near-perfect curves can be told apart."""
     least = min(values, default=0.0)
-    return max(0.0, int(least * 20 - 1e-9) / 20) if least < 1 else 0.95
+    return max((begin for begin in _BEGINS if begin < least), default=0.0)
 
 
 def _curve(told: Evaluation) -> list[str]:
@@ -91,8 +94,12 @@ def _curve(told: Evaluation) -> list[str]:
     if points:
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(r, p) for r, p, _ in points))
         out.append(f'<polyline points="{line}" fill="none" stroke="{_LINE}" stroke-width="2.5"/>')
-    for recall, precision, threshold in points[:: max(1, len(points) // 6)]:
+    last = float("-inf")
+    for recall, precision, threshold in points:
         x, y = place(recall, precision)
+        if x - last < _MARKS_APART:
+            continue
+        last = x
         out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{_LINE}"/>')
         out.append(_text(x + 6, y + 18, f"{threshold / 1000:.1f} bits"))
     x, y = place(now.recall, now.precision)

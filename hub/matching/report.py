@@ -100,11 +100,10 @@ def rows_of_measures(told: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def rows_of_groups(of: Measured) -> list[tuple[str, ...]]:
-    """Group, value, people, records, precision, recall, people mixed per 10,000, review share."""
+    """Cells as ``GROUP_COLUMNS`` names them."""
     return [
         (
-            group.name,
-            group.value,
+            f"{group.name}: {group.value}",
             f"{group.people}{' (few)' if group.people < FEW_PEOPLE else ''}",
             str(group.records),
             f"{group.pairs.precision:.4f}",
@@ -116,7 +115,7 @@ def rows_of_groups(of: Measured) -> list[tuple[str, ...]]:
     ]
 
 
-GROUP_COLUMNS = ("group", "value", "people", "records", "precision", "recall", "mixed per 10,000", "to review")
+GROUP_COLUMNS = ("group", "people", "records", "precision", "recall", "mixed /10,000", "to review")
 
 
 def mates(of: Mates) -> str:
