@@ -17,17 +17,23 @@ FEW_PEOPLE = 100
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One resolution: as it stands, with its reviews answered rightly, and over the automatic threshold."""
+    """One resolution: as it stands, with its reviews answered rightly, and over the automatic threshold.
+
+    ``found``: records that wait for a reader with their person as the best candidate.
+    """
 
     unanswered: Measured
     answered: Measured
+    found: int
     curve: tuple[Point, ...]
     model: str
     auto_millibits: int
 
     @classmethod
     def of(cls, placed: Sequence[Placed], model: str, auto_millibits: int) -> Evaluation:
-        return cls(measure(placed), measure(answered(placed)), tuple(curve(placed)), model, auto_millibits)
+        after = answered(placed)
+        found = sum(one.person != other.person for one, other in zip(placed, after, strict=True))
+        return cls(measure(placed), measure(after), found, tuple(curve(placed)), model, auto_millibits)
 
 
 def as_json(told: Evaluation) -> dict[str, Any]:
@@ -36,6 +42,7 @@ def as_json(told: Evaluation) -> dict[str, Any]:
         "auto_millibits": told.auto_millibits,
         "unanswered": _measured(told.unanswered),
         "answered": _measured(told.answered),
+        "reviews_with_the_person_as_best_candidate": told.found,
         "curve": [
             {"threshold_millibits": p.threshold, **_shares(p.pairs), "false_merges": p.false_merges} for p in told.curve
         ],
@@ -95,7 +102,8 @@ def rows_of_measures(told: Evaluation) -> list[tuple[str, str, str]]:
         row("false merges per 10,000 people", [f"{m.false_merges_per_10000:.1f} ({m.false_merges})" for m in both]),
         row("twins merged", [mates(m.twins) for m in both]),
         row("siblings merged", [mates(m.siblings) for m in both]),
-        row("share of records that waits for a reader", [f"{told.unanswered.review_share:.2%}", "0.00%"]),
+        row("share of records put to a reader", [f"{m.review_share:.2%}" for m in both]),
+        row("of them, best candidate is the person", [f"{told.found} of {m.reviews}" for m in both]),
     ]
 
 
