@@ -28,6 +28,10 @@ BLOCK_BYTES_MAX = 1 << 16
 _DECISIONS = {"link": "one person", "review": "somebody must look", "apart": "two people"}
 
 
+class _Faulty(Unusable):
+    """One of the two records cannot be read. The message says which."""
+
+
 @dataclass(slots=True)
 class _Population:
     """A file resolved whole: how frequent its values are, and where the two rows went."""
@@ -55,22 +59,15 @@ def explain_command(
     Prints personal data of the two records. Exit 0, whatever is decided; 2 if a record, file or the model is unusable.
     """
     file = rows or population
-    at = Path(one) if file is None else file
     try:
         matcher, _ = matcher_of(contracts, model)
         known = _resolve(matcher, file, {one, other}, not as_json) if file is not None else None
-        if rows is not None:
-            assert known is not None
-            missing = [name for name in (one, other) if name not in known.rows]
-            if missing:
-                raise Unusable(f"no usable row with event_id {' or '.join(missing)}")
-            blocks = (known.rows[one], known.rows[other])
-        else:
-            blocks = (_block(Path(one), "A"), _block(Path(other), "B"))
-        seen = (observation_of(blocks[0], 1), observation_of(blocks[1], 2))
+        blocks = _rows(known, one, other) if known and rows else _blocks(Path(one), Path(other))
+        seen = _both(blocks)
         told = explain(matcher, *seen, known.frequencies if known else Frequencies())
     except UNREADABLE as error:
-        fail(f"matching explain: {at.name}: {why_unreadable(error)}", as_json=as_json, code=2)
+        of = f"{file.name}: " if file is not None and not isinstance(error, _Faulty) else ""
+        fail(f"matching explain: {of}{why_unreadable(error)}", as_json=as_json, code=2)
     placed = known.placed if known and rows else {}
     if as_json:
         show_json(_as_json(told, seen, blocks, placed))
@@ -97,21 +94,59 @@ def _resolve(matcher: Matcher, file: Path, wanted: set[str], shown: bool) -> _Po
     return _Population(bulk.ledger.index.frequencies, kept, placed)
 
 
-def _block(path: Path, side: str) -> Row:
-    """Raises Unusable with all that is wrong with the block, without its values."""
-    if path.stat().st_size > BLOCK_BYTES_MAX:
-        raise Unusable(f"{path.name} is longer than {BLOCK_BYTES_MAX} bytes")
-    try:
-        read = json.loads(path.read_text("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise Unusable(f"{path.name} is not JSON (line {error.lineno})") from error
-    if not isinstance(read, dict):
-        raise Unusable(f"{path.name} is not a JSON object of {', '.join(COLUMNS)}")
-    faults = [f"{name} is unknown" for name in sorted(set(read) - set(COLUMNS))]
-    faults += [f"{name} must be text" for name, v in sorted(read.items()) if not isinstance(v, str | None)]
+def _rows(known: _Population, one: str, other: str) -> tuple[Row, Row]:
+    missing = [name for name in (one, other) if name not in known.rows]
+    if missing:
+        raise Unusable(f"no usable row with event_id {' or '.join(missing)}")
+    return known.rows[one], known.rows[other]
+
+
+def _blocks(one: Path, other: Path) -> tuple[Row, Row]:
+    """Two files with a block each. Raises _Faulty with all that is wrong with both, without a value."""
+    faults: list[str] = []
+    read = [_block(path, side, faults) for path, side in ((one, "A"), (other, "B"))]
     if faults:
-        raise Unusable(f"{path.name}: {'; '.join(faults)}; known are {', '.join(COLUMNS)}")
+        raise _Faulty("; ".join(faults))
+    return read[0], read[1]
+
+
+def _block(path: Path, side: str, faults: list[str]) -> Row:
+    told: list[str] = []
+    read: Any = None
+    try:
+        if path.stat().st_size > BLOCK_BYTES_MAX:
+            told.append(f"longer than {BLOCK_BYTES_MAX} bytes")
+        else:
+            read = json.loads(path.read_text("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        told.append(f"not JSON (line {error.lineno})")
+    except (OSError, UnicodeDecodeError) as error:
+        told.append(why_unreadable(error))
+    if isinstance(read, dict):
+        unknown = sorted(set(read) - set(COLUMNS))
+        told += [f"{name} is unknown" for name in unknown]
+        told += [f"known are {', '.join(COLUMNS)}"] if unknown else []
+        told += [f"{name} must be text" for name, v in sorted(read.items()) if not isinstance(v, str | None)]
+    elif not told:
+        told.append("not a JSON object")
+    if told:
+        faults.append(f"{side} ({path.name}): {', '.join(told)}")
+        return {}
     return {"source": side, **read, "event_id": side}
+
+
+def _both(blocks: tuple[Row, Row]) -> tuple[Observation, Observation]:
+    """Raises _Faulty with the faults of both."""
+    seen: list[Observation] = []
+    faults: list[str] = []
+    for number, (side, block) in enumerate(zip("AB", blocks, strict=True)):
+        try:
+            seen.append(observation_of(block, number))
+        except RowRefused as refused:
+            faults.append(f"{side}: {refused}")
+    if faults:
+        raise _Faulty("; ".join(faults))
+    return seen[0], seen[1]
 
 
 def _read(identity: Identity) -> dict[str, str]:

@@ -12,7 +12,7 @@ from services.matching.facts import Observation
 from services.matching.identity import STRONG
 from services.matching.model import Model
 from services.matching.rules import I4_REVIEW, Result, Verdict
-from services.matching.search import Matcher, Pair, best_of, compared, comparison_of, is_misfiled
+from services.matching.search import Matcher, Pair, best_of, compared, comparison_of, is_misfiled, worth_weighing
 from services.matching.weigh import Frequencies, Part, weigh
 
 SAME_REFERENCE = Verdict("I1", Result.AUTO, "same_reference")
@@ -106,6 +106,8 @@ def _guards(matcher: Matcher, other: Observation, person: Person, best: Pair, pe
             yield SAME_REFERENCE.reason, "one source's own reference of one record: linked without a weight"
     if best.verdict is I4_REVIEW:
         yield "identifier_only", "an identifier agrees, but name or birth date does not bear it out: somebody must look"
+    if best.verdict.result is Result.NONE and not best.clash and not worth_weighing(best.evidence):
+        yield "too_little", "too little agrees for a weight to count"
     if people < matcher.model.population_measured_min:
         yield "few_people", "too few people are known to say how rare a value is: the rules decide alone"
 

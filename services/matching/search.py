@@ -81,7 +81,7 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
     clashes = any(pair.clash for pair in pairs)
     model = matcher.model
     measured = index.frequencies.people >= model.population_measured_min
-    if best.verdict.result is Result.NONE and not (measured and _worth_weighing(best.evidence)):
+    if best.verdict.result is Result.NONE and not (measured and worth_weighing(best.evidence)):
         return None
     weight = weigh(model, index.frequencies, comparison_of(seen.identity, best, known))
     return _with_weight(model, person, best, weight, clashes, measured)
@@ -135,7 +135,7 @@ def _with_weight(
     return Assessed(person, result, verdict, weight, clashes)
 
 
-def _worth_weighing(e: Evidence) -> bool:
+def worth_weighing(e: Evidence) -> bool:
     """Where no rule fits: only a record with an agreeing given name and more is worth a reader's time."""
     if e.clash or e.names.given is GivenGrade.DIFFERENT:
         return False

@@ -82,6 +82,13 @@ def test_what_is_read_as_missing_is_shown_as_such(tmp_path: Path) -> None:
     assert (row["a"], row["a_as_read"], row["b_as_read"]) == ("1234567890", "(read as missing)", "")
 
 
+def test_two_strangers_are_two_people_and_too_little_agrees_for_a_weight(tmp_path: Path) -> None:
+    told = explained(tmp_path, BEN, {"given_name": "Maya", "family_name": "Shah", "date_of_birth": "2007-11-02"})
+    assert (told["decision"], told["rule"]) == ("apart", "I9")
+    assert "too_little" in guards(told)
+    assert told["weight_millibits"] < 0
+
+
 def people(count: int) -> list[str]:
     """Rows of as many different people, born each on another day."""
     lines = ["event_id,source,source_ref,given_name,family_name,date_of_birth,postcode"]
@@ -120,9 +127,14 @@ def test_people_read_tables_and_a_decision(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("block", "why"),
     [
-        ('{"given_name": 3, "surname": "Shah"}', "surname is unknown; given_name must be text"),
-        ("[", "is not JSON"),
+        (
+            '{"given_name": 3, "surname": "Shah"}',
+            "surname is unknown, known are event_id, source, source_ref, given_name",
+        ),
+        ("[", "A (a.json): not JSON"),
         ('{"family_name": "Shah", "date_of_birth": "2009-31-31"}', "date_of_birth is neither"),
+        ('{"family_name": "Shah", "date_of_birth": "2009-31-31"}', "B: date_of_birth is neither"),
+        ("[]", "B (a.json): not a JSON object"),
         ("{}", "source_ref or family_name must be there"),
     ],
 )
