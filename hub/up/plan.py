@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.up.supervisor import Child
+from spine.keystore.kek import FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         return Child(name, [sys.executable, "-m", *command], {**shared, **mine, **metrics, **more}, number)
 
     # Doors and senders get no key: they have nothing to open.
-    opens = {"HUB_KEK_FILE": str(home.kek)}
+    opens = {FILE: os.environ.get(FILE) or str(home.kek)}
     registry = child("registry", "spine.registry_service", port="registry", HUB_REGISTRY_PORT=str(ports["registry"]))
     own_registry = [registry] if addresses.registry == addresses.url("registry") else []
     services = [

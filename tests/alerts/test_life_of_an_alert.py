@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
-from services.alerts.sharing import NOTHING, Readable, Shared
+import pytest
+
+from services.alerts.consent import HEALTH
+from services.alerts.reading import Moved
+from services.alerts.sharing import NOTHING, Closed, Readable, Shared
+from services.alerts.state import Recipient
 from tests.alerts.world import Everything, World, belief, d, episode, mark, settings, span
 
 COLLEGE = span("2025-09-08", None, "230")
@@ -201,3 +206,37 @@ def test_facts_from_a_test_key_reach_nobody() -> None:
     world.until("2025-10-21")
     assert world.alert("A10").test
     assert not [e for e in world.effects if e.kind == "delivery.v1"]
+
+
+def told_by_consent() -> World:
+    """An alert that stands for one recipient, who may be told while a consent lasts."""
+    world = low()
+    world.tell("consent.given", "2025-10-21", purpose=HEALTH)
+    alert = replace(world.alert("A10"), recipients=(Recipient("health-lead"),), shown="", gone=())
+    world.state = replace(world.state, alerts=(alert,))
+    return world
+
+
+def suspend(world: World) -> None:
+    world.settings = replace(world.settings, sharing=Closed())
+    world.feed(Moved("head-2", datetime(2025, 10, 22, 12, tzinfo=UTC)))
+
+
+def take_back(world: World) -> None:
+    world.tell("consent.withdrawn", "2025-10-22", purpose=HEALTH)
+
+
+def test_a_suspension_alone_leaves_an_alert_open() -> None:
+    world = told_by_consent()
+    suspend(world)
+    assert world.alert("A10").open
+
+
+@pytest.mark.parametrize(
+    "order", [(suspend, take_back), (take_back, suspend)], ids=["suspended first", "consent first"]
+)
+def test_a_consent_that_ends_stands_an_alert_down_whether_or_not_sharing_was_suspended_before(order: Any) -> None:
+    world = told_by_consent()
+    for step in order:
+        step(world)
+    assert world.alert("A10").outcome == "stood_down"

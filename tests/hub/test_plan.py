@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ruamel.yaml import YAML
 
 from hub.layout import Home
@@ -44,6 +45,21 @@ def test_the_demo_has_a_mail_sink_and_a_simulated_clock_and_no_ticker(tmp_path: 
 
 def test_a_registry_given_by_address_is_used_instead_of_ours(tmp_path: Path) -> None:
     assert "registry" not in plan(tmp_path, demo=False, registry="http://registry.example:8081")
+
+
+def test_only_those_that_open_what_is_sealed_are_given_the_key_encryption_key(tmp_path: Path) -> None:
+    given = {name for name, child in plan(tmp_path, demo=True).items() if "HUB_KEK_FILE" in child.env}
+    assert given == {"ingest", "matching", "status", "alerts", "console"}
+
+
+def test_a_key_encryption_key_of_the_environment_is_the_one_that_services_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `hub sealing` does: otherwise the next start after `rewrap` would open nothing."""
+    monkeypatch.setenv("HUB_KEK_FILE", "/run/secrets/kek")
+    assert plan(tmp_path, demo=False)["ingest"].env["HUB_KEK_FILE"] == "/run/secrets/kek"
+    monkeypatch.delenv("HUB_KEK_FILE")
+    assert plan(tmp_path, demo=False)["ingest"].env["HUB_KEK_FILE"] == str(Home(tmp_path).kek)
 
 
 def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
