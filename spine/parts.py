@@ -39,6 +39,10 @@ _SEALED = fastavro.parse_schema(
     },
     named_schemas={},
 )
+#: What a sealed part begins with: enough to say which key it needs.
+_HEAD = fastavro.parse_schema(
+    {"type": "record", "name": "SealedHead", "fields": [{"name": "under", "type": "string"}]}, named_schemas={}
+)
 _NONCE_HEAD = length(RECORD_NONCE_BYTES)
 
 
@@ -129,7 +133,7 @@ def is_sealed(part: bytes) -> bool:
 
 def under(part: bytes) -> str:
     """Reference of the key of a sealed part; empty for a clear one."""
-    return str(_read(part)["under"]) if is_sealed(part) else ""
+    return str(_read(part, _HEAD)["under"]) if is_sealed(part) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +141,7 @@ class SealedField:
     """A field that the hub's own facts hold sealed: its schema says under which field's value, and of what type it is.
 
     Written in a schema as ``"type": "bytes", "sealed": {"under": <field>, "type": <what it holds>}``, with ``default``
-    in the same place. Services give and
-    get the value itself; between two services it is bytes that only the key opens.
+    in the same place. Services give and get the value itself; between two services it is bytes that only the key opens.
     """
 
     name: str
@@ -156,11 +159,11 @@ class SealedField:
     def ref(self, fields: Fields) -> str:
         return f"{HUB}/{fields[self.under]}"
 
-    def seal(self, kind: str, fields: Fields, keys: Keys) -> bytes | None:
+    def seal(self, fields: Fields, keys: Keys) -> bytes | None:
         value = fields.get(self.name, self.default)
         if value is None:
             return None
-        clear = Clear(kind, {self.name: value}, self.ref(fields))
+        clear = Clear(self.part.kind, {self.name: value}, self.ref(fields))
         return self.part.seal(clear, fields["event_id"], keys)
 
     def open(self, value: bytes | None, keys: Keys) -> Any:
@@ -171,10 +174,10 @@ def _alone(field: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "record", "name": "Sealed", "fields": [{"name": field["name"], "type": field["sealed"]["type"]}]}
 
 
-def _read(part: bytes) -> dict[str, Any]:
+def _read(part: bytes, schema: Any = _SEALED) -> dict[str, Any]:
     source = io.BytesIO(part)
     source.seek(len(MARK))
-    read = fastavro.schemaless_reader(source, _SEALED, None)
+    read = fastavro.schemaless_reader(source, schema, None)
     assert isinstance(read, dict)
     return read
 

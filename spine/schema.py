@@ -16,29 +16,12 @@ from typing import Any
 
 import fastavro
 
-from spine.errors import Halt, Poison
-from spine.keystore import Keys
+from spine.errors import Poison
+from spine.keystore import Keys, NoKeys
 from spine.parts import Clear, Part, SealedField, is_sealed, under
 from spine.record import Effect, Fact, Fields, Record
-from spine.seal import FieldSealer
 
 _HEAD = struct.Struct(">bI")
-
-
-class NoKeys:
-    """No key store was given: nothing can be sealed or opened, and nothing passes in clear instead."""
-
-    def ready(self, refs: Iterable[str]) -> None:
-        if any(refs):
-            raise Halt("there is no key store: HUB_KEK_FILE and HUB_POSTGRES name it")
-
-    make = ready
-
-    def key(self, ref: str) -> FieldSealer:
-        raise Halt("there is no key store: HUB_KEK_FILE and HUB_POSTGRES name it")
-
-    def destroy(self, refs: Iterable[str]) -> int:
-        raise Halt("there is no key store: HUB_KEK_FILE and HUB_POSTGRES name it")
 
 
 class Catalogue:
@@ -98,7 +81,7 @@ class Catalogue:
         clear = [(name, self.seal(part, fields["event_id"])) for name, part in fields.items() if type(part) is Clear]
         sealed = self._sealed.get(kind, ())
         if clear or sealed:
-            fields = {**fields, **dict(clear), **{one.name: one.seal(kind, fields, self.keys) for one in sealed}}
+            fields = {**fields, **dict(clear), **{one.name: one.seal(fields, self.keys) for one in sealed}}
         return self.write(kind, fields)
 
     def write(self, kind: str, fields: Fields) -> bytes:

@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Iterable
 from typing import Protocol
 
+from spine.errors import Halt
 from spine.seal import FieldSealer
 
 
@@ -36,6 +37,25 @@ class Keys(Protocol):
     def destroy(self, refs: Iterable[str]) -> int:
         """Destroy the keys of these references, for ever; returns how many had one."""
         ...
+
+
+class NoKeys:
+    """No key store was given: nothing can be sealed or opened, and nothing passes in clear instead."""
+
+    def ready(self, refs: Iterable[str]) -> None:
+        if any(refs):
+            raise self._missing()
+
+    make = ready
+
+    def key(self, ref: str) -> FieldSealer:
+        raise self._missing()
+
+    def destroy(self, refs: Iterable[str]) -> int:
+        raise self._missing()
+
+    def _missing(self) -> Halt:
+        return Halt("there is no key store: HUB_KEK_FILE and HUB_POSTGRES name it")
 
 
 class MemoryKeys:
