@@ -139,12 +139,33 @@ def email(text: str | None) -> str | None:
     return value if at and "." in host and name not in _NO_MAIL else None
 
 
+#: Ways to write one sound of another script or an older spelling, longest first.
+_SPELLINGS = tuple(
+    (re.compile(written), read)
+    for written, read in (
+        ("ph", "f"), ("kh", "k"), ("gh", "g"), ("dh", "d"), ("ck|q", "k"), ("ee|ii|ie|y", "i"), ("oo|ou", "u"),
+        ("a[aeh]+", "a"), (r"(?<=[aeiou])h\b", ""), (r"(.)\1+", r"\1"),
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1 << 16)
+def spelling(word: str) -> str:
+    """A folded word without the choices of its transcriber: Shareef is Sharif, Yousra Yusra, Naeem Naim."""
+    for written, read in _SPELLINGS:
+        word = written.sub(read, word)
+    return word
+
+
 _CODES = {c: d for d, letters in enumerate(("aeiouy", "bfpv", "cgjkqsxz", "dt", "l", "mn", "r")) for c in letters}
 
 
 @lru_cache(maxsize=1 << 16)
 def soundex(word: str) -> str:
-    """American Soundex of a folded word; empty for a word that does not begin with a to z."""
+    """American Soundex of a folded word; empty for a word that does not begin with a to z.
+
+    It says whom to compare (blocking), never that two names are one.
+    """
     if not word or not "a" <= word[0] <= "z":
         return ""
     out, last = word[0], _CODES.get(word[0], 0)

@@ -93,7 +93,8 @@ class Maker:
     def __init__(self, seed: int, people: int, error: float = 1.0) -> None:
         self.random = random.Random(seed)
         self.error = error
-        groups = [line.split("#")[0].replace("!", "").split() for line in ALIASES.read_text("utf-8").splitlines()]
+        lines = [line.split("#")[0] for line in ALIASES.read_text("utf-8").splitlines() if not line.startswith("~")]
+        groups = [[word for word in line.split() if word not in "=!"] for line in lines]
         self.short = {words[0]: words[1:] for words in groups if len(words) > 1}
         self.given = sorted(self.short)
         self.random.shuffle(self.given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hub_of_matching import Matching, acts
 
 HOME = {"family_name": "Hassan", "date_of_birth": "2009-05-06", "postcode": "NS5 5AB", "phone": "07700 900777"}
@@ -33,6 +34,23 @@ def test_a_twins_number_on_the_other_twin_does_not_join_them() -> None:
 
 
 YUSUF_AS_SENT: dict[str, Any] = {"given_name": "Yousuf", **HOME}
+
+
+@pytest.mark.parametrize(("one", "other"), [("Alexander", "Alexandra"), ("Jack", "Jacey"), ("Amir", "Amira")])
+def test_twins_whose_names_sound_or_look_alike_are_two_people(one: str, other: str) -> None:
+    hub = Matching()
+    hub.observe("one", "school", {"source_ref": "S1", "given_name": one, **HOME})
+    (row,) = hub.observe("other", "college", {"source_ref": "C1", "given_name": other, **HOME})
+    assert row["how"] == "new"
+
+
+def test_names_that_sound_alike_are_still_found_when_a_number_agrees() -> None:
+    hub = Matching()
+    number = {"family_name": "Hassan", "date_of_birth": "2009-05-06", "nhs_number": "9990000018"}
+    hub.observe("one", "school", {"source_ref": "S1", "given_name": "Kristofer", **number})
+    assert acts(hub.observe("other", "college", {"source_ref": "C1", "given_name": "Krzysztof", **number})) == [
+        "linked"
+    ]
 
 
 def test_two_valid_numbers_of_one_kind_forbid_an_automatic_link() -> None:

@@ -38,8 +38,8 @@ def test_given_names_compare_as_the_table_says(one: str, other: str, grade: str)
 @pytest.mark.parametrize(("one", "other", "grade"), table("names_family.yaml"))
 def test_family_names_compare_as_the_table_says(one: str, other: str, grade: str) -> None:
     a, b = normalise.family(one), normalise.family(other)
-    assert family_grade(a, b) == family_grade(b, a)
-    assert family_grade(a, b).name.lower() == grade
+    assert family_grade(a, b, NAMES) == family_grade(b, a, NAMES)
+    assert family_grade(a, b, NAMES).name.lower() == grade
 
 
 @pytest.mark.parametrize(("kind", "sent", "read"), table("values.yaml"))
@@ -58,8 +58,17 @@ def test_birth_dates_compare_as_the_table_says(one: date | str, other: date | st
 def test_an_alias_needs_a_shared_group_and_a_group_needs_two_names() -> None:
     assert NAMES.same("kate", "katherine")
     assert not NAMES.same("alexander", "alexandra")
-    with pytest.raises(ValueError, match="line 2"):
-        read_aliases(["ben benjamin", "lonely"])
+    with pytest.raises(ValueError, match=r"line 2: .*; line 4: "):
+        read_aliases(["ben benjamin", "lonely", "# a comment", "alone =", "~ grace"])
+
+
+def test_names_of_their_own_are_told_apart_and_spellings_of_one_are_not() -> None:
+    names = read_aliases(["yusuf yousef =", "yusuf yuusuf =", "bill william", "~ amir amira"])
+    assert names.apart("amir", "amira")
+    assert not names.apart("yuusuf", "yousef"), "both are spellings of Yusuf"
+    assert not names.apart("amir", "ameer"), "an unknown word may be a slip"
+    assert names.spelt("yusuf", "yousef")
+    assert not names.spelt("bill", "william"), "a short form is no spelling of a family name"
 
 
 @given(st.text(max_size=30))
