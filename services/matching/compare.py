@@ -165,13 +165,27 @@ def born_grade(one: date | None, other: date | None) -> BornGrade:
 
 
 def _near(one: date, other: date) -> bool:
-    """An assigned day (the 1st or 15th) of the same month; day and month exchanged; one digit different."""
+    """An assigned day (the 1st or 15th) of the same month; day and month exchanged; a slip of the hand."""
     if one.year == other.year:
         if one.month == other.month and (one.day in (1, 15) or other.day in (1, 15)):
             return True
         if one.month == other.day and one.day == other.month:
             return True
-    return sum(a != b for a, b in zip(one.isoformat(), other.isoformat(), strict=True)) == 1
+    return _slipped(one, other)
+
+
+def _slipped(one: date, other: date) -> bool:
+    """One digit different, two neighbours exchanged, or another century: 0009 and 1909 were typed for 2009."""
+    if (one.month, one.day) == (other.month, other.day) and (one.year - other.year) % 100 == 0:
+        return True
+    a, b = one.isoformat(), other.isoformat()
+    differ = [at for at, (x, y) in enumerate(zip(a, b, strict=True)) if x != y]
+    if len(differ) == 1:
+        return True
+    if len(differ) != 2 or differ[1] - differ[0] != 1:
+        return False
+    first, second = differ
+    return a[first] == b[second] and a[second] == b[first]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Identity:
 def identity_of(subject: Mapping[str, Any]) -> Identity:
     """Parse a subject block (fields of subject.v1, or of a row of a file). Absent keys are missing values."""
     read = subject.get
-    names = [Name(normalise.given(read("given_name")), normalise.family(read("family_name")))]
+    names = [normalise.name(read("given_name"), read("family_name"))]
     for text in read("other_names") or ():
         names.append(_completed(normalise.other_name(text), names[0]))
     return Identity(

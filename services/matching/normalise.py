@@ -12,17 +12,57 @@ _LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss", "ı": "i", "ə": "a", "ħ": "h"}
 )
 _APOSTROPHES = str.maketrans("", "", "'’‘`´ʼʻʾʿ\"")
-_TITLES = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "master", "sir", "jr", "jnr", "junior"})
+_TITLES = frozenset(
+    {
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "mx",
+        "dr",
+        "master",
+        "mstr",
+        "sir",
+        "lady",
+        "prof",
+        "rev",
+        "jr",
+        "jnr",
+        "junior",
+        "snr",
+    }
+)
+#: Words between two names of one person; alone, or at an end, they are names.
+_JOINERS = frozenset({"nee", "formerly", "previously", "aka", "fka", "also", "known", "as", "or", "alias"})
 _PARTICLES = frozenset(
     {"al", "el", "ul", "bin", "ibn", "bint", "binti", "abu", "umm", "de", "da", "di", "do", "dos", "del", "della", "la"}
     | {"le", "van", "von", "der", "den", "ter", "ten", "mac", "san", "st", "the"}
 )
 _NO_NAME = frozenset(
-    {"unknown", "na", "none", "nil", "null", "notknown", "tbc", "tba", "test", "baby", "infant", "xxx"}
+    {"unknown", "na", "none", "nil", "null", "notknown", "tbc", "tba", "test", "baby", "infant", "xxx", "notgiven"}
+    | {"notprovided", "notrecorded", "notstated", "notavailable", "noname", "nofirstname", "nosurname", "nolastname"}
+    | {"unnamed", "unborn", "anon", "anonymous", "withheld", "redacted", "confidential", "dummy", "forename", "surname"}
+    | {
+        "firstname",
+        "lastname",
+        "givenname",
+        "familyname",
+        "fnu",
+        "lnu",
+        "xx",
+        "xxxx",
+        "duplicate",
+        "donotuse",
+        "deleted",
+    }
 )
+#: What systems write for "no date" among the years of the living: the first days of their calendars, and 11/11/11.
 _NO_DATE = frozenset(
-    {date(1900, 1, 1), date(1901, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1970, 1, 1), date(9999, 12, 31)}
+    {date(1900, 1, 1), date(1901, 1, 1), date(1904, 1, 1), date(1911, 11, 11), date(1970, 1, 1), date(1980, 1, 1)}
+    | {date(1, 1, 1), date(1, 1, 3)}
 )
+#: A year typed with two digits stays; between those and the living is nobody, and nobody after.
+_NOBODY_BORN = (range(100, 1900), range(2100, 10_000))
 _POSTCODE = re.compile(r"[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}\Z")
 _NO_ADDRESS = re.compile(r"\b(c/?o|care of|nfa|no fixed|unknown|civic centre|town hall|council offices?|none)\b")
 _NO_MAIL = frozenset({"none", "noemail", "no", "na", "test", "unknown", "noreply", "email"})
@@ -53,37 +93,41 @@ class Name(NamedTuple):
 def fold(text: str) -> str:
     """Lower case without accents and apostrophes."""
     if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text.lower().translate(_LETTERS)) if c.isprintable())
-        text = "".join(c for c in text if not unicodedata.combining(c))
+        # Decomposed until nothing changes: a few letters (ligatures, letters of mathematics) hide others.
+        text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).lower().translate(_LETTERS))
+        text = "".join(c for c in text if c.isprintable() and not unicodedata.combining(c))
     return text.lower().translate(_APOSTROPHES)
 
 
 def _words(text: str) -> list[str]:
-    words = [w for w in re.sub(r"[.,_/]", " ", fold(text)).split() if w.strip("-")]
-    kept = [w for w in words if w not in _TITLES]
-    return kept or words
+    words = [w for w in re.sub(r"[.,_/]", " ", fold(text)).split() if _letters(w)]
+    kept = [w for w in words if _letters(w) not in _TITLES] or words
+    if len(kept) > 2:
+        kept[1:-1] = [w for w in kept[1:-1] if _letters(w) not in _JOINERS]
+    return kept
 
 
 def _letters(text: str) -> str:
-    return "".join(c for c in text if c.isalpha())
+    return text if text.isalpha() else "".join(c for c in text if c.isalpha())
 
 
 @lru_cache(maxsize=1 << 16)
 def given(text: str | None) -> Given | None:
     """Forms of a given name, or None if it is missing or a placeholder."""
-    words = [w for w in _words(text or "") if _letters(w)]
-    if not words or _letters(words[0]) in _NO_NAME:
+    words = _words(text or "")
+    if not words:
         return None
     first = _letters(words[0])
     parts = tuple(_letters(p) for p in words[0].split("-") if _letters(p)) if "-" in words[0] else ()
     others = tuple(_letters(w) for w in words[1:])
-    return Given(first, first + "".join(others), parts, others)
+    joined = first + "".join(others)
+    return None if first in _NO_NAME or joined in _NO_NAME else Given(first, joined, parts, others)
 
 
 @lru_cache(maxsize=1 << 16)
 def family(text: str | None) -> Family | None:
     """Forms of a family name, or None if it is missing or a placeholder."""
-    words = [_letters(w) for w in re.split(r"[\s-]+", " ".join(_words(text or ""))) if _letters(w)]
+    words = [_letters(w) for w in _words((text or "").replace("-", " "))]
     joined = "".join(words)
     if not joined or joined in _NO_NAME:
         return None
@@ -91,9 +135,36 @@ def family(text: str | None) -> Family | None:
     return Family(joined, halves)
 
 
+def name(given_text: str | None, family_text: str | None) -> Name:
+    """A name from its two fields, or from one that holds all of it in the order of a register: "KHAN, Aisha Bibi"."""
+    if given_text and "," in given_text and not _words(family_text or ""):
+        return _registered(given_text)
+    if family_text and "," in family_text:
+        whole = _registered(family_text)
+        if whole.given is not None:
+            return whole if not _words(given_text or "") else Name(given(given_text), whole.family)
+    elif given_text and "," in given_text:
+        whole = _registered(given_text)
+        if whole.given is not None and whole.family == family(family_text):
+            return whole
+    return Name(given(given_text), family(family_text))
+
+
+def _registered(text: str) -> Name:
+    """ "Family, Given", where both stand there; a title or a generation behind the comma is no name ("Smith, Jr")."""
+    before, _, after = text.partition(",")
+    if all(word in _TITLES for word in _words(after)):
+        return Name(None, family(before))
+    return Name(given(after), family(before))
+
+
 @lru_cache(maxsize=1 << 14)
 def other_name(text: str) -> Name:
-    """An alias as agencies write it, 'Given Family'; one word alone is a given name."""
+    """An alias as agencies write it, 'Given Family' or 'Family, Given'; one word alone is a given name."""
+    if "," in text:
+        whole = _registered(text)
+        if whole.given is not None:
+            return whole
     words = text.split()
     if len(words) < 2:
         return Name(given(text), None)
@@ -101,8 +172,13 @@ def other_name(text: str) -> Name:
 
 
 def birth_date(value: date | None) -> date | None:
-    """None for the dates that systems write when they have none."""
-    return None if value is None or value in _NO_DATE else value
+    """None for the dates that systems write when they have none, and for years in which nobody alive is born.
+
+    The 1st of January and the 15th stay: most who bear them were born then, and the others are compared by grade.
+    """
+    if value is None or value in _NO_DATE or any(value.year in years for years in _NOBODY_BORN):
+        return None
+    return value
 
 
 @lru_cache(maxsize=1 << 16)
