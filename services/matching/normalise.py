@@ -1,4 +1,4 @@
-"""What agencies type, brought to one form for comparison. Nothing is corrected: what means nothing is folded."""
+"""Names and birth dates as agencies type them, in one form. Nothing is corrected: what means nothing is folded."""
 
 from __future__ import annotations
 
@@ -63,9 +63,6 @@ _NO_DATE = frozenset(
 )
 #: A year typed with two digits stays; between those and the living is nobody, and nobody after.
 _NOBODY_BORN = (range(100, 1900), range(2100, 10_000))
-_POSTCODE = re.compile(r"[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}\Z")
-_NO_ADDRESS = re.compile(r"\b(c/?o|care of|nfa|no fixed|unknown|civic centre|town hall|council offices?|none)\b")
-_NO_MAIL = frozenset({"none", "noemail", "no", "na", "test", "unknown", "noreply", "email"})
 _HALF_LETTERS_MIN = 3
 
 
@@ -179,40 +176,6 @@ def birth_date(value: date | None) -> date | None:
     if value is None or value in _NO_DATE or any(value.year in years for years in _NOBODY_BORN):
         return None
     return value
-
-
-@lru_cache(maxsize=1 << 16)
-def postcode(text: str | None) -> str | None:
-    """Upper case without space; None for what is no postcode, for ZZ99 (no fixed abode) and its kin."""
-    value = "".join(c for c in (text or "").upper() if c.isalnum())
-    return value if _POSTCODE.match(value) and not value.startswith("ZZ") else None
-
-
-@lru_cache(maxsize=1 << 16)
-def address(text: str | None) -> str | None:
-    """Letters and digits of the first line; None where it names an office or says that there is no home."""
-    value = " ".join(re.sub(r"[^a-z0-9/]+", " ", fold(text or "")).split())
-    return value if value and not _NO_ADDRESS.search(value) else None
-
-
-@lru_cache(maxsize=1 << 16)
-def phone(text: str | None) -> str | None:
-    """National digits with a leading 0; None for what is no number."""
-    digits = "".join(c for c in text or "" if c in "0123456789")
-    if digits.startswith("0044"):
-        digits = digits[4:]
-    elif digits.startswith("44") and len(digits) in (12, 13):
-        digits = digits[2:]
-    digits = "0" + digits.lstrip("0")
-    return digits if len(digits) in (10, 11) and len(set(digits[2:])) > 2 else None
-
-
-@lru_cache(maxsize=1 << 16)
-def email(text: str | None) -> str | None:
-    """Lower case; None without an @ or for a placeholder."""
-    value = "".join((text or "").split()).lower()
-    name, at, host = value.partition("@")
-    return value if at and "." in host and name not in _NO_MAIL else None
 
 
 #: Ways to write one sound of another script or an older spelling, longest first.

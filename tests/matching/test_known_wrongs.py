@@ -70,6 +70,80 @@ def test_a_key_workers_phone_joins_nobody_by_itself() -> None:
     assert hub.held() == set()
 
 
+SHARED = {
+    "a hostel": {"address_line": "Room 4, Northport Foyer", "postcode": "NS5 5AB"},
+    "an office": {"address_line": "c/o Leaving Care Team, Civic Centre", "postcode": "NS1 1AA"},
+    "no home": {"address_line": "NFA", "postcode": "ZZ99 3VZ"},
+    "a key worker's phone": {"phone": "07700 900555 (key worker)"},
+    "a council's phone": {"phone": "0300 123 4567"},
+    "a worker's mailbox": {"email": "key.worker@northshire.gov.uk"},
+    "a team's mailbox": {"email": "hostel@homes.example.org"},
+}
+
+
+@pytest.mark.parametrize("shared", SHARED.values(), ids=SHARED)
+def test_what_many_share_supports_no_link(shared: dict[str, str]) -> None:
+    """Two young men of one common name who were both given the 1st of January, and live behind one door."""
+    hub = Matching()
+    said = {"given_name": "Mohamed", "family_name": "Ali", "date_of_birth": "2008-01-01", **shared}
+    hub.observe("one", "housing", {"source_ref": "H1", **said})
+    assert acts(hub.observe("other", "social-care", {"source_ref": "P1", **said})) == ["held", "review_opened"]
+    assert hub.facts("reviews")[-1]["reason"] == "no_support"
+
+
+def test_a_former_postcode_still_supports_a_link() -> None:
+    hub = Matching()
+    hub.observe("first", "school", {**AMINA, "phone": None})
+    hub.observe("moved", "school", {**AMINA, "phone": None, "postcode": "NS9 9ZZ"})
+    late = {k: v for k, v in AMINA.items() if k not in ("phone", "nhs_number")}
+    assert acts(hub.observe("late", "college", {**late, "source_ref": "C1"})) == ["linked"]
+    assert len(hub.clusters()) == 1
+
+
+DEFAULTS = [{"uln": "9999999999"}, {"nino": "TN060509M"}, {"nino": "AB123456C"}, {"upn": "L20190011301A"}]
+DEFAULTS += [{"nhs_number": "0000000000"}, {"nino": "PP999999P"}]
+
+
+@pytest.mark.parametrize("default", DEFAULTS, ids=lambda d: " ".join(*d.items()))
+def test_a_default_number_is_no_number(default: dict[str, str]) -> None:
+    """It neither joins two strangers nor parts one child from her own number."""
+    hub = Matching()
+    born = {"date_of_birth": "2008-02-02"}
+    hub.observe("a", "school", {"source_ref": "1", "given_name": "Leo", "family_name": "Grant", **born, **default})
+    (row,) = hub.observe("b", "college", {"source_ref": "2", "given_name": "Mia", "family_name": "Novak", **default})
+    assert row["how"] == "new"
+    own = {"nhs_number": "9990000018", "uln": "7000000014", "upn": "L201900113011", "nino": "QQ123457A"}
+    hub.observe("c", "school", {**AMINA, **own, "source_ref": "3"})
+    hub.observe("d", "college", {**AMINA, **own, **default, "source_ref": "4"})
+    assert hub.whose()["c"] == hub.whose()["d"]
+
+
+SAME_NAME = [
+    (("Aisha Bibi", "Khan"), (None, "KHAN, Aisha Bibi")),
+    (("Aisha Bibi", "Khan"), ("Miss A.", "KHAN")),
+    (("Mohammed Bilal", "Khan"), ("Bilal", "Khan")),
+    (("Harpreet Kaur", "Gill"), ("Harpreet", "Kaur")),
+    (("Niamh", "O’Neill"), ("NIAMH", "O NEILL")),
+    (("Turner", "Hall-Reid"), ("Turner", "Reid")),
+    (("Xasan", "Cabdi"), ("Hassan", "Cabdi")),
+    (("Małgorzata", "Nowak"), ("Gosia", "Nowak")),
+    (("Ewa", "Nováková"), ("Ewa", "Novak")),
+    (("Shareef", "Choudhury"), ("Shareef", "Chaudhry")),
+    (("Anne-Marie", "Ward"), ("Ann Marie", "Ward")),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME_NAME, ids=lambda n: " ".join(filter(None, n)))
+def test_one_name_as_two_agencies_write_it_is_one_name(
+    one: tuple[str | None, str], other: tuple[str | None, str]
+) -> None:
+    hub = Matching()
+    home = {"date_of_birth": "2008-02-02", "postcode": "NS1 1AA"}
+    hub.observe("a", "school", {"source_ref": "1", "given_name": one[0], "family_name": one[1], **home})
+    (row,) = hub.observe("b", "college", {"source_ref": "2", "given_name": other[0], "family_name": other[1], **home})
+    assert row["person_id"] == hub.whose()["a"]
+
+
 def test_an_assigned_birthday_is_asked_about_and_never_linked_by_itself() -> None:
     hub = Matching()
     subject = {"given_name": "Abdirahman", "family_name": "Warsame", "phone": "07700 900321"}

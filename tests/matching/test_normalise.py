@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from services.matching import identifiers, normalise
+from services.matching import contact, identifiers, normalise
 from services.matching.agent import ALIASES
 from services.matching.aliases import read_aliases
 from services.matching.compare import NameComparer, born_grade, family_grade, given_grade, one_edit
@@ -19,6 +19,10 @@ from services.matching.identity import identity_of
 
 HERE = Path(__file__).parent
 NAMES = read_aliases(ALIASES.read_text("utf-8").splitlines())
+
+
+READERS = {f.__name__: f for f in (contact.postcode, contact.address, contact.phone, contact.email)}
+READERS |= {name: getattr(identifiers, name) for name in ("nhs_number", "upn", "uln", "nino")}
 
 
 def table(name: str) -> list[list[Any]]:
@@ -53,8 +57,7 @@ def test_names_are_read_from_their_fields_as_the_table_says(
 
 @pytest.mark.parametrize(("kind", "sent", "read"), table("values.yaml"))
 def test_values_are_read_as_the_table_says(kind: str, sent: str, read: str | None) -> None:
-    reader = getattr(normalise, kind, None) or getattr(identifiers, kind)
-    assert reader(sent) == read
+    assert READERS[kind](sent) == read
 
 
 @pytest.mark.parametrize(("one", "other", "grade"), table("birth_dates.yaml"))
@@ -137,6 +140,25 @@ def test_a_register_order_is_read_as_the_two_fields_are(words: list[str]) -> Non
     assert normalise.other_name(f"{family.upper()},{' '.join(given_names)}") == sent
 
 
+VALUES = st.one_of(
+    TEXTS, st.sampled_from([row[1] for row in table("values.yaml")]), st.text("0 +4/7A@.go,x", max_size=16)
+)
+
+
+@pytest.mark.parametrize("kind", READERS)
+@given(text=VALUES)
+def test_a_value_that_was_read_is_read_again_as_it_is(kind: str, text: str) -> None:
+    read = READERS[kind](text)
+    assert read is None or READERS[kind](read) == read
+
+
+@given(VALUES, VALUES)
+def test_the_postcode_of_an_office_is_no_home(line: str, code: str) -> None:
+    address, postcode = contact.home(f"{line}, c/o Civic Centre", code)
+    assert address is postcode is None
+    assert contact.home(None, code) == (None, contact.postcode(code))
+
+
 NAMED = st.sampled_from(sorted(NAMES.groups)) | st.text("abehilmnorsuy", min_size=1, max_size=8)
 GIVEN = st.lists(NAMED, min_size=1, max_size=3).map(" ".join)
 
@@ -157,6 +179,7 @@ def test_it_does_not_matter_which_of_two_dates_comes_first(one: date, other: dat
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40), st.text(max_size=20))
 def test_no_text_breaks_the_reading_of_an_identity(given_name: str, family_name: str, number: str, phone: str) -> None:
     subject = {"given_name": given_name, "family_name": family_name, "other_names": [given_name], "phone": phone}
+    subject |= {"email": family_name, "address_line": phone}
     identity_of({**subject, "nhs_number": number, "uln": number, "upn": number, "nino": number, "postcode": number})
 
 
