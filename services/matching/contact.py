@@ -31,6 +31,8 @@ _SHARED_ADDRESS = re.compile(
     # Not where a street only bears the word: Hospital Lane.
     r"(?! (road|street|lane|avenue|close|drive|way|walk|hill|court|crescent|gardens|grove|place|rd|st|ln|ave|cl|dr)\b)"
 )
+_ADDRESS_PARTS = re.compile(r"[,;\n]")
+_NOT_IN_ADDRESS = re.compile(r"[^a-z0-9/]+")
 _STREETS = {"rd": "road", "ave": "avenue", "av": "avenue", "ln": "lane", "cl": "close", "ct": "court", "st": "street"}
 _STREETS |= {"dr": "drive", "pl": "place", "gdns": "gardens", "sq": "square", "ter": "terrace", "terr": "terrace"}
 _STREETS |= {"cres": "crescent", "gr": "grove", "hse": "house"}
@@ -47,6 +49,7 @@ _NO_PHONE = frozenset({"01234567890", "0123456789", "07123456789", "07987654321"
 _EXTENSION = re.compile(r"\b(ext|extension|extn|x)\.? ?\d.*", re.IGNORECASE)
 _PHONES_BETWEEN = re.compile(r"[/;,|&\n]|\bor\b")
 
+_MAILS_BETWEEN = re.compile(r"[;,|]")
 _NO_MAIL = frozenset(
     {"none", "noemail", "no", "na", "n/a", "test", "unknown", "noreply", "email", "nomail", "no-reply", "nil", "null"}
     | {"tbc", "donotreply", "notprovided", "notknown", "refused", "declined", "xx", "xxx", "abc", "asdf"}
@@ -61,9 +64,8 @@ _GOOGLE = ("gmail.com", "googlemail.com")
 
 def home(address_line: str | None, code: str | None) -> tuple[str | None, str | None]:
     """Address and postcode of a home. Where the line names an office or a hostel, its postcode is no home, either."""
-    if address_line and _SHARED_ADDRESS.search(_plain(address_line)):
-        return (None, None)
-    return (address(address_line), postcode(code))
+    read, shared = _address(address_line)
+    return (None, None) if shared else (read, postcode(code))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -83,20 +85,24 @@ def postcode(text: str | None) -> str | None:
     return value if _POSTCODE.match(value) and not _NO_POSTCODE.match(value) else None
 
 
-@lru_cache(maxsize=1 << 16)
 def address(text: str | None) -> str | None:
     """Letters and digits of the line, streets in full; None where it names an office or says that there is no home."""
-    value = " ".join(filter(None, (_line(part) for part in re.split(r"[,;\n]", text or ""))))
-    return None if not value or _NO_ADDRESS.search(value) or _SHARED_ADDRESS.search(value) else value
+    return _address(text)[0]
 
 
-def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[^a-z0-9/]+", " ", fold(text)).split())
+@lru_cache(maxsize=1 << 16)
+def _address(text: str | None) -> tuple[str | None, bool]:
+    """The line as read, and whether it names a place that many share."""
+    value = " ".join(filter(None, (_line(part) for part in _ADDRESS_PARTS.split(text)))) if text else ""
+    if not value:
+        return (None, False)
+    shared = _SHARED_ADDRESS.search(value) is not None
+    return (None if shared or _NO_ADDRESS.search(value) else value, shared)
 
 
 def _line(part: str) -> str:
     """One part between commas. Only its last word may be short for a kind of street: St Mary's is no street."""
-    words = [_FLATS.get(word, word) for word in _plain(part).split()]
+    words = [_FLATS.get(word, word) for word in _NOT_IN_ADDRESS.sub(" ", fold(part)).split()]
     if len(words) > 1:
         words[-1] = _STREETS.get(words[-1], words[-1])
     return " ".join(words)
@@ -111,7 +117,7 @@ def phone(text: str | None) -> str | None:
     sent = _EXTENSION.sub("", text or "")
     if not sent or _NOT_OWN.search(sent.lower()):
         return None
-    return next((n for part in (sent, *_PHONES_BETWEEN.split(sent)) if (n := _number(part))), None)
+    return _number(sent) or next((n for part in _PHONES_BETWEEN.split(sent) if (n := _number(part))), None)
 
 
 def _number(text: str) -> str | None:
@@ -135,7 +141,9 @@ def email(text: str | None) -> str | None:
 
     None without an @, for a placeholder, and for the mailbox of a team or a public office.
     """
-    first = re.split(r"[;,|]", (text or "").lower().removeprefix("mailto:"))[0]
+    if not text:
+        return None
+    first = _MAILS_BETWEEN.split(text.lower().removeprefix("mailto:"), maxsplit=1)[0]
     name, at, host = "".join(first.split()).strip("<>").partition("@")
     name = name.partition("+")[0]
     if host in _GOOGLE:

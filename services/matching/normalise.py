@@ -12,6 +12,7 @@ _LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss", "ı": "i", "ə": "a", "ħ": "h"}
 )
 _APOSTROPHES = str.maketrans("", "", "'’‘`´ʼʻʾʿ\"")
+_SPACES = str.maketrans(".,_/", "    ")
 _TITLES = frozenset(
     {
         "mr",
@@ -97,7 +98,7 @@ def fold(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    words = [w for w in re.sub(r"[.,_/]", " ", fold(text)).split() if _letters(w)]
+    words = [w for w in fold(text).translate(_SPACES).split() if _letters(w)]
     kept = [w for w in words if _letters(w) not in _TITLES] or words
     if len(kept) > 2:
         kept[1:-1] = [w for w in kept[1:-1] if _letters(w) not in _JOINERS]
