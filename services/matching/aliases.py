@@ -17,13 +17,14 @@ class Aliases:
     """Groups by name. ``prefixes``: names so common as a first word that the next word is what the family calls.
 
     ``spellings``: groups of one name in several spellings, which hold for family names, too. ``near``: the groups of a
-    name and of its other spellings.
+    name and of its other spellings. ``members``: the names of each group of spellings.
     """
 
     groups: dict[str, frozenset[int]]
     prefixes: frozenset[str]
     spellings: frozenset[int]
     near: dict[str, frozenset[int]]
+    members: dict[int, tuple[str, ...]]
 
     def same(self, one: str, other: str) -> bool:
         mine = self.groups.get(one)
@@ -40,6 +41,14 @@ class Aliases:
         """Two spellings of one name, given or family."""
         mine = self.near.get(one, frozenset()) & self.spellings
         return not mine.isdisjoint(self.groups.get(other, frozenset()))
+
+    def known(self, word: str) -> bool:
+        return word in self.groups
+
+    def spellings_of(self, name: str) -> set[str]:
+        """Other spellings of a known name; none for a word that is not known."""
+        numbers = self.groups.get(name, frozenset()) & self.spellings
+        return {member for number in numbers for member in self.members[number]} - {name}
 
 
 def read_aliases(lines: Iterable[str]) -> Aliases:
@@ -74,16 +83,14 @@ def read_aliases(lines: Iterable[str]) -> Aliases:
     for number, name in enumerate(sorted(alone - found.keys()), start=1):
         found[name] = {-number}
     groups = {name: frozenset(found[name]) for name in sorted(found)}
-    return Aliases(groups, frozenset(prefixes), frozenset(spellings), _near(groups, spellings))
+    members = {number: tuple(name for name, mine in groups.items() if number in mine) for number in sorted(spellings)}
+    return Aliases(groups, frozenset(prefixes), frozenset(spellings), _near(groups, members), members)
 
 
-def _near(groups: dict[str, frozenset[int]], spellings: set[int]) -> dict[str, frozenset[int]]:
+def _near(groups: dict[str, frozenset[int]], members: dict[int, tuple[str, ...]]) -> dict[str, frozenset[int]]:
     """Yuusuf is Yusuf and Yusuf is Yousef: no known name of its own is made of one by a letter of the other."""
-    beside: dict[int, set[int]] = {number: set() for number in spellings}
-    for mine in groups.values():
-        for number in mine & spellings:
-            beside[number] |= mine
-    return {name: mine.union(*(beside[number] for number in mine & spellings)) for name, mine in groups.items()}
+    beside = {number: frozenset[int]().union(*(groups[name] for name in names)) for number, names in members.items()}
+    return {name: mine.union(*(beside[number] for number in mine if number in beside)) for name, mine in groups.items()}
 
 
 _MARKS = frozenset("=!~")

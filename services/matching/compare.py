@@ -54,7 +54,16 @@ def one_word(one: str, other: str, aliases: Aliases) -> bool:
         return True
     if aliases.apart(one, other):
         return False
-    return one_edit(one, other) or _spelt_alike(one, other)
+    if one_edit(one, other) or _spelt_alike(one, other):
+        return True
+    return _slip_of_spelling(one, other, aliases) or _slip_of_spelling(other, one, aliases)
+
+
+def _slip_of_spelling(slip: str, name: str, aliases: Aliases) -> bool:
+    """Fiasal is no name, but a slip of Faisal, and so of Feisal. A known name is no slip."""
+    if aliases.known(slip) or len(slip) < EDIT_LETTERS_MIN:
+        return False
+    return any(one_edit(slip, spelling_) for spelling_ in aliases.spellings_of(name))
 
 
 def _spelt_alike(one: str, other: str) -> bool:
