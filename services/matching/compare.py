@@ -52,11 +52,16 @@ def one_word(one: str, other: str, aliases: Aliases) -> bool:
     """
     if one == other or aliases.same(one, other):
         return True
-    if aliases.apart(one, other):
+    if aliases.apart(one, other) or _woman_and_man(one, other, aliases) or _woman_and_man(other, one, aliases):
         return False
     if one_edit(one, other) or _spelt_alike(one, other):
         return True
     return _slip_of_spelling(one, other, aliases) or _slip_of_spelling(other, one, aliases)
+
+
+def _woman_and_man(woman: str, man: str, aliases: Aliases) -> bool:
+    """Fathia is Fathi's sister. Hann is nobody's brother, but a slip of the known Hanna."""
+    return woman == man + "a" and (aliases.known(man) or not aliases.known(woman))
 
 
 def _slip_of_spelling(slip: str, name: str, aliases: Aliases) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 _LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss", "ı": "i", "ə": "a", "ħ": "h"}
 )
+_LETTERS |= str.maketrans(dict.fromkeys("‐‒–—―−", "-"))
 _APOSTROPHES = str.maketrans("", "", "'’‘`´ʼʻʾʿ\"")
 _SPACES = str.maketrans(".,_/", "    ")
 _TITLES = frozenset(
@@ -125,7 +126,7 @@ def given(text: str | None) -> Given | None:
 @lru_cache(maxsize=1 << 16)
 def family(text: str | None) -> Family | None:
     """Forms of a family name, or None if it is missing or a placeholder."""
-    words = [_letters(w) for w in _words((text or "").replace("-", " "))]
+    words = [letters for word in _words(text or "") for half in word.split("-") if (letters := _letters(half))]
     joined = "".join(words)
     if not joined or joined in _NO_NAME:
         return None
