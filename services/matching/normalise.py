@@ -136,17 +136,19 @@ def family(text: str | None) -> Family | None:
 
 def name(given_text: str | None, family_text: str | None) -> Name:
     """A name from its two fields, or from one that holds all of it in the order of a register: "KHAN, Aisha Bibi"."""
-    if given_text and "," in given_text and not _words(family_text or ""):
-        return _registered(given_text)
+    called, of_family = given(given_text), family(family_text)
     if family_text and "," in family_text:
         whole = _registered(family_text)
-        if whole.given is not None:
-            return whole if not _words(given_text or "") else Name(given(given_text), whole.family)
+        if called is None:
+            return whole
+        # Otherwise the comma stands between the halves of a double name.
+        if whole.given is None or whole.given.first in (called.first, *called.others):
+            return Name(called, whole.family)
     elif given_text and "," in given_text:
         whole = _registered(given_text)
-        if whole.given is not None and whole.family == family(family_text):
+        if whole.given is not None and of_family in (None, whole.family):
             return whole
-    return Name(given(given_text), family(family_text))
+    return Name(called, of_family)
 
 
 def _registered(text: str) -> Name:
