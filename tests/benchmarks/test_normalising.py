@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -39,15 +40,25 @@ print(json.dumps([statistics.median(times) / 1000 for times in (cold, warm)]))
 """
 
 
-def blocks() -> list[dict[str, object]]:
-    sys.path.insert(0, str(Path(__file__).parent))
-    from matching_population import Maker
-
-    rows: list[dict[str, object]] = []
-    for row in Maker(20261125, BLOCKS // 2).population().rows:
-        if row.get("date_of_birth"):
-            rows.append({**row, "email": f"{row['event_id']}@example.org"})
-    return rows[:BLOCKS]
+def blocks() -> list[dict[str, str]]:
+    """Blocks as agencies fill them, no two alike."""
+    rng = random.Random(20261125)
+    given, family = ("Aaliyah", "Zoë", "Mohammed Ali", "Anne-Marie", "BEN"), ("O'Connor", "Khan-Reid", "Żak", "SMITH")
+    return [
+        {
+            "given_name": f"{rng.choice(given)} {''.join(rng.choices('aeilmnors', k=5))}",
+            "family_name": f"{rng.choice(family)}{''.join(rng.choices('aeilmnors', k=5))}",
+            "date_of_birth": f"{rng.randrange(2000, 2012)}-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}",
+            "postcode": f"NS{rng.randrange(1, 30)} {rng.randrange(10)}QT",
+            "address_line": f"{n} Mill Road",
+            "phone": f"07700 {rng.randrange(100_000, 999_999)}",
+            "email": f"e{n}@example.org",
+            "upn": "L201900113011",
+            "uln": "7000000014",
+            "nhs_number": "999 000 0018",
+        }
+        for n in range(BLOCKS)
+    ]
 
 
 def medians_us(checkout: Path, sent: str) -> tuple[float, float]:
