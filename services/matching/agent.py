@@ -33,6 +33,8 @@ from spine.step import Processor
 #: HUB_MODEL names another model file.
 MODEL = Path(os.environ.get("HUB_MODEL") or Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json")
 ALIASES = Path(__file__).resolve().parent / "aliases.txt"
+#: The rules of reading and comparing: another text of theirs may decide otherwise, so it is another setting.
+RULES = ("normalise", "contact", "identifiers", "identity", "aliases", "compare", "rules", "weigh", "search")
 OBSERVATION = "observation.v1"
 #: Rows whose keys are fetched in one journey while an index is built.
 LOADED_AT_ONCE = 1000
@@ -158,7 +160,15 @@ def matcher_of(contracts: Path, model: Path = MODEL) -> tuple[Matcher, str]:
     identity = YAML(typ="safe", pure=False).load(policy)["identity"]
     urgent = frozenset(identity["safeguarding_types"])
     matcher = Matcher(NameComparer(read_aliases(aliases.splitlines())), read_model(weights), urgent)
-    return matcher, hashlib.sha256("\0".join([aliases, weights, *sorted(urgent)]).encode()).hexdigest()[:16]
+    return matcher, settings_hash(aliases, weights, *rules_texts(), *sorted(urgent))
+
+
+def rules_texts() -> list[str]:
+    return [(ALIASES.parent / f"{name}.py").read_text("utf-8") for name in RULES]
+
+
+def settings_hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def build_name() -> str:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from rapidfuzz.distance import OSA
 
 from services.matching.aliases import Aliases
-from services.matching.normalise import Family, Given, Name, soundex
+from services.matching.normalise import Family, Given, Name, spelling
 
 EDIT_LETTERS_MIN = 4
 MEMO_PAIRS_MAX = 400_000
@@ -45,16 +45,67 @@ def one_edit(one: str, other: str) -> bool:
     return OSA.distance(one, other, score_cutoff=1) <= 1
 
 
-def family_grade(one: Family | None, other: Family | None) -> FamilyGrade:
+def one_word(one: str, other: str, aliases: Aliases) -> bool:
+    """Whether two given names are one: by the list, a spelling, or a slip of one letter that makes no other known name.
+
+    What only sounds alike is not one name: Jack and Joshua share a Soundex code, and twins bear such names.
+    """
+    if one == other or aliases.same(one, other):
+        return True
+    if aliases.apart(one, other) or _woman_and_man(one, other, aliases) or _woman_and_man(other, one, aliases):
+        return False
+    if one_edit(one, other) or _spelt_alike(one, other):
+        return True
+    return _slip_of_spelling(one, other, aliases) or _slip_of_spelling(other, one, aliases)
+
+
+def _woman_and_man(woman: str, man: str, aliases: Aliases) -> bool:
+    """Fathia is Fathi's sister. Hann is nobody's brother, but a slip of the known Hanna."""
+    return woman == man + "a" and (aliases.known(man) or not aliases.known(woman))
+
+
+def _slip_of_spelling(slip: str, name: str, aliases: Aliases) -> bool:
+    """Fiasal is no name, but a slip of Faisal, and so of Feisal. A known name is no slip."""
+    if aliases.known(slip) or len(slip) < EDIT_LETTERS_MIN:
+        return False
+    return any(one_edit(slip, spelling_) for spelling_ in aliases.spellings_of(name))
+
+
+def _spelt_alike(one: str, other: str) -> bool:
+    return min(len(one), len(other)) >= EDIT_LETTERS_MIN and spelling(one) == spelling(other)
+
+
+def family_grade(one: Family | None, other: Family | None, aliases: Aliases) -> FamilyGrade:
     if one is None or other is None:
         return FamilyGrade.MISSING
     if one.joined == other.joined:
         return FamilyGrade.EXACT
-    if one_edit(one.joined, other.joined):
+    if _near_family(one.joined, other.joined, aliases):
         return FamilyGrade.NEAR
     if one.joined in other.halves or other.joined in one.halves or _same_half(one, other):
         return FamilyGrade.PART
     return FamilyGrade.DIFFERENT
+
+
+def _near_family(one: str, other: str, aliases: Aliases) -> bool:
+    if one_edit(one, other) or _spelt_alike(one, other):
+        return True
+    if min(len(one), len(other)) >= EDIT_LETTERS_MIN and aliases.spelt(one, other):
+        return True
+    return _of_one_house(one, other) or _of_one_house(other, one)
+
+
+#: Family names that a daughter or a wife bears with another ending than the men of the house.
+_WOMANS_ENDINGS = {"ova": ("",), "skaya": ("sky", "ski", "skiy"), "aite": ("as",), "iene": ("as", "is", "ys", "us")}
+_WOMANS_ENDINGS |= {"yte": ("is", "ys"), "ute": ("us",)}
+
+
+def _of_one_house(woman: str, man: str) -> bool:
+    for ending, mens in _WOMANS_ENDINGS.items():
+        stem = woman.removesuffix(ending)
+        if stem != woman and len(stem) >= EDIT_LETTERS_MIN and any(stem + end == man for end in mens):
+            return True
+    return False
 
 
 def _same_half(one: Family, other: Family) -> bool:
@@ -67,7 +118,7 @@ def given_grade(one: Given | None, other: Given | None, aliases: Aliases) -> Giv
     if one.joined == other.joined:
         return GivenGrade.EXACT
     if len(one.first) == 1 or len(other.first) == 1:
-        return GivenGrade.INITIAL if one.first[0] == other.first[0] else GivenGrade.DIFFERENT
+        return _initial_grade(one, other)
     if _called_differently(one, other, aliases):
         return GivenGrade.DIFFERENT
     if one.first == other.first:
@@ -77,23 +128,46 @@ def given_grade(one: Given | None, other: Given | None, aliases: Aliases) -> Giv
     return GivenGrade.DIFFERENT
 
 
+def _initial_grade(one: Given, other: Given) -> GivenGrade:
+    """M Bilal is Bilal, too: he uses his middle name."""
+    if one.first[0] == other.first[0]:
+        return GivenGrade.INITIAL
+    return GivenGrade.ALIAS if one.first in other.others or other.first in one.others else GivenGrade.DIFFERENT
+
+
 def _called_differently(one: Given, other: Given, aliases: Aliases) -> bool:
     """Mohammed Ali and Mohammed Hassan are two brothers: behind a common prefix the second name tells them apart."""
     if one.first not in aliases.prefixes or other.first not in aliases.prefixes or not one.others or not other.others:
         return False
-    near = (a == b or aliases.same(a, b) or one_edit(a, b) for a in one.others for b in other.others)
-    return not any(near)
+    return not any(_one_call(a, b, aliases) for a in one.others for b in other.others)
+
+
+def _one_call(one: str, other: str, aliases: Aliases) -> bool:
+    """One word of a name, or its initial."""
+    return one_word(one, other, aliases) or (1 in (len(one), len(other)) and one[0] == other[0])
 
 
 def _alias(one: Given, other: Given, aliases: Aliases) -> bool:
-    a, b = one.first, other.first
-    if aliases.same(a, b) or one_edit(a, b):
+    if one_word(one.first, other.first, aliases):
         return True
-    code = soundex(a)
-    if code and code == soundex(b):
+    mine, theirs = _words(one), _words(other)
+    if len(mine) != len(theirs) and one_edit(one.joined, other.joined):
         return True
-    # A middle name in use as first name, or half of a hyphenated one.
-    return b in one.parts or a in other.parts or b in one.others or a in other.others
+    if len(mine) == len(theirs) > 1:
+        return all(one_word(a, b, aliases) for a, b in zip(mine, theirs, strict=True))
+    return _in_use(mine, theirs, aliases) or _in_use(theirs, mine, aliases)
+
+
+def _words(given: Given) -> tuple[str, ...]:
+    return (*(given.parts or (given.first,)), *given.others)
+
+
+def _in_use(whole: tuple[str, ...], short: tuple[str, ...], aliases: Aliases) -> bool:
+    """A middle name in use as first name, or half of a hyphenated one. Nothing else may stand beside it: Grace Olivia
+    is not her sister Olivia Rose."""
+    if len(short) >= len(whole):
+        return False
+    return all(any(_one_call(word, part, aliases) for part in whole) for word in short)
 
 
 def born_grade(one: date | None, other: date | None) -> BornGrade:
@@ -105,13 +179,27 @@ def born_grade(one: date | None, other: date | None) -> BornGrade:
 
 
 def _near(one: date, other: date) -> bool:
-    """An assigned day (the 1st or 15th) of the same month; day and month exchanged; one digit different."""
+    """An assigned day (the 1st or 15th) of the same month; day and month exchanged; a slip of the hand."""
     if one.year == other.year:
         if one.month == other.month and (one.day in (1, 15) or other.day in (1, 15)):
             return True
         if one.month == other.day and one.day == other.month:
             return True
-    return sum(a != b for a, b in zip(one.isoformat(), other.isoformat(), strict=True)) == 1
+    return _slipped(one, other)
+
+
+def _slipped(one: date, other: date) -> bool:
+    """One digit different, two neighbours exchanged, or another century: 0009 and 1909 were typed for 2009."""
+    if (one.month, one.day) == (other.month, other.day) and (one.year - other.year) % 100 == 0:
+        return True
+    a, b = one.isoformat(), other.isoformat()
+    differ = [at for at, (x, y) in enumerate(zip(a, b, strict=True)) if x != y]
+    if len(differ) == 1:
+        return True
+    if len(differ) != 2 or differ[1] - differ[0] != 1:
+        return False
+    first, second = differ
+    return a[first] == b[second] and a[second] == b[first]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +247,9 @@ class NameComparer:
 
     def _grade(self, one: Name, other: Name) -> NameGrade:
         given = given_grade(one.given, other.given, self.aliases)
-        family = family_grade(one.family, other.family)
+        family = family_grade(one.family, other.family, self.aliases)
+        if family is FamilyGrade.DIFFERENT and (_in_given(one, other) or _in_given(other, one)):
+            family = FamilyGrade.PART
         whole = given >= GivenGrade.INITIAL and family >= FamilyGrade.PART
         return NameGrade(given, family, not whole and self._swapped(one, other))
 
@@ -169,8 +259,16 @@ class NameComparer:
         return self._same(one.given, other.family) and self._same(other.given, one.family)
 
     def _same(self, given: Given, family: Family) -> bool:
-        written = (given.joined, given.first)
-        return family.joined in written or self.aliases.same(given.first, family.joined)
+        if family.joined in (given.joined, given.first) or self.aliases.same(given.first, family.joined):
+            return True
+        return given.first in family.halves
+
+
+def _in_given(whole: Name, short: Name) -> bool:
+    """Harpreet Kaur Gill is Harpreet Kaur elsewhere: one agency's family name is a later given name of another's."""
+    if whole.given is None or short.family is None:
+        return False
+    return len(short.family.joined) >= EDIT_LETTERS_MIN and short.family.joined in whole.given.others
 
 
 def _rank(grade: NameGrade) -> tuple[bool, bool, int, int]:

@@ -7,12 +7,20 @@ import re
 _UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _UPN = re.compile(r"[A-Z]\d{12}\Z")
 _NINO = re.compile(r"[A-Z]{2}\d{6}[A-D]?\Z")
-#: TN is a temporary number from date of birth and sex: the same for many people. The others are never issued.
-_NINO_PREFIXES_NONE = frozenset({"TN", "BG", "GB", "KN", "NK", "NT", "ZZ"})
+#: TN is a temporary number from date of birth and sex: the same for many people. OO, CR, FY, MW, NC, PP, PY and PZ were
+#: administrative; the others are never issued. QQ, the dummy of every manual, stays: tests and samples bear it.
+_NINO_PREFIXES_NONE = frozenset(
+    {"TN", "BG", "GB", "KN", "NK", "NT", "ZZ", "OO", "CR", "FY", "MW", "NC", "PP", "PY", "PZ"}
+)
+_NINO_LETTERS_NONE = re.compile(r"[DFIUV]|.[DFIOUV]")
+#: What people type to get past a form.
+_NINO_NONE = frozenset({"AB123456", "AA123456", "AB000000", "JC123456"})
 _ULN_NONE = "9999999999"
 
 
 def _digits(text: str) -> str:
+    """ASCII digits; ".0" behind them is a spreadsheet's."""
+    text = text.strip().removesuffix(".0")
     return "".join(c for c in text if c in "0123456789")
 
 
@@ -50,6 +58,6 @@ def upn(text: str | None) -> str | None:
 def nino(text: str | None) -> str | None:
     """Two letters and six digits; the suffix letter is often left out, so it is not compared."""
     value = "".join(c for c in (text or "").upper() if c.isalnum())
-    if not _NINO.match(value) or value[:2] in _NINO_PREFIXES_NONE or _one_digit_only(value[2:8]):
+    if not _NINO.match(value) or value[:2] in _NINO_PREFIXES_NONE or _NINO_LETTERS_NONE.match(value):
         return None
-    return value[:8]
+    return None if value[:8] in _NINO_NONE or _one_digit_only(value[2:8]) else value[:8]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from services.matching import identifiers, normalise
+from services.matching import contact, identifiers, normalise
 from services.matching.normalise import Name
 
 #: The order of ``Identity.numbers``.
@@ -33,9 +33,10 @@ class Identity:
 def identity_of(subject: Mapping[str, Any]) -> Identity:
     """Parse a subject block (fields of subject.v1, or of a row of a file). Absent keys are missing values."""
     read = subject.get
-    names = [Name(normalise.given(read("given_name")), normalise.family(read("family_name")))]
+    names = [normalise.name(read("given_name"), read("family_name"))]
     for text in read("other_names") or ():
         names.append(_completed(normalise.other_name(text), names[0]))
+    address, postcode = contact.home(read("address_line"), read("postcode"))
     return Identity(
         names=tuple(dict.fromkeys(names)),
         born=normalise.birth_date(read("date_of_birth")),
@@ -45,10 +46,10 @@ def identity_of(subject: Mapping[str, Any]) -> Identity:
             identifiers.uln(read("uln")) if read("uln") else None,
             identifiers.nino(read("nino")) if read("nino") else None,
         ),
-        postcode=normalise.postcode(read("postcode")),
-        address=normalise.address(read("address_line")),
-        phone=normalise.phone(read("phone")),
-        email=normalise.email(read("email")),
+        postcode=postcode,
+        address=address,
+        phone=contact.phone(read("phone")),
+        email=contact.email(read("email")),
         refs=tuple(sorted((read("other_refs") or {}).items())),
     )
 

@@ -1,4 +1,4 @@
-"""What agencies type, brought to one form for comparison. Nothing is corrected: what means nothing is folded."""
+"""Names and birth dates as agencies type them, in one form. Nothing is corrected: what means nothing is folded."""
 
 from __future__ import annotations
 
@@ -11,21 +11,60 @@ from typing import NamedTuple
 _LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss", "ı": "i", "ə": "a", "ħ": "h"}
 )
+_LETTERS |= str.maketrans(dict.fromkeys("‐‒–—―−", "-"))
 _APOSTROPHES = str.maketrans("", "", "'’‘`´ʼʻʾʿ\"")
-_TITLES = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "master", "sir", "jr", "jnr", "junior"})
+_SPACES = str.maketrans(".,_/", "    ")
+_TITLES = frozenset(
+    {
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "mx",
+        "dr",
+        "master",
+        "mstr",
+        "sir",
+        "lady",
+        "prof",
+        "rev",
+        "jr",
+        "jnr",
+        "junior",
+        "snr",
+    }
+)
+#: Words between two names of one person; alone, or at an end, they are names.
+_JOINERS = frozenset({"nee", "formerly", "previously", "aka", "fka", "also", "known", "as", "or", "alias"})
 _PARTICLES = frozenset(
     {"al", "el", "ul", "bin", "ibn", "bint", "binti", "abu", "umm", "de", "da", "di", "do", "dos", "del", "della", "la"}
     | {"le", "van", "von", "der", "den", "ter", "ten", "mac", "san", "st", "the"}
 )
 _NO_NAME = frozenset(
-    {"unknown", "na", "none", "nil", "null", "notknown", "tbc", "tba", "test", "baby", "infant", "xxx"}
+    {"unknown", "na", "none", "nil", "null", "notknown", "tbc", "tba", "test", "baby", "infant", "xxx", "notgiven"}
+    | {"notprovided", "notrecorded", "notstated", "notavailable", "noname", "nofirstname", "nosurname", "nolastname"}
+    | {"unnamed", "unborn", "anon", "anonymous", "withheld", "redacted", "confidential", "dummy", "forename", "surname"}
+    | {
+        "firstname",
+        "lastname",
+        "givenname",
+        "familyname",
+        "fnu",
+        "lnu",
+        "xx",
+        "xxxx",
+        "duplicate",
+        "donotuse",
+        "deleted",
+    }
 )
+#: What systems write for "no date": the first days of their calendars, and 11/11/11.
 _NO_DATE = frozenset(
-    {date(1900, 1, 1), date(1901, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1970, 1, 1), date(9999, 12, 31)}
+    {date(1900, 1, 1), date(1901, 1, 1), date(1904, 1, 1), date(1911, 11, 11), date(1970, 1, 1), date(1980, 1, 1)}
+    | {date(1, 1, 1), date(1, 1, 3), date(1753, 1, 1), date(1899, 12, 30), date(1899, 12, 31)}
 )
-_POSTCODE = re.compile(r"[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2}\Z")
-_NO_ADDRESS = re.compile(r"\b(c/?o|care of|nfa|no fixed|unknown|civic centre|town hall|council offices?|none)\b")
-_NO_MAIL = frozenset({"none", "noemail", "no", "na", "test", "unknown", "noreply", "email"})
+#: From this year on nobody is born yet. An early year stays: 0009 and 1809 were typed, and are compared by grade.
+_UNBORN_YEAR = 2100
 _HALF_LETTERS_MIN = 3
 
 
@@ -53,37 +92,41 @@ class Name(NamedTuple):
 def fold(text: str) -> str:
     """Lower case without accents and apostrophes."""
     if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text.lower().translate(_LETTERS)) if c.isprintable())
-        text = "".join(c for c in text if not unicodedata.combining(c))
+        # Decomposed until nothing changes: a few letters (ligatures, letters of mathematics) hide others.
+        text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).lower().translate(_LETTERS))
+        text = "".join(c for c in text if c.isprintable() and not unicodedata.combining(c))
     return text.lower().translate(_APOSTROPHES)
 
 
 def _words(text: str) -> list[str]:
-    words = [w for w in re.sub(r"[.,_/]", " ", fold(text)).split() if w.strip("-")]
-    kept = [w for w in words if w not in _TITLES]
-    return kept or words
+    words = [w for w in fold(text).translate(_SPACES).split() if _letters(w)]
+    kept = [w for w in words if _letters(w) not in _TITLES] or words
+    if len(kept) > 2:
+        kept[1:-1] = [w for w in kept[1:-1] if _letters(w) not in _JOINERS]
+    return kept
 
 
 def _letters(text: str) -> str:
-    return "".join(c for c in text if c.isalpha())
+    return text if text.isalpha() else "".join(c for c in text if c.isalpha())
 
 
 @lru_cache(maxsize=1 << 16)
 def given(text: str | None) -> Given | None:
     """Forms of a given name, or None if it is missing or a placeholder."""
-    words = [w for w in _words(text or "") if _letters(w)]
-    if not words or _letters(words[0]) in _NO_NAME:
+    words = _words(text or "")
+    if not words:
         return None
     first = _letters(words[0])
     parts = tuple(_letters(p) for p in words[0].split("-") if _letters(p)) if "-" in words[0] else ()
     others = tuple(_letters(w) for w in words[1:])
-    return Given(first, first + "".join(others), parts, others)
+    joined = first + "".join(others)
+    return None if first in _NO_NAME or joined in _NO_NAME else Given(first, joined, parts, others)
 
 
 @lru_cache(maxsize=1 << 16)
 def family(text: str | None) -> Family | None:
     """Forms of a family name, or None if it is missing or a placeholder."""
-    words = [_letters(w) for w in re.split(r"[\s-]+", " ".join(_words(text or ""))) if _letters(w)]
+    words = [letters for word in _words(text or "") for half in word.split("-") if (letters := _letters(half))]
     joined = "".join(words)
     if not joined or joined in _NO_NAME:
         return None
@@ -91,9 +134,38 @@ def family(text: str | None) -> Family | None:
     return Family(joined, halves)
 
 
+def name(given_text: str | None, family_text: str | None) -> Name:
+    """A name from its two fields, or from one that holds all of it in the order of a register: "KHAN, Aisha Bibi"."""
+    called, of_family = given(given_text), family(family_text)
+    if family_text and "," in family_text:
+        whole = _registered(family_text)
+        if called is None:
+            return whole
+        # Otherwise the comma stands between the halves of a double name.
+        if whole.given is None or whole.given.first in (called.first, *called.others):
+            return Name(called, whole.family)
+    elif given_text and "," in given_text:
+        whole = _registered(given_text)
+        if whole.given is not None and of_family in (None, whole.family):
+            return whole
+    return Name(called, of_family)
+
+
+def _registered(text: str) -> Name:
+    """ "Family, Given", where both stand there; a title or a generation behind the comma is no name ("Smith, Jr")."""
+    before, _, after = text.partition(",")
+    if all(word in _TITLES for word in _words(after)):
+        return Name(None, family(before))
+    return Name(given(after), family(before))
+
+
 @lru_cache(maxsize=1 << 14)
 def other_name(text: str) -> Name:
-    """An alias as agencies write it, 'Given Family'; one word alone is a given name."""
+    """An alias as agencies write it, 'Given Family' or 'Family, Given'; one word alone is a given name."""
+    if "," in text:
+        whole = _registered(text)
+        if whole.given is not None:
+            return whole
     words = text.split()
     if len(words) < 2:
         return Name(given(text), None)
@@ -101,42 +173,31 @@ def other_name(text: str) -> Name:
 
 
 def birth_date(value: date | None) -> date | None:
-    """None for the dates that systems write when they have none."""
-    return None if value is None or value in _NO_DATE else value
+    """None for the dates that systems write when they have none, and for years in which nobody is born yet.
+
+    The 1st of January and the 15th stay: most who bear them were born then, and the others are compared by grade.
+    """
+    if value is None or value in _NO_DATE or value.year >= _UNBORN_YEAR:
+        return None
+    return value
+
+
+#: Ways to write one sound of another script or an older spelling, longest first.
+_SPELLINGS = tuple(
+    (re.compile(written), read)
+    for written, read in (
+        ("ph", "f"), ("kh", "k"), ("gh", "g"), ("dh", "d"), ("ck|q", "k"), ("ee|ii|ie|y", "i"), ("oo|ou", "u"),
+        ("a[aeh]+", "a"), (r"(?<=[aeiou])h\b", ""), (r"(.)\1+", r"\1"),
+    )
+)  # fmt: skip
 
 
 @lru_cache(maxsize=1 << 16)
-def postcode(text: str | None) -> str | None:
-    """Upper case without space; None for what is no postcode, for ZZ99 (no fixed abode) and its kin."""
-    value = "".join(c for c in (text or "").upper() if c.isalnum())
-    return value if _POSTCODE.match(value) and not value.startswith("ZZ") else None
-
-
-@lru_cache(maxsize=1 << 16)
-def address(text: str | None) -> str | None:
-    """Letters and digits of the first line; None where it names an office or says that there is no home."""
-    value = " ".join(re.sub(r"[^a-z0-9/]+", " ", fold(text or "")).split())
-    return value if value and not _NO_ADDRESS.search(value) else None
-
-
-@lru_cache(maxsize=1 << 16)
-def phone(text: str | None) -> str | None:
-    """National digits with a leading 0; None for what is no number."""
-    digits = "".join(c for c in text or "" if c in "0123456789")
-    if digits.startswith("0044"):
-        digits = digits[4:]
-    elif digits.startswith("44") and len(digits) in (12, 13):
-        digits = digits[2:]
-    digits = "0" + digits.lstrip("0")
-    return digits if len(digits) in (10, 11) and len(set(digits[2:])) > 2 else None
-
-
-@lru_cache(maxsize=1 << 16)
-def email(text: str | None) -> str | None:
-    """Lower case; None without an @ or for a placeholder."""
-    value = "".join((text or "").split()).lower()
-    name, at, host = value.partition("@")
-    return value if at and "." in host and name not in _NO_MAIL else None
+def spelling(word: str) -> str:
+    """A folded word without the choices of its transcriber: Shareef is Sharif, Yousra Yusra, Naeem Naim."""
+    for written, read in _SPELLINGS:
+        word = written.sub(read, word)
+    return word
 
 
 _CODES = {c: d for d, letters in enumerate(("aeiouy", "bfpv", "cgjkqsxz", "dt", "l", "mn", "r")) for c in letters}
@@ -144,7 +205,10 @@ _CODES = {c: d for d, letters in enumerate(("aeiouy", "bfpv", "cgjkqsxz", "dt", 
 
 @lru_cache(maxsize=1 << 16)
 def soundex(word: str) -> str:
-    """American Soundex of a folded word; empty for a word that does not begin with a to z."""
+    """American Soundex of a folded word; empty for a word that does not begin with a to z.
+
+    It says whom to compare (blocking), never that two names are one.
+    """
     if not word or not "a" <= word[0] <= "z":
         return ""
     out, last = word[0], _CODES.get(word[0], 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_of_matching import ROOT, Matching, acts, fresh_processor
+from hub_of_matching import CONTRACTS, ROOT, Matching, acts, fresh_processor
 from test_reviews import COLLEGE, SCHOOL, apart, linked, suggested
 
+from services.matching import agent
 from services.matching.rows import Ledger
 from spine.journal import MemoryJournal, Transaction
 
@@ -22,6 +24,20 @@ sys.path.insert(0, str(ROOT / "tests" / "benchmarks"))
 from matching_records import Difficulty, population
 
 COLUMNS_NOT_SUBJECT = ("event_id", "source")
+
+
+@pytest.mark.parametrize("changed", ["aliases.txt", *(f"{name}.py" for name in agent.RULES)])
+def test_another_list_of_aliases_or_another_rule_is_another_setting(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = agent.matcher_of(CONTRACTS)[1]
+    copied = tmp_path / "matching"
+    shutil.copytree(agent.ALIASES.parent, copied)
+    monkeypatch.setattr(agent, "ALIASES", copied / "aliases.txt")
+    assert agent.matcher_of(CONTRACTS)[1] == before
+    with (copied / changed).open("a", encoding="utf-8") as text:
+        text.write("# another\n")
+    assert agent.matcher_of(CONTRACTS)[1] != before
 
 
 def feed(hub: Matching, people: int = 60, seed: int = 3, repeats: int = 2) -> None:

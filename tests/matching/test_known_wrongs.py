@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hub_of_matching import Matching, acts
 
 HOME = {"family_name": "Hassan", "date_of_birth": "2009-05-06", "postcode": "NS5 5AB", "phone": "07700 900777"}
@@ -35,6 +36,23 @@ def test_a_twins_number_on_the_other_twin_does_not_join_them() -> None:
 YUSUF_AS_SENT: dict[str, Any] = {"given_name": "Yousuf", **HOME}
 
 
+@pytest.mark.parametrize(("one", "other"), [("Alexander", "Alexandra"), ("Jack", "Jacey"), ("Amir", "Amira")])
+def test_twins_whose_names_sound_or_look_alike_are_two_people(one: str, other: str) -> None:
+    hub = Matching()
+    hub.observe("one", "school", {"source_ref": "S1", "given_name": one, **HOME})
+    (row,) = hub.observe("other", "college", {"source_ref": "C1", "given_name": other, **HOME})
+    assert row["how"] == "new"
+
+
+def test_names_that_sound_alike_are_still_found_when_a_number_agrees() -> None:
+    hub = Matching()
+    number = {"family_name": "Hassan", "date_of_birth": "2009-05-06", "nhs_number": "9990000018"}
+    hub.observe("one", "school", {"source_ref": "S1", "given_name": "Kristofer", **number})
+    assert acts(hub.observe("other", "college", {"source_ref": "C1", "given_name": "Krzysztof", **number})) == [
+        "linked"
+    ]
+
+
 def test_two_valid_numbers_of_one_kind_forbid_an_automatic_link() -> None:
     hub = twins()
     other = {**AMINA, "source_ref": "C1", "nhs_number": "9990000026"}
@@ -50,6 +68,80 @@ def test_a_key_workers_phone_joins_nobody_by_itself() -> None:
         hub.observe(f"h{n}", "housing", {**subject, "phone": "07700 900555"})
     assert len(hub.clusters()) == 3
     assert hub.held() == set()
+
+
+SHARED = {
+    "a hostel": {"address_line": "Room 4, Northport Foyer", "postcode": "NS5 5AB"},
+    "an office": {"address_line": "c/o Leaving Care Team, Civic Centre", "postcode": "NS1 1AA"},
+    "no home": {"address_line": "NFA", "postcode": "ZZ99 3VZ"},
+    "a key worker's phone": {"phone": "07700 900555 (key worker)"},
+    "a council's phone": {"phone": "0300 123 4567"},
+    "a worker's mailbox": {"email": "key.worker@northshire.gov.uk"},
+    "a team's mailbox": {"email": "hostel@homes.example.org"},
+}
+
+
+@pytest.mark.parametrize("shared", SHARED.values(), ids=SHARED)
+def test_what_many_share_supports_no_link(shared: dict[str, str]) -> None:
+    """Two young men of one common name who were both given the 1st of January, and live behind one door."""
+    hub = Matching()
+    said = {"given_name": "Mohamed", "family_name": "Ali", "date_of_birth": "2008-01-01", **shared}
+    hub.observe("one", "housing", {"source_ref": "H1", **said})
+    assert acts(hub.observe("other", "social-care", {"source_ref": "P1", **said})) == ["held", "review_opened"]
+    assert hub.facts("reviews")[-1]["reason"] == "no_support"
+
+
+def test_a_former_postcode_still_supports_a_link() -> None:
+    hub = Matching()
+    hub.observe("first", "school", {**AMINA, "phone": None})
+    hub.observe("moved", "school", {**AMINA, "phone": None, "postcode": "NS9 9ZZ"})
+    late = {k: v for k, v in AMINA.items() if k not in ("phone", "nhs_number")}
+    assert acts(hub.observe("late", "college", {**late, "source_ref": "C1"})) == ["linked"]
+    assert len(hub.clusters()) == 1
+
+
+DEFAULTS = [{"uln": "9999999999"}, {"nino": "TN060509M"}, {"nino": "AB123456C"}, {"upn": "L20190011301A"}]
+DEFAULTS += [{"nhs_number": "0000000000"}, {"nino": "PP999999P"}]
+
+
+@pytest.mark.parametrize("default", DEFAULTS, ids=lambda d: " ".join(*d.items()))
+def test_a_default_number_is_no_number(default: dict[str, str]) -> None:
+    """It neither joins two strangers nor parts one child from her own number."""
+    hub = Matching()
+    born = {"date_of_birth": "2008-02-02"}
+    hub.observe("a", "school", {"source_ref": "1", "given_name": "Leo", "family_name": "Grant", **born, **default})
+    (row,) = hub.observe("b", "college", {"source_ref": "2", "given_name": "Mia", "family_name": "Novak", **default})
+    assert row["how"] == "new"
+    own = {"nhs_number": "9990000018", "uln": "7000000014", "upn": "L201900113011", "nino": "QQ123457A"}
+    hub.observe("c", "school", {**AMINA, **own, "source_ref": "3"})
+    hub.observe("d", "college", {**AMINA, **own, **default, "source_ref": "4"})
+    assert hub.whose()["c"] == hub.whose()["d"]
+
+
+SAME_NAME = [
+    (("Aisha Bibi", "Khan"), (None, "KHAN, Aisha Bibi")),
+    (("Aisha Bibi", "Khan"), ("Miss A.", "KHAN")),
+    (("Mohammed Bilal", "Khan"), ("Bilal", "Khan")),
+    (("Harpreet Kaur", "Gill"), ("Harpreet", "Kaur")),
+    (("Niamh", "O’Neill"), ("NIAMH", "O NEILL")),
+    (("Turner", "Hall-Reid"), ("Turner", "Reid")),
+    (("Xasan", "Cabdi"), ("Hassan", "Cabdi")),
+    (("Małgorzata", "Nowak"), ("Gosia", "Nowak")),
+    (("Ewa", "Nováková"), ("Ewa", "Novak")),
+    (("Shareef", "Choudhury"), ("Shareef", "Chaudhry")),
+    (("Anne-Marie", "Ward"), ("Ann Marie", "Ward")),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME_NAME, ids=lambda n: " ".join(filter(None, n)))
+def test_one_name_as_two_agencies_write_it_is_one_name(
+    one: tuple[str | None, str], other: tuple[str | None, str]
+) -> None:
+    hub = Matching()
+    home = {"date_of_birth": "2008-02-02", "postcode": "NS1 1AA"}
+    hub.observe("a", "school", {"source_ref": "1", "given_name": one[0], "family_name": one[1], **home})
+    (row,) = hub.observe("b", "college", {"source_ref": "2", "given_name": other[0], "family_name": other[1], **home})
+    assert row["person_id"] == hub.whose()["a"]
 
 
 def test_an_assigned_birthday_is_asked_about_and_never_linked_by_itself() -> None:

@@ -1,0 +1,88 @@
+"""How long one identity block takes to read, cold (each value for the first time) and warm.
+
+``BENCH_BESIDE=<another checkout> pytest tests/benchmarks/test_normalising.py -s`` measures that one in the same run,
+and gives the ratio.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COLD_US_MAX = 60
+BLOCKS = 2_000
+
+#: Runs with any checkout: it uses no more than ``identity_of``.
+MEASURE = """
+import json, statistics, sys, time
+from datetime import date
+from services.matching.identity import identity_of
+
+blocks = [{**row, "date_of_birth": date.fromisoformat(row["date_of_birth"])} for row in json.load(sys.stdin)]
+modules = [module for name, module in sys.modules.items() if name.startswith("services.matching")]
+memos = {f for module in modules for f in vars(module).values() if hasattr(f, "cache_clear")}
+cold, warm = [], []
+for block in blocks:
+    for memo in memos:
+        memo.cache_clear()
+    for times in (cold, warm):
+        begun = time.thread_time_ns()
+        identity_of(block)
+        times.append(time.thread_time_ns() - begun)
+print(json.dumps([statistics.median(times) / 1000 for times in (cold, warm)]))
+"""
+
+
+def blocks() -> list[dict[str, str]]:
+    """Blocks as agencies fill them, no two alike."""
+    rng = random.Random(20261125)
+    given, family = ("Aaliyah", "Zoë", "Mohammed Ali", "Anne-Marie", "BEN"), ("O'Connor", "Khan-Reid", "Żak", "SMITH")
+    return [
+        {
+            "given_name": f"{rng.choice(given)} {''.join(rng.choices('aeilmnors', k=5))}",
+            "family_name": f"{rng.choice(family)}{''.join(rng.choices('aeilmnors', k=5))}",
+            "date_of_birth": f"{rng.randrange(2000, 2012)}-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}",
+            "postcode": f"NS{rng.randrange(1, 30)} {rng.randrange(10)}QT",
+            "address_line": f"{n} Mill Road",
+            "phone": f"07700 {rng.randrange(100_000, 999_999)}",
+            "email": f"e{n}@example.org",
+            "upn": "L201900113011",
+            "uln": "7000000014",
+            "nhs_number": "999 000 0018",
+        }
+        for n in range(BLOCKS)
+    ]
+
+
+def medians_us(checkout: Path, sent: str) -> tuple[float, float]:
+    told = subprocess.run(
+        [sys.executable, "-c", MEASURE],
+        input=sent,
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    cold, warm = json.loads(told.stdout)
+    return cold, warm
+
+
+@pytest.mark.slow
+def test_a_block_is_read_in_tens_of_microseconds() -> None:
+    sent = json.dumps(blocks())
+    cold, warm = medians_us(ROOT, sent)
+    print(f"\none identity block, median of CPU time: {cold:.1f} µs cold, {warm:.1f} µs warm")
+    if beside := os.environ.get("BENCH_BESIDE"):
+        other_cold, other_warm = medians_us(Path(beside), sent)
+        print(
+            f"  beside: {other_cold:.1f} and {other_warm:.1f}; ratio {cold / other_cold:.2f}, {warm / other_warm:.2f}"
+        )
+    assert cold <= COLD_US_MAX
