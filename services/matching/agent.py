@@ -23,7 +23,7 @@ from services.matching.index import Index
 from services.matching.model import read_model
 from services.matching.reading import Reader, codec_of
 from services.matching.rows import STORED, Codec, Ledger, keys_in, population_of
-from services.matching.search import Matcher
+from services.matching.search import WEIGHABLE, WEIGHED, Matcher
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact
@@ -159,8 +159,20 @@ def matcher_of(contracts: Path, model: Path = MODEL) -> tuple[Matcher, str]:
     policy = contracts / "policy" / "policy.yaml"
     identity = YAML(typ="safe", pure=False).load(policy)["identity"]
     urgent = frozenset(identity["safeguarding_types"])
-    matcher = Matcher(NameComparer(read_aliases(aliases.splitlines())), read_model(weights), urgent)
-    return matcher, settings_hash(aliases, weights, *rules_texts(), *sorted(urgent))
+    weighed = _weighed(identity.get("weighed"))
+    matcher = Matcher(NameComparer(read_aliases(aliases.splitlines())), read_model(weights), urgent, weighed)
+    return matcher, settings_hash(aliases, weights, *rules_texts(), *sorted(urgent), "weighed", *sorted(weighed))
+
+
+def _weighed(named: Sequence[str] | None) -> frozenset[str]:
+    """Raises ValueError."""
+    if named is None:
+        return WEIGHED
+    unknown = [str(rule) for rule in named if rule not in WEIGHABLE]
+    if unknown:
+        allowed = ", ".join(sorted(WEIGHABLE))
+        raise ValueError(f"policy.yaml, identity.weighed: {', '.join(unknown)}: a weight may decide {allowed} only")
+    return frozenset(named)
 
 
 def rules_texts() -> list[str]:

@@ -1,4 +1,7 @@
-"""Comparing one value with another: grades, as POLICY 4.1 names them."""
+"""Comparing one value with another: grades, as POLICY 4.1 names them, and finer ones that weights alone may hear.
+
+To the rules SIMILAR and PARTLY are DIFFERENT: they never link, suggest or bar by themselves.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +9,61 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
 
-from rapidfuzz.distance import OSA
+from rapidfuzz.distance import OSA, JaroWinkler
 
 from services.matching.aliases import Aliases
-from services.matching.normalise import Family, Given, Name, spelling
+from services.matching.normalise import Family, Given, Name, is_particle, soundex, spelling
 
 EDIT_LETTERS_MIN = 4
+#: Jaro-Winkler likeness from which two words of a name are similar.
+SIMILAR_MIN = 0.83
 MEMO_PAIRS_MAX = 400_000
 
 
 class GivenGrade(IntEnum):
     DIFFERENT = 0
-    MISSING = 1
-    INITIAL = 2
-    ALIAS = 3
-    EXACT = 4
+    SIMILAR = 1
+    MISSING = 2
+    INITIAL = 3
+    ALIAS = 4
+    EXACT = 5
+
+    @property
+    def differs(self) -> bool:
+        """Whether POLICY 4.1 calls it different."""
+        return self <= GivenGrade.SIMILAR
 
 
 class FamilyGrade(IntEnum):
     DIFFERENT = 0
-    MISSING = 1
-    PART = 2
-    NEAR = 3
-    EXACT = 4
+    SIMILAR = 1
+    MISSING = 2
+    PART = 3
+    NEAR = 4
+    EXACT = 5
+
+    @property
+    def differs(self) -> bool:
+        """Whether POLICY 4.1 calls it different."""
+        return self <= FamilyGrade.SIMILAR
 
 
 class BornGrade(IntEnum):
     DIFFERENT = 0
-    MISSING = 1
-    NEAR = 2
-    EQUAL = 3
+    PARTLY = 1
+    MISSING = 2
+    NEAR = 3
+    EQUAL = 4
+
+    @property
+    def differs(self) -> bool:
+        """Whether POLICY 4.1 calls it different."""
+        return self <= BornGrade.PARTLY
 
 
-def one_edit(one: str, other: str) -> bool:
-    """At most one letter inserted, left out, replaced or exchanged with its neighbour, in words of four or more."""
-    if min(len(one), len(other)) < EDIT_LETTERS_MIN or abs(len(one) - len(other)) > 1:
+def one_edit(one: str, other: str, least: int = EDIT_LETTERS_MIN) -> bool:
+    """At most one letter inserted, left out, replaced or exchanged with the next, in words of ``least`` and more."""
+    if min(len(one), len(other)) < least or abs(len(one) - len(other)) > 1:
         return False
     return OSA.distance(one, other, score_cutoff=1) <= 1
 
@@ -56,7 +79,7 @@ def one_word(one: str, other: str, aliases: Aliases) -> bool:
         return False
     if one_edit(one, other) or _spelt_alike(one, other):
         return True
-    return _slip_of_spelling(one, other, aliases) or _slip_of_spelling(other, one, aliases)
+    return _slip(one, other, aliases) or _slip(other, one, aliases)
 
 
 def _woman_and_man(woman: str, man: str, aliases: Aliases) -> bool:
@@ -64,10 +87,12 @@ def _woman_and_man(woman: str, man: str, aliases: Aliases) -> bool:
     return woman == man + "a" and (aliases.known(man) or not aliases.known(woman))
 
 
-def _slip_of_spelling(slip: str, name: str, aliases: Aliases) -> bool:
-    """Fiasal is no name, but a slip of Faisal, and so of Feisal. A known name is no slip."""
-    if aliases.known(slip) or len(slip) < EDIT_LETTERS_MIN:
+def _slip(slip: str, name: str, aliases: Aliases) -> bool:
+    """Fiasal is no name, but a slip of Faisal, and so of Feisal; Lcy is one of Lucy. A known name is no slip."""
+    if aliases.known(slip) or len(slip) < EDIT_LETTERS_MIN - 1:
         return False
+    if len(slip) < EDIT_LETTERS_MIN:
+        return len(name) >= EDIT_LETTERS_MIN and aliases.known(name) and one_edit(slip, name, len(slip))
     return any(one_edit(slip, spelling_) for spelling_ in aliases.spellings_of(name))
 
 
@@ -84,7 +109,9 @@ def family_grade(one: Family | None, other: Family | None, aliases: Aliases) -> 
         return FamilyGrade.NEAR
     if one.joined in other.halves or other.joined in one.halves or _same_half(one, other):
         return FamilyGrade.PART
-    return FamilyGrade.DIFFERENT
+    if _cut_to_particle(one, other) or _cut_to_particle(other, one):
+        return FamilyGrade.PART
+    return FamilyGrade.SIMILAR if _similar(one.joined, other.joined) else FamilyGrade.DIFFERENT
 
 
 def _near_family(one: str, other: str, aliases: Aliases) -> bool:
@@ -108,6 +135,16 @@ def _of_one_house(woman: str, man: str) -> bool:
     return False
 
 
+def _cut_to_particle(short: Family, whole: Family) -> bool:
+    """El is what a form left of El-Sayed."""
+    return bool(whole.halves) and is_particle(short.joined) and whole.joined.startswith(short.joined)
+
+
+def _similar(one: str, other: str) -> bool:
+    """Alike in letters or in sound, and yet no slip of one letter."""
+    return JaroWinkler.similarity(one, other) >= SIMILAR_MIN or (soundex(one) == soundex(other) != "")
+
+
 def _same_half(one: Family, other: Family) -> bool:
     return bool(one.halves) and bool(other.halves) and not set(one.halves).isdisjoint(other.halves)
 
@@ -125,7 +162,7 @@ def given_grade(one: Given | None, other: Given | None, aliases: Aliases) -> Giv
         return GivenGrade.EXACT
     if _alias(one, other, aliases):
         return GivenGrade.ALIAS
-    return GivenGrade.DIFFERENT
+    return GivenGrade.SIMILAR if _similar(one.first, other.first) else GivenGrade.DIFFERENT
 
 
 def _initial_grade(one: Given, other: Given) -> GivenGrade:
@@ -175,7 +212,22 @@ def born_grade(one: date | None, other: date | None) -> BornGrade:
         return BornGrade.MISSING
     if one == other:
         return BornGrade.EQUAL
-    return BornGrade.NEAR if _near(one, other) else BornGrade.DIFFERENT
+    if _near(one, other):
+        return BornGrade.NEAR
+    return BornGrade.PARTLY if _partly(one, other) else BornGrade.DIFFERENT
+
+
+def _partly(one: date, other: date) -> bool:
+    """Two of year, month and day; the year, where one side is its first day and so may hold no more than that; or two
+    assigned days, a year apart (ages are disputed)."""
+    year, month, day = one.year == other.year, one.month == other.month, one.day == other.day
+    if year + month + day >= 2 or (year and (_first_of_year(one) or _first_of_year(other))):
+        return True
+    return month and abs(one.year - other.year) == 1 and {one.day, other.day} <= {1, 15}
+
+
+def _first_of_year(born: date) -> bool:
+    return born.month == born.day == 1
 
 
 def _near(one: date, other: date) -> bool:
@@ -248,7 +300,7 @@ class NameComparer:
     def _grade(self, one: Name, other: Name) -> NameGrade:
         given = given_grade(one.given, other.given, self.aliases)
         family = family_grade(one.family, other.family, self.aliases)
-        if family is FamilyGrade.DIFFERENT and (_in_given(one, other) or _in_given(other, one)):
+        if family.differs and (_in_given(one, other) or _in_given(other, one)):
             family = FamilyGrade.PART
         whole = given >= GivenGrade.INITIAL and family >= FamilyGrade.PART
         return NameGrade(given, family, not whole and self._swapped(one, other))

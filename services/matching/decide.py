@@ -57,6 +57,9 @@ def observe(matcher: Matcher, ledger: Ledger, seen: Observation) -> list[Effect]
             return _hold(matcher, ledger, seen, "two_persons", [_own(mine[0], "I1"), *others])
         return _keep(ledger, mine[0], seen, "exact", None)
     if own:
+        if len(autos) == 1 and autos[0].person not in own:
+            # The file is another's, and whose event it is has one sure answer (POLICY 4.3).
+            return _keep(ledger, autos[0].person, seen, "exact", autos[0].weight)
         return _hold(matcher, ledger, seen, "misfiled", [_own(own[0], "misfiled"), *candidates])
     return _stranger(matcher, ledger, seen, candidates, autos)
 
@@ -105,15 +108,15 @@ def _stranger(
 
 
 def weighed(matcher: Matcher, ledger: Ledger, reviews: Sequence[Assessed]) -> Assessed | None:
-    """The one candidate whom the weights decide where the rules would ask (I6, I9), far ahead of everybody else."""
+    """The one candidate whom the weights decide where the rules would ask, far ahead of everybody else."""
     model = matcher.model
     if ledger.index.frequencies.people < model.population_measured_min:
         return None
     first, *rest = sorted(reviews, key=lambda a: (-a.weight, a.person.person_id))
     if rest and first.weight - rest[0].weight < model.gap_millibits:
         return None
-    least = {"I6": model.auto_millibits, "I9": model.unruled_auto_millibits}.get(first.verdict.rule)
-    return first if least is not None and not first.clash and first.weight >= least else None
+    may = first.verdict.rule in matcher.weighed and not first.doubted
+    return first if may and first.weight >= model.auto_millibits else None
 
 
 def _own(person: Person, rule: str) -> Candidate:

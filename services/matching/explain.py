@@ -10,7 +10,6 @@ from services.matching.cluster import Known, Person
 from services.matching.decide import observe
 from services.matching.facts import Observation
 from services.matching.identity import STRONG
-from services.matching.model import Model
 from services.matching.rules import I4_REVIEW, Result, Verdict
 from services.matching.search import Matcher, Pair, best_of, compared, comparison_of, is_misfiled, worth_weighing
 from services.matching.weigh import Frequencies, Part, weigh
@@ -52,12 +51,13 @@ def explain(matcher: Matcher, one: Observation, other: Observation, frequencies:
     known = person.known
     assert known is not None
     people = frequencies.people
-    best = best_of(compared(matcher, other, person, known))
+    pairs = compared(matcher, other, person, known)
+    best = best_of(pairs)
     parts: list[Part] = []
-    weight = weigh(model, frequencies, comparison_of(other.identity, best, known), parts)
+    weight = weigh(model, frequencies, comparison_of(other.identity, pairs, known), parts)
     guards = tuple(_guards(matcher, other, person, best, people))
     rule = SAME_REFERENCE if any(name == SAME_REFERENCE.reason for name, _ in guards) else best.verdict
-    threshold, review_threshold = _thresholds(model, rule, people)
+    threshold, review_threshold = _thresholds(matcher, rule, people)
     decision, how = _decision(observe(matcher, ledger, other)[0].fields)
     return Explained(
         parts=tuple(parts),
@@ -74,16 +74,14 @@ def explain(matcher: Matcher, one: Observation, other: Observation, frequencies:
     )
 
 
-def _thresholds(model: Model, verdict: Verdict, people: int) -> tuple[int | None, int | None]:
-    if people < model.population_measured_min:
+def _thresholds(matcher: Matcher, verdict: Verdict, people: int) -> tuple[int | None, int | None]:
+    model = matcher.model
+    if people < model.population_measured_min or verdict.result is Result.AUTO or verdict.rule in ("I1", "I2", "I3"):
         return None, None
-    match verdict.rule:
-        case "I6":
-            return model.auto_millibits, model.review_millibits
-        case "I9":
-            return model.unruled_auto_millibits, model.unruled_review_millibits
-        case _:
-            return None, None
+    return (
+        model.auto_millibits if verdict.rule in matcher.weighed else None,
+        model.review_millibits if verdict.rule != "I4" else None,
+    )
 
 
 def _decision(fields: Mapping[str, object]) -> tuple[str, str]:
@@ -104,7 +102,7 @@ def _guards(matcher: Matcher, other: Observation, person: Person, best: Pair, pe
             yield "misfiled", "one reference of one source, but another given name and birth date: somebody must look"
         else:
             yield SAME_REFERENCE.reason, "one source's own reference of one record: linked without a weight"
-    if best.verdict is I4_REVIEW:
+    if best.verdict is I4_REVIEW and best.evidence.names.given.differs:
         yield "identifier_only", "an identifier agrees, but name or birth date does not bear it out: somebody must look"
     if best.verdict.result is Result.NONE and not best.clash and not worth_weighing(best.evidence):
         yield "too_little", "too little agrees for a weight to count"
@@ -127,14 +125,19 @@ KINDS = {
     "family": "family name",
     "swapped": "given and family name",
     "born": "birth date",
-    "postcode": "postcode",
-    "address": "address",
+    "home": "home",
     "phone": "phone",
     "email": "e-mail",
     "number": "identifiers",
     "prior": "before comparing",
 }
 GRADES = {
+    "similar": "similar, and no form of one name",
+    "partly": "the same in part",
+    "address": "the same address",
+    "postcode": "the same postcode",
+    "door": "the same postcode, another door",
+    "district": "a postcode beside it",
     "exact": "the same",
     "equal": "the same",
     "alias": "one name in two forms",

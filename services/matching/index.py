@@ -14,7 +14,7 @@ from typing import TypeVar
 from services.matching import blocking
 from services.matching.cluster import Held, Known, Person, SourceRecord, known_of
 from services.matching.facts import RecordKey
-from services.matching.weigh import Frequencies
+from services.matching.weigh import Frequencies, counted
 
 K = TypeVar("K")
 #: A person whom a review asks about, the weight, and the rule and reason.
@@ -171,18 +171,9 @@ class Index:
         self._by_key[key] = left[0] if len(left) == 1 else left
 
     def _count(self, known: Known, by: int) -> None:
-        frequencies = self.frequencies
-        frequencies.people += by
-        names = {name for view in known.views for name in view.names}
-        for first in {name.given.first for name in names if name.given}:
-            frequencies.add("given", first, by)
-        for joined in {name.family.joined for name in names if name.family}:
-            frequencies.add("family", joined, by)
-        for born in {born for view in known.views for born in view.born}:
-            frequencies.add("born", born, by)
-        for kind, values in (("postcode", known.postcodes), ("phone", known.phones), ("email", known.emails)):
-            for value in values:
-                frequencies.add(kind, value, by)
+        self.frequencies.people += by
+        for kind, value in counted(known):
+            self.frequencies.add(kind, value, by)
 
 
 def _blocking_keys(person: Person) -> list[str]:

@@ -22,12 +22,13 @@ def log2_millibits(number: int) -> int:
 class Grade:
     """log2 of how often a grade is seen: between records of the same person, a stranger's, a household member's.
 
-    ``stranger`` None: the frequency of the value decides.
+    ``by_value``: a stranger shows the grade as often as people bear the value, times two to the ``stranger``.
     """
 
     same: int
-    stranger: int | None
+    stranger: int
     household: int
+    by_value: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,47 +40,64 @@ class Rarity:
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """What an error costs, in questions put to a reader."""
+
+    false_link: int
+    missed_link: int
+
+    @property
+    def auto_millibits(self) -> int:
+        """Odds from which a link that may be false costs less than a question (500 : 1 are 9 bits)."""
+        return log2_millibits(self.false_link - 1)
+
+    @property
+    def review_millibits(self) -> int:
+        """Odds from which a question costs less than a link that may be missed."""
+        return -log2_millibits(self.missed_link - 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """Weights and thresholds of one date.
 
     Below ``population_measured_min`` known people nobody can say how rare a name is: there the rules decide alone.
+    ``gap_millibits``: how far the best candidate must be ahead of the second.
     """
 
     name: str
     population_floor: int
     population_measured_min: int
     household_prior_millibits: int
-    auto_millibits: int
-    unruled_auto_millibits: int
-    review_millibits: int
-    unruled_review_millibits: int
     gap_millibits: int
+    costs: Costs
     grades: Mapping[tuple[str, str], Grade]
     rarity: Mapping[str, Rarity]
+    auto_millibits: int
+    review_millibits: int
 
 
 def read_model(text: str) -> Model:
     """Parse a model file. Raises KeyError or ValueError for one that is not whole."""
     read: Mapping[str, Any] = json.loads(text)
     grades = {
-        (name, grade): Grade(
-            int(row["same"]), None if row["stranger"] is None else int(row["stranger"]), int(row["household"])
-        )
+        (name, grade): Grade(int(row["same"]), int(row["stranger"]), int(row["household"]), bool(row.get("by_value")))
         for name, rows in read["grades"].items()
         for grade, row in rows.items()
     }
     rarity = {name: Rarity(int(row["population"]), int(row["count_milli"])) for name, row in read["rarity"].items()}
-    limits = read["thresholds"]
+    costs = Costs(int(read["costs"]["false_link"]), int(read["costs"]["missed_link"]))
+    if min(costs.false_link, costs.missed_link) < 2:
+        raise ValueError("costs: a false link and a missed link each cost at least two questions")
     return Model(
         name=str(read["name"]),
         population_floor=int(read["population_floor"]),
         population_measured_min=int(read["population_measured_min"]),
         household_prior_millibits=int(read["household_prior_millibits"]),
-        auto_millibits=int(limits["auto_millibits"]),
-        unruled_auto_millibits=int(limits["unruled_auto_millibits"]),
-        review_millibits=int(limits["review_millibits"]),
-        unruled_review_millibits=int(limits["unruled_review_millibits"]),
-        gap_millibits=int(limits["gap_millibits"]),
+        gap_millibits=int(read["gap_millibits"]),
+        costs=costs,
         grades=grades,
         rarity=rarity,
+        auto_millibits=costs.auto_millibits,
+        review_millibits=costs.review_millibits,
     )

@@ -134,6 +134,11 @@ def family(text: str | None) -> Family | None:
     return Family(joined, halves)
 
 
+def is_particle(word: str) -> bool:
+    """A word before a family name that is none: al, el, van."""
+    return word in _PARTICLES
+
+
 def name(given_text: str | None, family_text: str | None) -> Name:
     """A name from its two fields, or from one that holds all of it in the order of a register: "KHAN, Aisha Bibi"."""
     called, of_family = given(given_text), family(family_text)

@@ -71,22 +71,25 @@ def judge(e: Evidence) -> Verdict:
 def twin(e: Evidence) -> bool:
     """Same birth date, family and postcode under another given name: a twin, or a wrong file. Never one person."""
     return (
-        e.born is BornGrade.EQUAL
-        and e.names.family >= FamilyGrade.NEAR
-        and e.names.given is GivenGrade.DIFFERENT
-        and e.same_postcode
+        e.born is BornGrade.EQUAL and e.names.family >= FamilyGrade.NEAR and e.names.given.differs and e.same_postcode
     )
 
 
-def misfiled(names: NameGrade, born: BornGrade) -> bool:
-    """I1's exception: the source's own reference, but neither birth date nor given name is the known one."""
-    return born is BornGrade.DIFFERENT and names.given is GivenGrade.DIFFERENT and not names.swapped
+def misfiled(names: NameGrade, born: BornGrade, agree: bool) -> bool:
+    """I1's exception: the source's own reference, but neither given name nor birth date is the known one.
+
+    A birth date that is missing, or only near under another family name, bears nothing out unless an identifier agrees:
+    a brother's event in the wrong file looks so.
+    """
+    if names.swapped or not names.given.differs:
+        return False
+    if born.differs:
+        return True
+    return not agree and (born is BornGrade.MISSING or (born is BornGrade.NEAR and names.family.differs))
 
 
 def _demographics_bear_it(e: Evidence) -> bool:
-    both_differ = (
-        e.names.given is GivenGrade.DIFFERENT and e.names.family is FamilyGrade.DIFFERENT and not e.names.swapped
-    )
+    both_differ = e.names.given.differs and e.names.family.differs and not e.names.swapped
     return e.born in (BornGrade.EQUAL, BornGrade.MISSING) and not both_differ
 
 

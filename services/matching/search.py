@@ -7,24 +7,29 @@ from dataclasses import dataclass
 
 from services.matching.blocking import queries_of
 from services.matching.cluster import Known, Person, View, known_of
-from services.matching.compare import BornGrade, GivenGrade, NameComparer, NameGrade, born_grade
+from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameComparer, NameGrade, born_grade
 from services.matching.facts import Observation, RecordKey
 from services.matching.identity import Identity, Numbers
 from services.matching.index import Index
 from services.matching.model import Model
-from services.matching.rules import I9, Evidence, Result, Verdict, judge, misfiled
-from services.matching.weigh import Comparison, presence, weigh
+from services.matching.rules import I4_REVIEW, I9, Evidence, Result, Verdict, judge, misfiled
+from services.matching.weigh import Comparison, home, presence, weigh
+
+#: POLICY 4.2: what a weighted score may decide. I2, I3, I7 and I8 are never linked without a person.
+WEIGHED = frozenset({"I4", "I6", "I9"})
+#: What a council, or a measurement, may let the weights decide besides.
+WEIGHABLE = WEIGHED | {"I7", "I8"}
 
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """A candidate with the rule that fits best and its weight."""
+    """A candidate with the rule that fits best and its weight. ``doubted``: no weight may link it."""
 
     person: Person
     result: Result
     verdict: Verdict
     weight: int
-    clash: bool
+    doubted: bool
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -33,21 +38,24 @@ class Assessed:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """What decides, apart from the index: names, weights, the types that cannot wait."""
+    """What decides, apart from the index: names, weights, the types that cannot wait.
+
+    ``weighed``: rules whose question the weights may answer with a link (POLICY 4.2).
+    """
 
     names: NameComparer
     model: Model
     safeguarding_types: frozenset[str]
+    weighed: frozenset[str] = WEIGHED
 
 
 @dataclass(slots=True)
 class Pair:
-    """An observation beside one record. ``agree``, ``clash``: how many strong identifiers do."""
+    """An observation beside one record. ``clash``: a strong identifier does."""
 
     evidence: Evidence
     verdict: Verdict
-    agree: int
-    clash: int
+    clash: bool
 
 
 def assess_all(matcher: Matcher, index: Index, seen: Observation) -> list[Assessed]:
@@ -78,13 +86,12 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
     if pairs[-1].verdict.result is Result.BARRED:
         return None
     best = best_of(pairs)
-    clashes = any(pair.clash for pair in pairs)
     model = matcher.model
     measured = index.frequencies.people >= model.population_measured_min
     if best.verdict.result is Result.NONE and not (measured and worth_weighing(best.evidence)):
         return None
-    weight = weigh(model, index.frequencies, comparison_of(seen.identity, best, known))
-    return _with_weight(model, person, best, weight, clashes, measured)
+    weight = weigh(model, index.frequencies, comparison_of(seen.identity, pairs, known))
+    return _with_weight(model, person, pairs, weight, measured)
 
 
 def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) -> list[Pair]:
@@ -107,7 +114,7 @@ def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) 
             provider=seen.named_provider is not None and seen.named_provider in person.enrolled,
         )
         verdict = judge(evidence)
-        pairs.append(Pair(evidence, verdict, agree, clash))
+        pairs.append(Pair(evidence, verdict, clash > 0))
         if verdict.result is Result.BARRED:
             break
     return pairs
@@ -115,48 +122,74 @@ def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) 
 
 def best_of(pairs: Sequence[Pair]) -> Pair:
     """The record that speaks most for the person."""
+    if len(pairs) == 1:
+        return pairs[0]
     return max(pairs, key=lambda p: (p.verdict.result, p.evidence.names.agrees, p.evidence.born))
 
 
-def _with_weight(
-    model: Model, person: Person, best: Pair, weight: int, clashes: bool, measured: bool
-) -> Assessed | None:
-    """Where weights may speak (I6 and I9, in a population large enough to know rare from common), they do."""
-    verdict, result = best.verdict, best.verdict.result
-    if result is Result.AUTO and clashes:
-        # Another record of this person shows a different number: somebody must look (POLICY 4.3).
-        result, verdict = Result.REVIEW, Verdict(verdict.rule, Result.REVIEW, "clash")
-    elif verdict.rule == "I6" and measured and weight < model.review_millibits:
-        return None
+def _with_weight(model: Model, person: Person, pairs: Sequence[Pair], weight: int, measured: bool) -> Assessed | None:
+    """Where weights may speak, in a population large enough to know rare from common, they do."""
+    verdict = best_of(pairs).verdict
+    result, clashes = verdict.result, any(pair.clash for pair in pairs)
+    if result is Result.AUTO:
+        if clashes:
+            # Another record of this person shows a different number: somebody must look (POLICY 4.3).
+            result, verdict = Result.REVIEW, Verdict(verdict.rule, Result.REVIEW, "clash")
     elif result is Result.NONE:
-        if best.clash or clashes or weight < model.unruled_review_millibits:
+        if clashes or weight < model.review_millibits:
             return None
         result, verdict = Result.REVIEW, Verdict(I9.rule, Result.REVIEW, "weighed")
-    return Assessed(person, result, verdict, weight, clashes)
+    elif measured and verdict.rule in _UNLIKELY and weight < model.review_millibits:
+        return None
+    return Assessed(person, result, verdict, weight, clashes or _contradicted(pairs))
+
+
+def _contradicted(pairs: Sequence[Pair]) -> bool:
+    """An identifier that agrees does not outweigh another given name or another birth date (MATCHING 4)."""
+    best = best_of(pairs)
+    if best.verdict is not I4_REVIEW:
+        return False
+    return best.evidence.names.given.differs or all(pair.evidence.born is BornGrade.DIFFERENT for pair in pairs)
+
+
+#: Rules whose question is not worth asking where the weight is low. An identifier that agrees or clashes always is.
+_UNLIKELY = frozenset({"I6", "I7", "I8"})
 
 
 def worth_weighing(e: Evidence) -> bool:
-    """Where no rule fits: only a record with an agreeing given name and more is worth a reader's time."""
-    if e.clash or e.names.given is GivenGrade.DIFFERENT:
+    """Where no rule fits: a record with another given name or birth date and nothing to make up for it is not."""
+    if e.clash or (e.names.given <= GivenGrade.SIMILAR and not e.names.swapped):
         return False
-    signs = (e.names.given >= GivenGrade.INITIAL) + e.names.agrees + (e.born is BornGrade.EQUAL) + e.support
-    return signs >= 2 and (e.born is not BornGrade.DIFFERENT or e.support)
+    return e.names.family > FamilyGrade.DIFFERENT or e.support or e.born >= BornGrade.NEAR
 
 
-def comparison_of(mine: Identity, pair: Pair, known: Known) -> Comparison:
-    """All that is weighed of a pair."""
+def comparison_of(mine: Identity, pairs: Sequence[Pair], known: Known) -> Comparison:
+    """All that is weighed of a record beside a person: the best of each kind among all that the person has shown."""
+    evidence = pairs[0].evidence if len(pairs) == 1 else best_of(pairs).evidence
+    agree, clash = _kinds(mine.numbers, known)
     return Comparison(
-        names=pair.evidence.names,
+        names=evidence.names,
         name=mine.names[0],
-        born=pair.evidence.born,
+        born=max(pair.evidence.born for pair in pairs),
         born_on=mine.born,
-        agree=pair.agree + pair.evidence.reference,
-        clash=pair.clash,
-        postcode=presence(mine.postcode, known.postcodes),
-        address=presence(mine.address, known.addresses)[0],
+        agree=min(1, agree + evidence.reference),
+        clash=clash,
+        home=home(mine.postcode, mine.address, known.postcodes, known.addresses),
         phone=presence(mine.phone, known.phones),
         email=presence(mine.email, known.emails),
     )
+
+
+def _kinds(mine: Numbers, known: Known) -> tuple[int, int]:
+    """How many kinds of identifiers agree with one that the person has shown, and how many clash with all of them."""
+    agree = clash = 0
+    for kind, number in enumerate(mine):
+        theirs = {view.numbers[kind] for view in known.views} if number is not None else set()
+        if number in theirs and number is not None:
+            agree += 1
+        elif theirs - {None}:
+            clash += 1
+    return agree, clash
 
 
 def _refers(seen: Observation, keys: frozenset[RecordKey], refs: frozenset[RecordKey]) -> bool:
@@ -193,4 +226,4 @@ def own_views(person: Person, key: RecordKey) -> Sequence[View]:
 
 def _faces_differ(matcher: Matcher, mine: Identity, view: View) -> bool:
     names: NameGrade = matcher.names.best(mine.names, view.names)
-    return misfiled(names, _born(mine, view))
+    return misfiled(names, _born(mine, view), _numbers(mine.numbers, view.numbers)[0] > 0)

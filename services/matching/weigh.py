@@ -6,10 +6,11 @@ sibling). The lower of the two odds counts: an address says much against a stran
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
+from services.matching.cluster import Known
 from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameGrade
 from services.matching.model import Model, log2_millibits
 from services.matching.normalise import Name
@@ -18,6 +19,11 @@ _GIVEN = {g: g.name.lower() for g in GivenGrade}
 _FAMILY = {g: g.name.lower() for g in FamilyGrade}
 _BORN = {g: g.name.lower() for g in BornGrade}
 Value = str | date
+#: A grade, and the value of which the frequency decides.
+Graded = tuple[str, Value | None]
+MISSING: Graded = ("missing", None)
+#: What is counted, see ``counted``.
+COUNTED = ("given", "family", "whole", "born", "postcode", "address", "phone", "email")
 
 
 @dataclass(slots=True)
@@ -25,9 +31,7 @@ class Frequencies:
     """How many people carry a value. Counted live, per person and value once."""
 
     people: int = 0
-    counts: dict[str, dict[Value, int]] = field(
-        default_factory=lambda: {n: {} for n in ("given", "family", "born", "postcode", "phone", "email")}
-    )
+    counts: dict[str, dict[Value, int]] = field(default_factory=lambda: {name: {} for name in COUNTED})
 
     def add(self, kind: str, value: Value, by: int) -> None:
         counts = self.counts[kind]
@@ -41,9 +45,30 @@ class Frequencies:
         return self.counts[kind].get(value, 0)
 
 
+def counted(known: Known) -> Iterator[tuple[str, Value]]:
+    """Each value of a person once, by kind. A whole name is counted, too: Mohammed Khan is more than chance of both."""
+    names = {name for view in known.views for name in view.names}
+    yield from (("given", first) for first in {name.given.first for name in names if name.given})
+    yield from (("family", joined) for joined in {name.family.joined for name in names if name.family})
+    yield from (("whole", whole) for whole in {_whole(name) for name in names} if whole is not None)
+    yield from (("born", born) for born in {born for view in known.views for born in view.born})
+    yield from (("postcode", value) for value in known.postcodes)
+    yield from (("address", value) for value in known.addresses)
+    yield from (("phone", value) for value in known.phones)
+    yield from (("email", value) for value in known.emails)
+
+
+def _whole(name: Name) -> str | None:
+    return f"{name.given.first} {name.family.joined}" if name.given and name.family else None
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that is weighed. A value of agreement is given for grades that the frequency decides."""
+    """All that is weighed: a record beside everything that is known of a person.
+
+    ``name``: the record's name that fits best. ``home``: address and postcode are one matter, or they would say twice
+    what they say. ``agree``, ``clash``: kinds of strong identifiers.
+    """
 
     names: NameGrade
     name: Name
@@ -51,10 +76,9 @@ class Comparison:
     born_on: date | None
     agree: int
     clash: int
-    postcode: tuple[str, str | None]
-    address: str
-    phone: tuple[str, str | None]
-    email: tuple[str, str | None]
+    home: Graded
+    phone: Graded
+    email: Graded
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,42 +101,56 @@ class _Sum:
     #: Where the comparisons are noted one by one, for those who ask why.
     parts: list[Part] | None = None
 
-    def add(self, kind: str, grade: str, value: Value | None = None, times: int = 1) -> None:
+    def add(self, kind: str, grade: str, rarity: int = 0, times: int = 1) -> None:
         row = self.model.grades[kind, grade]
-        stranger = row.stranger
-        if stranger is None:
-            assert value is not None
-            stranger = -rarity_millibits(self.model, self.frequencies, kind, value)
-        against_stranger, against_household = times * (row.same - stranger), times * (row.same - row.household)
+        against_stranger = times * (row.same - row.stranger)
+        if row.by_value:
+            against_stranger += rarity
+        against_household = times * (row.same - row.household)
         self.stranger += against_stranger
         self.household += against_household
         if self.parts is not None:
             self.parts.append(Part(kind, grade, against_stranger, against_household, times))
 
+    def names(self, c: Comparison) -> None:
+        if c.names.swapped:
+            self.add("swapped", "swapped")
+            return
+        given, family = c.name.given, c.name.family
+        of_given = self.rarity("given", given.first) if given else 0
+        of_family = self.rarity("family", family.joined) if family else 0
+        whole = _whole(c.name)
+        if whole and c.names.given is GivenGrade.EXACT and c.names.family is FamilyGrade.EXACT:
+            # Names of one origin go together: where several bear the whole name, they are what it is worth.
+            others = self.frequencies.of("whole", whole) - 1
+            if others > 0:
+                shared = log2_millibits(self.frequencies.people) - log2_millibits(others)
+                of_family = max(0, min(of_family, shared - of_given))
+        self.add("given", _GIVEN[c.names.given], of_given)
+        self.add("family", _FAMILY[c.names.family], of_family)
+
+    def rarity(self, kind: str, value: Value | None) -> int:
+        return rarity_millibits(self.model, self.frequencies, kind, value) if value is not None else 0
+
 
 def rarity_millibits(model: Model, frequencies: Frequencies, kind: str, value: Value) -> int:
-    """-log2 of the share of people that carry ``value``, smoothed so that a small population claims little."""
+    """-log2 of the share of others that carry ``value``, smoothed so that a small population claims little."""
     smooth = model.rarity[kind]
     everybody = (frequencies.people + smooth.population) * 1000
-    carriers = frequencies.of(kind, value) * 1000 + smooth.count_milli
+    # One of the carriers is the person in question.
+    carriers = max(0, frequencies.of(kind, value) - 1) * 1000 + smooth.count_milli
     return max(0, log2_millibits(everybody) - log2_millibits(carriers))
 
 
 def weigh(model: Model, frequencies: Frequencies, c: Comparison, parts: list[Part] | None = None) -> int:
     """Odds for "the same person" in millibits, against the stronger alternative. ``parts`` receives the summands."""
     total = _Sum(model, frequencies, parts=parts)
-    if c.names.swapped:
-        total.add("swapped", "swapped")
-    else:
-        given, family = c.name.given, c.name.family
-        total.add("given", _GIVEN[c.names.given], given.first if given else None)
-        total.add("family", _FAMILY[c.names.family], family.joined if family else None)
-    total.add("born", _BORN[c.born], c.born_on)
-    total.add("postcode", *c.postcode)
-    if c.postcode[0] != "equal":
-        total.add("address", c.address)
-    total.add("phone", *c.phone)
-    total.add("email", *c.email)
+    total.names(c)
+    total.add("born", _BORN[c.born], total.rarity("born", c.born_on))
+    grade, value = c.home
+    total.add("home", grade, total.rarity("address" if grade == "address" else "postcode", value))
+    for kind, (grade, value) in (("phone", c.phone), ("email", c.email)):
+        total.add(kind, grade, total.rarity(kind, value))
     if c.agree:
         total.add("number", "agree", times=c.agree)
     if c.clash:
@@ -129,9 +167,28 @@ def priors(model: Model, frequencies: Frequencies) -> tuple[int, int]:
     return -log2_millibits(people), -model.household_prior_millibits
 
 
-def presence(mine: str | None, theirs: Mapping[str, int] | Iterable[str]) -> tuple[str, str | None]:
+def presence(mine: str | None, known: Collection[str]) -> Graded:
     """Grade of one value against all known ones."""
-    known = theirs if isinstance(theirs, Mapping) else list(theirs)
     if mine is None or not known:
-        return ("missing", None)
+        return MISSING
     return ("equal", mine) if mine in known else ("different", None)
+
+
+def home(postcode: str | None, address: str | None, postcodes: Collection[str], addresses: Collection[str]) -> Graded:
+    """Where somebody lives, against everywhere that is known: the address, the postcode alone, another door of it."""
+    if address is not None and addresses:
+        if address in addresses:
+            return ("address", address)
+        if postcode in postcodes:
+            same = next((other for other in addresses if _one_door(address, other)), None)
+            return ("address", same) if same is not None else ("door", postcode)
+    if postcode is not None and postcodes:
+        if postcode in postcodes:
+            return ("postcode", postcode)
+        return ("district" if any(postcode[:-2] == other[:-2] for other in postcodes) else "different", None)
+    return ("different", None) if address is not None and addresses else MISSING
+
+
+def _one_door(one: str, other: str) -> bool:
+    """One line with more behind it than the other: the town, the county. Within one postcode."""
+    return one.startswith(other + " ") or other.startswith(one + " ") or one.split()[:2] == other.split()[:2]

@@ -14,7 +14,16 @@ from ruamel.yaml import YAML
 from services.matching import contact, identifiers, normalise
 from services.matching.agent import ALIASES
 from services.matching.aliases import read_aliases
-from services.matching.compare import NameComparer, born_grade, family_grade, given_grade, one_edit
+from services.matching.compare import (
+    BornGrade,
+    FamilyGrade,
+    GivenGrade,
+    NameComparer,
+    born_grade,
+    family_grade,
+    given_grade,
+    one_edit,
+)
 from services.matching.identity import identity_of
 
 HERE = Path(__file__).parent
@@ -23,6 +32,11 @@ NAMES = read_aliases(ALIASES.read_text("utf-8").splitlines())
 
 READERS = {f.__name__: f for f in (contact.postcode, contact.address, contact.phone, contact.email)}
 READERS |= {name: getattr(identifiers, name) for name in ("nhs_number", "upn", "uln", "nino")}
+
+
+def in_policy(grade: GivenGrade | FamilyGrade | BornGrade, wanted: str) -> str:
+    """Name of a grade; of one that the rules call different, that, unless the table asks for the finer one."""
+    return "different" if grade.differs and wanted == "different" else grade.name.lower()
 
 
 def table(name: str) -> list[list[Any]]:
@@ -36,14 +50,14 @@ def test_given_names_compare_as_the_table_says(one: str, other: str, grade: str)
     a, b = normalise.given(one), normalise.given(other)
     forth, back = given_grade(a, b, NAMES), given_grade(b, a, NAMES)
     assert forth == back
-    assert forth.name.lower() in grade.split("_or_")
+    assert in_policy(forth, grade) in grade.split("_or_")
 
 
 @pytest.mark.parametrize(("one", "other", "grade"), table("names_family.yaml"))
 def test_family_names_compare_as_the_table_says(one: str, other: str, grade: str) -> None:
     a, b = normalise.family(one), normalise.family(other)
     assert family_grade(a, b, NAMES) == family_grade(b, a, NAMES)
-    assert family_grade(a, b, NAMES).name.lower() == grade
+    assert in_policy(family_grade(a, b, NAMES), grade) == grade
 
 
 @pytest.mark.parametrize(("given_text", "family_text", "read"), table("names_whole.yaml"))
@@ -64,7 +78,7 @@ def test_values_are_read_as_the_table_says(kind: str, sent: str, read: str | Non
 def test_birth_dates_compare_as_the_table_says(one: date | str, other: date | str, grade: str) -> None:
     a, b = (normalise.birth_date(d if isinstance(d, date) else date.fromisoformat(d)) for d in (one, other))
     assert born_grade(a, b) == born_grade(b, a)
-    assert born_grade(a, b).name.lower() == grade
+    assert in_policy(born_grade(a, b), grade) == grade
 
 
 def test_an_alias_needs_a_shared_group_and_a_group_needs_two_names() -> None:
