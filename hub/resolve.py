@@ -184,7 +184,7 @@ def _ignore(_: object) -> None:
 
 
 def _answer(resolved: Resolved) -> tuple[str, str, str, float | None, str | None]:
-    event_id, person_id, decision, millibits, candidate = astuple(resolved)
+    event_id, person_id, decision, millibits, candidate, _ = astuple(resolved)
     return (event_id, person_id, decision, None if millibits is None else millibits / 1000, candidate)
 
 

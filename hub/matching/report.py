@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from hub.output import show_table
-from services.matching.measures import BCubed, Mates, Measured, Pairs, Placed, Point, answered, curve, measure
+from services.matching.measures import BCubed, Mates, Measured, Pairs, Placed, Point, answered, curve, found, measure
 
 #: Shares of a smaller group say little; they are shown and marked.
 FEW_PEOPLE = 100
@@ -19,7 +19,7 @@ FEW_PEOPLE = 100
 class Evaluation:
     """One resolution: as it stands, with its reviews answered rightly, and over the automatic threshold.
 
-    ``found``: records that wait for a reader with their person as the best candidate.
+    ``found``: records that wait for a reader with their person among the candidates.
     """
 
     unanswered: Measured
@@ -31,9 +31,9 @@ class Evaluation:
 
     @classmethod
     def of(cls, placed: Sequence[Placed], model: str, auto_millibits: int) -> Evaluation:
-        after = answered(placed)
-        found = sum(one.person != other.person for one, other in zip(placed, after, strict=True))
-        return cls(measure(placed), measure(after), found, tuple(curve(placed)), model, auto_millibits)
+        return cls(
+            measure(placed), measure(answered(placed)), found(placed), tuple(curve(placed)), model, auto_millibits
+        )
 
 
 def as_json(told: Evaluation) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def as_json(told: Evaluation) -> dict[str, Any]:
         "auto_millibits": told.auto_millibits,
         "unanswered": _measured(told.unanswered),
         "answered": _measured(told.answered),
-        "reviews_with_the_person_as_best_candidate": told.found,
+        "reviews_with_the_person_among_the_candidates": told.found,
         "curve": [
             {"threshold_millibits": p.threshold, **_shares(p.pairs), "false_merges": p.false_merges} for p in told.curve
         ],
@@ -103,7 +103,7 @@ def rows_of_measures(told: Evaluation) -> list[tuple[str, str, str]]:
         row("twins merged", [mates(m.twins) for m in both]),
         row("siblings merged", [mates(m.siblings) for m in both]),
         row("share of records put to a reader", [f"{m.review_share:.2%}" for m in both]),
-        row("of them, best candidate is the person", [f"{told.found} of {m.reviews}" for m in both]),
+        row("of them, the person is a candidate", [f"{told.found} of {m.reviews}" for m in both]),
     ]
 
 

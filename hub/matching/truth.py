@@ -108,7 +108,7 @@ def _placed(bulk: Bulk, row: Row, columns: Columns, groups: _Groups, seen: set[s
         source=intern((row.get("source") or "").strip()),
         decision=resolved.decision,
         weight=resolved.weight_millibits,
-        candidate=resolved.candidate,
+        candidates=tuple(map(intern, resolved.candidates)),
         groups=of,
         household=intern((row.get(columns.household) or "").strip()),
         twins=intern((row.get(columns.twins) or "").strip()),

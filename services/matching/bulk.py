@@ -39,13 +39,14 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """``decision``: link, new or review. ``candidate`` is the best one of a review."""
+    """``decision``: link, new or review. ``candidate`` is the best one of a review, ``candidates`` are all."""
 
     event_id: str
     person_id: str
     decision: str
     weight_millibits: int | None
     candidate: str | None
+    candidates: tuple[str, ...] = ()
 
 
 class RowRefused(ValueError):
@@ -84,8 +85,8 @@ def _resolved(index: Index, event_id: str, effect: Effect) -> Resolved:
     fields = effect.fields
     weight = fields.get("weight_millibits")
     if fields["act"] == "held":
-        candidates = index.reviews[fields["review_id"]].candidates
-        return Resolved(event_id, fields["person_id"], "review", weight, candidates[0][0] if candidates else None)
+        asked = tuple(candidate for candidate, _, _ in index.reviews[fields["review_id"]].candidates)
+        return Resolved(event_id, fields["person_id"], "review", weight, asked[0] if asked else None, asked)
     return Resolved(event_id, fields["person_id"], "new" if fields["how"] == "new" else "link", weight, None)
 
 

@@ -20,7 +20,7 @@ PER_PEOPLE = 10_000
 class Placed:
     """One record: who it truly is about (``truth``), and where it was put (``person``).
 
-    ``weight``: millibits of the link, or of the best ``candidate`` of a review; None where no weight was asked.
+    ``weight``: millibits of the link, or of the best of the ``candidates`` of a review; None where no weight was asked.
     ``groups``: name and value, one value a name, of the person whom it is about. People with one ``household`` live
     together, those with one ``twins`` were also born together; empty: not told.
     """
@@ -30,7 +30,7 @@ class Placed:
     source: str
     decision: str = "link"
     weight: int | None = None
-    candidate: str | None = None
+    candidates: tuple[str, ...] = ()
     groups: Groups = ()
     household: str = ""
     twins: str = ""
@@ -164,17 +164,33 @@ def measure(rows: Sequence[Placed]) -> Measured:
 
 
 def answered(rows: Sequence[Placed]) -> list[Placed]:
-    """The same with every review answered rightly: where its best candidate is the person, the record goes there.
+    """The same with every review answered rightly: the record goes to the candidates that are its person, as one.
 
-    A right answer is never "the same" for a candidate whose records are mostly somebody else's.
+    A reader sees all candidates side by side; where two of them are the person, they are joined. A right answer is
+    never "the same" for a candidate whose records are mostly somebody else's.
     """
     owners = _owners(rows)
-    return [
-        replace(row, person=row.candidate)
-        if row.decision == "review" and row.candidate is not None and owners.get(row.candidate) == row.truth
-        else row
-        for row in rows
-    ]
+    joined: dict[str, str] = {}
+
+    def of(person: str) -> str:
+        while person in joined:
+            person = joined[person]
+        return person
+
+    for row in rows:
+        if row.decision != "review":
+            continue
+        people = {of(c) for c in row.candidates if owners.get(c) == row.truth}
+        if people:
+            first = min(people)
+            joined.update((person, first) for person in {*people, of(row.person)} if person != first)
+    return [replace(row, person=of(row.person)) for row in rows]
+
+
+def found(rows: Sequence[Placed]) -> int:
+    """Reviews in which the person is among the candidates."""
+    owners = _owners(rows)
+    return sum(row.decision == "review" and any(owners.get(c) == row.truth for c in row.candidates) for row in rows)
 
 
 def _owners(rows: Sequence[Placed]) -> dict[str, str]:
@@ -283,7 +299,7 @@ def curve(rows: Sequence[Placed], points_max: int = 200) -> list[Point]:
     clusters, wanted = _Clusters(), _pairs(rows).wanted
     waiting: list[tuple[int, str, str]] = []
     for row in rows:
-        to = row.candidate if row.decision == "review" else row.person
+        to = next(iter(row.candidates), None) if row.decision == "review" else row.person
         if row.decision == "new" or (row.decision == "link" and row.weight is None):
             clusters.put(row.person, row.truth)
         elif to is not None and row.weight is not None:

@@ -136,7 +136,7 @@ def historical(model: Path) -> Run:
     truth = {row["event_id"]: cluster for row, cluster in rows}
     resolved, seconds = _resolve([row for row, _ in rows], model)
     placed = [
-        Placed(truth[r.event_id], r.person_id, r.event_id, r.decision, r.weight_millibits, r.candidate)
+        Placed(truth[r.event_id], r.person_id, r.event_id, r.decision, r.weight_millibits, r.candidates)
         for r in resolved
     ]
     return compare("historical_50k, test half", placed, BARS["historical"], seconds)

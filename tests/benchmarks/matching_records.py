@@ -77,7 +77,7 @@ class Population:
                     sources[row.event_id],
                     row.decision,
                     row.weight_millibits,
-                    row.candidate,
+                    row.candidates,
                     groups,
                     truth["household"],
                     truth["twins"],

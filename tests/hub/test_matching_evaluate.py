@@ -53,7 +53,7 @@ def test_a_file_with_the_truth_is_measured(tmp_path: Path, name: str) -> None:
     assert (waits["pairs"]["right"], waits["pairs"]["joined"], waits["pairs"]["wanted"]) == (1, 1, 2)
     assert waits["twins"] == {"merged": 0, "pairs": 1}
     assert told["answered"]["pairs"]["recall"] == 1
-    assert told["reviews_with_the_person_as_best_candidate"] == waits["reviews"] == 1
+    assert told["reviews_with_the_person_among_the_candidates"] == waits["reviews"] == 1
     groups = {group["value"]: group for group in waits["groups"]}
     assert (groups["Irish"]["people"], groups["Irish"]["pairs"]["recall"], groups["Irish"]["few"]) == (2, 1, True)
     assert (groups["Polish"]["pairs"]["recall"], groups["Polish"]["review_share"]) == (0, 0.5)

@@ -22,9 +22,9 @@ def resolutions(draw: st.DrawFn) -> list[Placed]:
     for _ in range(size):
         truth = draw(FEW)
         decision, weight = draw(st.sampled_from((("new", None), ("link", None), ("link", 9), ("review", 4))))
-        candidate = "p" + draw(FEW) if decision == "review" else None
-        person, source = "p" + draw(FEW), draw(st.sampled_from("xy"))
-        rows.append(Placed(truth, person, source, decision, weight, candidate, (("care", care[truth]),)))
+        asked = tuple("p" + one for one in draw(st.lists(FEW, max_size=3, unique=True))) if decision == "review" else ()
+        person, source = ("s" if asked else "p") + draw(FEW), draw(st.sampled_from("xy"))
+        rows.append(Placed(truth, person, source, decision, weight, asked, (("care", care[truth]),)))
     return rows
 
 
@@ -112,7 +112,7 @@ def test_a_case_worked_out_by_hand() -> None:
         Placed("ana", "p1", "college", "link", 9_000, groups=(("sex", "female"),), household="h", twins="t"),
         Placed("ben", "p1", "housing", "link", 7_000, groups=(("sex", "male"),), household="h", twins="t"),
         Placed("ana", "p2", "school", "new", groups=(("sex", "female"),), household="h", twins="t"),
-        Placed("ben", "s1", "school", "review", 5_000, "p1", groups=(("sex", "male"),), household="h", twins="t"),
+        Placed("ben", "s1", "school", "review", 5_000, ("p1",), groups=(("sex", "male"),), household="h", twins="t"),
         Placed("cai", "p3", "school", "new", groups=(("sex", "male"),), household="h"),
     ]
     measured = measure(rows)
@@ -139,9 +139,19 @@ def test_a_case_worked_out_by_hand() -> None:
 
 
 def test_a_review_answered_rightly_goes_to_its_person() -> None:
-    rows = [Placed("ana", "p1", "school", "new"), Placed("ana", "s1", "college", "review", 5_000, "p1")]
+    rows = [Placed("ana", "p1", "school", "new"), Placed("ana", "s1", "college", "review", 5_000, ("p1",))]
     assert measure(rows).pairs.recall == 0
     assert measure(answered(rows)).pairs.recall == 1
+
+
+def test_a_review_between_two_halves_of_one_person_joins_them() -> None:
+    rows = [
+        Placed("ana", "p1", "school", "new"),
+        Placed("ana", "p2", "housing", "new"),
+        Placed("ben", "p3", "x", "new"),
+    ]
+    rows.append(Placed("ana", "s1", "college", "review", 5_000, ("p1", "p3", "p2")))
+    assert measure(answered(rows)).pairs == Pairs(3, 3, 3)
 
 
 def test_a_curve_has_a_bounded_number_of_points_and_ends_with_the_lowest_weight() -> None:
