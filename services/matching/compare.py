@@ -272,9 +272,6 @@ class NameGrade:
         return (self.given != GivenGrade.EXACT) + (self.family != FamilyGrade.EXACT)
 
 
-NO_NAMES = NameGrade(GivenGrade.MISSING, FamilyGrade.MISSING, False)
-
-
 @dataclass(slots=True)
 class NameComparer:
     """Grades names, and remembers the pairs that it has seen: the same few pairs return all day."""
@@ -283,10 +280,13 @@ class NameComparer:
     _memo: dict[tuple[Name, Name], NameGrade] = field(default_factory=dict)
 
     def best(self, mine: tuple[Name, ...], theirs: tuple[Name, ...]) -> NameGrade:
+        return self.closest(mine, theirs)[0]
+
+    def closest(self, mine: tuple[Name, ...], theirs: tuple[Name, ...]) -> tuple[NameGrade, Name, Name]:
+        """The grade of the two names that are nearest to each other, and these. Neither side is empty."""
         if len(mine) == 1 and len(theirs) == 1:
-            return self.pair(mine[0], theirs[0])
-        found = [self.pair(a, b) for a in mine for b in theirs]
-        return max(found, key=_rank) if found else NO_NAMES
+            return (self.pair(mine[0], theirs[0]), mine[0], theirs[0])
+        return max(((self.pair(a, b), a, b) for a in mine for b in theirs), key=lambda found: _rank(found[0]))
 
     def pair(self, one: Name, other: Name) -> NameGrade:
         key = (one, other)

@@ -12,6 +12,7 @@ from services.matching.facts import Observation, RecordKey
 from services.matching.identity import Identity, Numbers
 from services.matching.index import Index
 from services.matching.model import Model
+from services.matching.normalise import Name
 from services.matching.rules import I4_REVIEW, I9, Evidence, Result, Verdict, judge, misfiled
 from services.matching.weigh import Comparison, home, presence, weigh
 
@@ -51,11 +52,14 @@ class Matcher:
 
 @dataclass(slots=True)
 class Pair:
-    """An observation beside one record. ``clash``: a strong identifier does."""
+    """An observation beside one record: ``mine`` and ``theirs`` are the names that fit best. ``clash``: a strong
+    identifier does."""
 
     evidence: Evidence
     verdict: Verdict
     clash: bool
+    mine: Name
+    theirs: Name
 
 
 def assess_all(matcher: Matcher, index: Index, seen: Observation) -> list[Assessed]:
@@ -90,8 +94,9 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
     measured = index.frequencies.people >= model.population_measured_min
     if best.verdict.result is Result.NONE and not (measured and worth_weighing(best.evidence)):
         return None
-    weight = weigh(model, index.frequencies, comparison_of(seen.identity, pairs, known))
-    return _with_weight(model, person, pairs, weight, measured)
+    comparison = comparison_of(seen.identity, pairs, known)
+    weight = weigh(model, index.frequencies, comparison)
+    return _with_weight(model, person, pairs, comparison, weight, measured)
 
 
 def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) -> list[Pair]:
@@ -101,7 +106,7 @@ def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) 
     reference = _refers(seen, known.keys, known.refs)
     pairs: list[Pair] = []
     for view in known.views:
-        names = matcher.names.best(mine.names, view.names)
+        names, my_name, their_name = matcher.names.closest(mine.names, view.names)
         agree, clash = _numbers(mine.numbers, view.numbers)
         evidence = Evidence(
             names=names,
@@ -114,7 +119,7 @@ def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) 
             provider=seen.named_provider is not None and seen.named_provider in person.enrolled,
         )
         verdict = judge(evidence)
-        pairs.append(Pair(evidence, verdict, clash > 0))
+        pairs.append(Pair(evidence, verdict, clash > 0, my_name, their_name))
         if verdict.result is Result.BARRED:
             break
     return pairs
@@ -127,7 +132,9 @@ def best_of(pairs: Sequence[Pair]) -> Pair:
     return max(pairs, key=lambda p: (p.verdict.result, p.evidence.names.agrees, p.evidence.born))
 
 
-def _with_weight(model: Model, person: Person, pairs: Sequence[Pair], weight: int, measured: bool) -> Assessed | None:
+def _with_weight(
+    model: Model, person: Person, pairs: Sequence[Pair], comparison: Comparison, weight: int, measured: bool
+) -> Assessed | None:
     """Where weights may speak, in a population large enough to know rare from common, they do."""
     verdict = best_of(pairs).verdict
     result, clashes = verdict.result, any(pair.clash for pair in pairs)
@@ -141,7 +148,8 @@ def _with_weight(model: Model, person: Person, pairs: Sequence[Pair], weight: in
         result, verdict = Result.REVIEW, Verdict(I9.rule, Result.REVIEW, "weighed")
     elif measured and verdict.rule in _UNLIKELY and weight < model.review_millibits:
         return None
-    return Assessed(person, result, verdict, weight, clashes or _contradicted(pairs))
+    doubted = clashes or _contradicted(pairs) or (verdict.rule == I9.rule and not comparison.corroborated)
+    return Assessed(person, result, verdict, weight, doubted)
 
 
 def _contradicted(pairs: Sequence[Pair]) -> bool:
@@ -165,14 +173,15 @@ def worth_weighing(e: Evidence) -> bool:
 
 def comparison_of(mine: Identity, pairs: Sequence[Pair], known: Known) -> Comparison:
     """All that is weighed of a record beside a person: the best of each kind among all that the person has shown."""
-    evidence = pairs[0].evidence if len(pairs) == 1 else best_of(pairs).evidence
+    best = best_of(pairs)
     agree, clash = _kinds(mine.numbers, known)
     return Comparison(
-        names=evidence.names,
-        name=mine.names[0],
+        names=best.evidence.names,
+        name=best.mine,
+        other=best.theirs,
         born=max(pair.evidence.born for pair in pairs),
         born_on=mine.born,
-        agree=min(1, agree + evidence.reference),
+        agree=min(1, agree + best.evidence.reference),
         clash=clash,
         home=home(mine.postcode, mine.address, known.postcodes, known.addresses),
         phone=presence(mine.phone, known.phones),

@@ -66,12 +66,13 @@ def _whole(name: Name) -> str | None:
 class Comparison:
     """All that is weighed: a record beside everything that is known of a person.
 
-    ``name``: the record's name that fits best. ``home``: address and postcode are one matter, or they would say twice
-    what they say. ``agree``, ``clash``: kinds of strong identifiers.
+    ``name``, ``other``: the record's and the person's name that fit best. ``home``: address and postcode are one
+    matter, or they would say twice what they say. ``agree``, ``clash``: kinds of strong identifiers.
     """
 
     names: NameGrade
     name: Name
+    other: Name
     born: BornGrade
     born_on: date | None
     agree: int
@@ -79,6 +80,17 @@ class Comparison:
     home: Graded
     phone: Graded
     email: Graded
+
+    @property
+    def corroborated(self) -> bool:
+        """Whether more than the names agrees: a part of the birth date, a home, a contact, an identifier."""
+        return (
+            self.born is BornGrade.PARTLY
+            or self.born >= BornGrade.NEAR
+            or self.home[0] in ("address", "postcode", "door")
+            or "equal" in (self.phone[0], self.email[0])
+            or self.agree > 0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +128,9 @@ class _Sum:
         if c.names.swapped:
             self.add("swapped", "swapped")
             return
-        given, family = c.name.given, c.name.family
-        of_given = self.rarity("given", given.first) if given else 0
-        of_family = self.rarity("family", family.joined) if family else 0
+        # Of two forms the commoner counts: a slip is always rare, and half of a double name may be common.
+        of_given = min(self._given(name) for name in (c.name, c.other))
+        of_family = min(self._family(name, c.names.family) for name in (c.name, c.other))
         whole = _whole(c.name)
         if whole and c.names.given is GivenGrade.EXACT and c.names.family is FamilyGrade.EXACT:
             # Names of one origin go together: where several bear the whole name, they are what it is worth.
@@ -128,6 +140,15 @@ class _Sum:
                 of_family = max(0, min(of_family, shared - of_given))
         self.add("given", _GIVEN[c.names.given], of_given)
         self.add("family", _FAMILY[c.names.family], of_family)
+
+    def _given(self, name: Name) -> int:
+        return self.rarity("given", name.given.first) if name.given else 0
+
+    def _family(self, name: Name, grade: FamilyGrade) -> int:
+        if name.family is None:
+            return 0
+        forms = (name.family.joined, *(name.family.halves if grade is FamilyGrade.PART else ()))
+        return min(self.rarity("family", form) for form in forms)
 
     def rarity(self, kind: str, value: Value | None) -> int:
         return rarity_millibits(self.model, self.frequencies, kind, value) if value is not None else 0

@@ -28,6 +28,7 @@ def comparison(given_name: GivenGrade = GivenGrade.EXACT, **changes: object) -> 
     fields: dict[str, object] = {
         "names": NameGrade(given_name, FamilyGrade.EXACT, False),
         "name": NAME,
+        "other": NAME,
         "born": BornGrade.EQUAL,
         "born_on": BORN,
         "agree": 0,
