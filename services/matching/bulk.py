@@ -10,7 +10,7 @@ from typing import Never
 
 import orjson
 
-from services.matching.decide import observe
+from services.matching.decide import observe, repeat
 from services.matching.facts import Observation
 from services.matching.identity import identity_of
 from services.matching.index import Index
@@ -80,6 +80,21 @@ class Bulk:
         seen = observation_of(row, self.rows)
         effects = observe(self.matcher, self.ledger, seen)
         return _resolved(self.ledger.index, seen.event_id, effects[0])
+
+    def repeat(self, row: Mapping[str, str | None], answer: Resolved) -> bool:
+        """Put a row where an earlier run put it: all that follows is decided as if it had just been decided.
+
+        False if the answer can't be one about this row. Raises RowRefused. Of a review only the best candidate is
+        known again: the others are nothing that a later row of a file depends on.
+        """
+        self.rows += 1
+        seen = observation_of(row, self.rows)
+        if seen.event_id != answer.event_id:
+            return False
+        candidate = (answer.candidate, answer.weight_millibits or 0, ()) if answer.candidate else None
+        effects = repeat(self.matcher, self.ledger, seen, answer.person_id, candidate)
+        found = _resolved(self.ledger.index, seen.event_id, effects[0])
+        return (found.person_id, found.decision) == (answer.person_id, answer.decision)
 
 
 def _resolved(index: Index, event_id: str, effect: Effect) -> Resolved:

@@ -253,3 +253,13 @@ def _resend(ledger: Ledger, seen: Observation, stub: Person, person: Person) -> 
     """The same statement again, now with an identity that decides: the held one was its duplicate."""
     effects = _keep(ledger, person, seen, "resend", None)
     return effects + release_stub(ledger, stub, person, seen.received_at, "resend")
+
+
+def repeat(
+    matcher: Matcher, ledger: Ledger, seen: Observation, person_id: str, candidate: Candidate | None
+) -> list[Effect]:
+    """As ``observe``, where an earlier run has decided: nobody is compared. ``candidate``: the best one of a review."""
+    person = ledger.index.people.get(person_id)
+    if person is None:
+        return _hold(matcher, ledger, seen, "repeated", [candidate]) if candidate else _begin(ledger, seen)
+    return _join_stub(matcher, ledger, seen, person, ()) if person.stub else _keep(ledger, person, seen, "exact", None)
