@@ -169,15 +169,14 @@ def _keep(ledger: Ledger, person: Person, seen: Observation, how: str, weight: i
     record = record_in(person, seen.key)
     enrols = seen.enrols and seen.source not in person.enrolled
     if record is None or not record.shows(seen.identity) or enrols:
-        index.remove(person)
-        if record is None:
-            record = SourceRecord(seen.key, seen.event_id)
-            person.records.append(record)
-        if not record.shows(seen.identity):
-            record.show(_face(seen))
-        if enrols:
-            person.enrolled.add(seen.source)
-        index.add(person)
+        with index.changing(person):
+            if record is None:
+                record = SourceRecord(seen.key, seen.event_id)
+                person.records.append(record)
+            if not record.shows(seen.identity):
+                record.show(_face(seen))
+            if enrols:
+                person.enrolled.add(seen.source)
     if seen.adopted and (person.adopted_on is None or seen.effective_on < person.adopted_on):
         person.adopted_on = seen.effective_on
     store(ledger, record, seen.body)
