@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -156,6 +158,17 @@ def resolve_file(
     return summary
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Deciding leaves no cycles behind, and to look for them among the records of a million people takes a sixth of
+    the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @app.command("resolve")
 def resolve(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV or JSONL, one identity row a line.")],
@@ -178,6 +191,7 @@ def resolve(
             source.open(encoding="utf-8-sig", newline="") as handle,
             unfinished(out, basis, anew=anew) as answers,
             progress(source.stat().st_size) as advance,
+            _uncollected(),
         ):
             summary = resolve_file(handle, is_jsonl(source), bulk, answers, advance, sheet=not is_jsonl(out))
             if summary.rows == 0:
