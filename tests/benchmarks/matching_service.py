@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -48,8 +48,10 @@ from spine.schema import Catalogue  # noqa: E402
 SEED = 900
 KEK = base64.b64encode(bytes(range(32))).decode()
 START = datetime(2026, 9, 1, 9, 0, tzinfo=UTC)
+#: The type of all observations, and what it says.
+KIND, DATA = "person.registered", {"register": "ccis", "home_authority": None}
 TOPICS = ("observations", "attributions", "reviews", "quarantine")
-#: Observations a second of the process's CPU. The best peer that is a service: 271 records a second in batches of 1,000.
+#: Observations for each CPU second of the process, and what the best peer that is a service does in batches of 1,000.
 BAR, PEER = 2_000, 271
 SECONDS_MAX = 900
 
@@ -69,74 +71,75 @@ class Throughput:
     resident_mb: int
 
 
-def observations(catalogue: Catalogue, people: int, sealed: bool) -> Iterator[Outgoing]:
-    """What the gate would pass on: one observation a row, of the type that a change of address has."""
-    for number, row in enumerate(population(SEED, people).rows):
-        subject: dict[str, Any] = {name: row.get(name) or None for name in COLUMNS[2:]}
-        subject["date_of_birth"] = date.fromisoformat(row["date_of_birth"]) if row["date_of_birth"] else None
-        under = f"{row['source']}/{hashlib.sha256(row['source_ref'].encode()).hexdigest()[:24]}"
-        data = {"register": "ccis", "home_authority": None}
-        kind = "person.registered"
-        parts: dict[str, Any] = {
-            "subject": Clear("subject.v1", subject, under),
-            "data": Clear(f"{kind}.data.v1", data, under),
-        }
-        if not sealed:
-            parts = {
-                "subject": catalogue.encode("subject.v1", subject),
-                "data": catalogue.encode(f"{kind}.data.v1", data),
-            }
-        fields = {
-            "event_id": hashlib.sha256(row["event_id"].encode()).hexdigest()[:32],
-            "source": row["source"],
-            "source_kind": "",
-            "message_id": row["event_id"],
-            "type": kind,
-            "effective_on": date(2026, 9, 1),
-            "received_at": START + timedelta(seconds=number),
-            "sequence": None,
-            "withheld": [],
-            "dropped": [],
-            "agreement": "a@1",
-            "policy": "p",
-            "authority": "northshire",
-            "test": False,
-            "sealed_under": under if sealed else None,
-            **parts,
-        }
+def observation(catalogue: Catalogue, row: Mapping[str, str], number: int, sealed: bool) -> dict[str, Any]:
+    """What the gate would pass on of a row. Its key must be made before it can be encoded."""
+    subject: dict[str, Any] = {name: row.get(name) or None for name in COLUMNS[2:]}
+    subject["date_of_birth"] = date.fromisoformat(row["date_of_birth"]) if row["date_of_birth"] else None
+    under = f"{row['source']}/{hashlib.sha256(row['source_ref'].encode()).hexdigest()[:24]}"
+    parts = {"subject": Clear("subject.v1", subject, under), "data": Clear(f"{KIND}.data.v1", DATA, under)}
+    clear = {name: catalogue.encode(part.kind, part.fields) for name, part in parts.items()}
+    return {
+        "event_id": hashlib.sha256(row["event_id"].encode()).hexdigest()[:32],
+        "source": row["source"],
+        "source_kind": "",
+        "message_id": row["event_id"],
+        "type": KIND,
+        "effective_on": date(2026, 9, 1),
+        "received_at": START + timedelta(seconds=number),
+        "sequence": None,
+        "withheld": [],
+        "dropped": [],
+        "agreement": "a@1",
+        "policy": "p",
+        "authority": "northshire",
+        "test": False,
+        "sealed_under": under if sealed else None,
+        **(parts if sealed else clear),
+    }
+
+
+def outgoing(catalogue: Catalogue, rows: Iterable[Mapping[str, str]], sealed: bool) -> Iterator[Outgoing]:
+    for number, row in enumerate(rows):
+        fields = observation(catalogue, row, number, sealed)
         if sealed:
-            catalogue.keys.make({under})
+            catalogue.keys.make({fields["sealed_under"]})
         body = catalogue.encode("observation.v1", fields)
         yield Outgoing(0, fields["event_id"], "observations", "northshire", "observation.v1", body)
 
 
 @contextmanager
-def servers(folder: Path) -> Iterator[tuple[str, str]]:
-    """Addresses of a broker and a database of the bench's own."""
+def a_broker(folder: Path) -> Iterator[str]:
+    """Address of a broker of the bench's own."""
+    broker = kafka.start(folder / "kafka", heap="512m", guard=os.getpid())
+    try:
+        yield broker.address
+    finally:
+        kafka.stop(broker)
+
+
+@contextmanager
+def a_database(folder: Path) -> Iterator[str]:
+    """URL of a database server of the bench's own, with matching's tables and the key store's."""
     database = postgres.start(folder / "postgres", guard=os.getpid())
     try:
-        broker = kafka.start(folder / "kafka", heap="512m", guard=os.getpid())
-        try:
-            yield broker.address, database.address
-        finally:
-            kafka.stop(broker)
+        migrate(database.address, "matching")
+        migrate_keystore(database.address)
+        yield database.address
     finally:
         postgres.stop(database)
         postgres.remove(folder / "postgres")
 
 
 def prepare(address: str, url: str, people: int, sealed: bool) -> int:
-    """Topics, tables, keys and the observations on the log; returns their number."""
+    """Topics, keys and the observations on the log; returns their number."""
     admin = Broker(address).connect(AdminClient)
     for future in admin.create_topics([NewTopic(name, 1) for name in TOPICS]).values():
         future.result(30)
     catalogue = Catalogue([ROOT / "schemas" / "avro"])
-    migrate(url, "matching")
-    migrate_keystore(url)
     keys = PostgresKeys(url, LocalKek(base64.b64decode(KEK)))
     catalogue.keys = keys
     held, count, chunk = KafkaLog(address, catalogue.frame, source="bench"), 0, list[Outgoing]()
-    for out in observations(catalogue, people, sealed):
+    for out in outgoing(catalogue, population(SEED, people).rows, sealed):
         chunk.append(out)
         count += 1
         if len(chunk) == 2_000:
@@ -193,7 +196,7 @@ def main() -> int:
     asked = ask.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="matching-service-"))
     try:
-        with servers(folder) as (address, url):
+        with a_database(folder) as url, a_broker(folder) as address:
             count = prepare(address, url, asked.people, not asked.clear)
             cpu, wall, weight = run(address, url, count, asked.profile)
     finally:

@@ -1,9 +1,7 @@
-"""How long one observation takes beside many known people: ``python tests/benchmarks/matching_speed.py --people 100000``.
+"""How long one observation takes: ``python tests/benchmarks/matching_speed.py --people 100000``.
 
 Fills an index with a generated county as agencies know it, then decides fresh observations about its people and
-counts the CPU time of each, reading and normalising included. ``--postgres`` does it with the real processor and
-journal in a PostgreSQL of its own, batch by batch, and tells how long building the index from its rows takes. Exit 0
-if the bars are met, 1 if one is not.
+counts the CPU time of each, reading and normalising included. Exit 0 if the bars are met, 1 if one is not.
 """
 
 from __future__ import annotations
