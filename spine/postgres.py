@@ -1,10 +1,9 @@
 """The journal on PostgreSQL: one schema per service, one transaction per batch.
 
-Hot paths are batched: one select per kind of row, ``unnest`` for what may be there already, COPY for what is new.
-Their arrays travel in binary (``%b``): as text every element is escaped, and a body takes twice its size.
-Timeouts ship with the connection, so that a stopped worker never blocks its successor for long. What can pass by
-itself (connection lost, lock timeout, disk full, serialization) becomes ``Retry``; nothing was written then, or the
-commit's answer was lost, and the fence decides on the next reading.
+Hot paths are batched: one select per kind of row, ``unnest`` for what may be there already (its arrays in binary,
+``%b``: as text each element is escaped), COPY for what is new. Timeouts ship with the connection, so that a stopped
+worker never blocks its successor for long. What can pass by itself (connection lost, lock timeout, disk full,
+serialization) becomes ``Retry``: nothing was written, or the commit's answer was lost, and the fence decides later.
 """
 
 from __future__ import annotations
@@ -307,12 +306,13 @@ class PostgresTransaction:
         self._cursor.execute("SELECT key, body FROM state WHERE key = ANY(%b)", (list(keys),), binary=True)
         return dict(self._cursor)
 
-    def load_partition(self, place: Place) -> Iterator[tuple[str, bytes]]:
+    def load_partition(self, place: Place, before: str | None = None) -> Iterator[tuple[str, bytes]]:
         """Streams through a server-side cursor, so that a large partition never stands twice in memory."""
-        query = 'SELECT key, body FROM state WHERE topic = %s AND partition = %s ORDER BY key COLLATE "C"'
+        chosen = 'topic = %s AND partition = %s AND (%s::text IS NULL OR key COLLATE "C" < %s)'
+        query = f'SELECT key, body FROM state WHERE {chosen} ORDER BY key COLLATE "C"'
         with _raw(self.connection).cursor(name="load_partition") as cursor:
             cursor.itersize = 5_000
-            cursor.execute(query, place, binary=True)
+            cursor.execute(query.encode(), (*place, before, before), binary=True)
             yield from cursor
 
     def keep(self) -> None:
