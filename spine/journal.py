@@ -62,8 +62,9 @@ class Transaction(Protocol):
         """State bodies of the keys that have one."""
         ...
 
-    def load_partition(self, place: Place) -> Iterator[tuple[str, bytes]]:
-        """Every state row of a place, for processors that keep an index in memory."""
+    def load_partition(self, place: Place, before: str | None = None) -> Iterator[tuple[str, bytes]]:
+        """Every state row of a place in order of keys, or those whose keys come before ``before``, for processors that
+        keep an index in memory."""
         ...
 
     def keep(self) -> None:
@@ -171,10 +172,10 @@ class _MemoryTransaction:
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         return {key: self._store.states[key][1] for key in keys if key in self._store.states}
 
-    def load_partition(self, place: Place) -> Iterator[tuple[str, bytes]]:
+    def load_partition(self, place: Place, before: str | None = None) -> Iterator[tuple[str, bytes]]:
         for key in sorted(self._store.states):
             held, body, _ = self._store.states[key]
-            if held == place:
+            if held == place and (before is None or key < before):
                 yield key, body
 
     def keep(self) -> None:

@@ -1,9 +1,9 @@
 """The journal on PostgreSQL: one schema per service, one transaction per batch.
 
-Hot paths are batched: one select per kind of row, ``unnest`` for what may be there already, COPY for what is new.
-Timeouts ship with the connection, so that a stopped worker never blocks its successor for long. What can pass by
-itself (connection lost, lock timeout, disk full, serialization) becomes ``Retry``; nothing was written then, or the
-commit's answer was lost, and the fence decides on the next reading.
+Hot paths are batched: one select per kind of row, ``unnest`` for what may be there already (its arrays in binary,
+``%b``: as text each element is escaped), COPY for what is new. Timeouts ship with the connection, so that a stopped
+worker never blocks its successor for long. What can pass by itself (connection lost, lock timeout, disk full,
+serialization) becomes ``Retry``: nothing was written, or the commit's answer was lost, and the fence decides later.
 """
 
 from __future__ import annotations
@@ -303,15 +303,16 @@ class PostgresTransaction:
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         if not keys:
             return {}
-        self._cursor.execute("SELECT key, body FROM state WHERE key = ANY(%s)", (list(keys),), binary=True)
+        self._cursor.execute("SELECT key, body FROM state WHERE key = ANY(%b)", (list(keys),), binary=True)
         return dict(self._cursor)
 
-    def load_partition(self, place: Place) -> Iterator[tuple[str, bytes]]:
+    def load_partition(self, place: Place, before: str | None = None) -> Iterator[tuple[str, bytes]]:
         """Streams through a server-side cursor, so that a large partition never stands twice in memory."""
-        query = 'SELECT key, body FROM state WHERE topic = %s AND partition = %s ORDER BY key COLLATE "C"'
+        chosen = 'topic = %s AND partition = %s AND (%s::text IS NULL OR key COLLATE "C" < %s)'
+        query = f'SELECT key, body FROM state WHERE {chosen} ORDER BY key COLLATE "C"'
         with _raw(self.connection).cursor(name="load_partition") as cursor:
             cursor.itersize = 5_000
-            cursor.execute(query, place, binary=True)
+            cursor.execute(query.encode(), (*place, before, before), binary=True)
             yield from cursor
 
     def keep(self) -> None:
@@ -325,7 +326,7 @@ class PostgresTransaction:
     def seen(self, event_ids: Sequence[str]) -> set[str]:
         if not event_ids:
             return set()
-        self._cursor.execute("SELECT event_id FROM inbox WHERE event_id = ANY(%s)", (list(event_ids),))
+        self._cursor.execute("SELECT event_id FROM inbox WHERE event_id = ANY(%b)", (list(event_ids),))
         return {event_id for (event_id,) in self._cursor}
 
     def remember(self, event_ids: Sequence[str]) -> None:
@@ -340,7 +341,7 @@ class PostgresTransaction:
         if states:
             self._cursor.execute(
                 "INSERT INTO state (topic, partition, key, body, due_on)"
-                " SELECT %s, %s, * FROM unnest(%s::text[], %s::bytea[], %s::date[])"
+                " SELECT %s, %s, * FROM unnest(%b::text[], %b::bytea[], %s::date[])"
                 " ON CONFLICT (key) DO UPDATE SET topic = excluded.topic, partition = excluded.partition,"
                 " body = excluded.body, due_on = excluded.due_on",
                 (*place, list(states), [body for body, _ in states.values()], [due for _, due in states.values()]),

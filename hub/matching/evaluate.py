@@ -12,7 +12,8 @@ from hub.matching.picture import html, svg
 from hub.matching.report import Evaluation, as_json, show
 from hub.matching.truth import USUAL_GROUPS, Columns, Evaluated, evaluate_file
 from hub.output import AsJson, fail, plain, show_json
-from hub.resolve import ROOT, UNREADABLE, progress, why_unreadable
+from hub.progress import progress
+from hub.resolve import ROOT, UNREADABLE, why_unreadable
 from services.matching.agent import MODEL, matcher_of
 from services.matching.bulk import Bulk
 

@@ -14,7 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from hub.output import AsJson, fail, show_json, show_table
-from hub.resolve import ROOT, UNREADABLE, Row, Unusable, is_jsonl, progress, rows_of, why_unreadable
+from hub.progress import progress
+from hub.resolve import ROOT, UNREADABLE, Row, rows_of, why_unreadable
+from hub.unfinished import Unusable, is_jsonl
 from services.matching.agent import MODEL, matcher_of
 from services.matching.bulk import COLUMNS, Bulk, Resolved, RowRefused, observation_of
 from services.matching.explain import Explained, explain, in_words

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
 
-from hub.resolve import Advance, Row, Summary, Unusable, is_jsonl, rows_of
+from hub.progress import Advance
+from hub.resolve import Row, Summary, rows_of
+from hub.unfinished import Unusable, is_jsonl
 from services.matching.bulk import Bulk, RowRefused
 from services.matching.measures import Groups, Placed
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -136,7 +136,7 @@ class MatchingProcessor:
 
     def _build(self, place: Place, version: int, transaction: Transaction) -> _Partition:
         partition = _Partition(version)
-        rows = takewhile(lambda row: row[0][0] != STORED, transaction.load_partition(place))
+        rows = iter(transaction.load_partition(place, before=STORED))
         while chunk := list(islice(rows, LOADED_AT_ONCE)):
             self.reader.catalogue.keys.ready({ref for key, body in chunk if key[0] == "p" for ref in keys_in(body)})
             for key, body in chunk:

@@ -6,7 +6,7 @@ any name and birth date that it has shown, and the numbers that it shows now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -71,15 +71,16 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Everything that a person's records show, ready for comparison. Derived; rebuilt when a face is added."""
+    """Everything that a person's records show, each value once, ready for comparison. Derived; rebuilt when a face is
+    added. Tuples: most hold one value or none, and a set weighs 216 bytes."""
 
     views: tuple[View, ...]
-    postcodes: frozenset[str]
-    addresses: frozenset[str]
-    phones: frozenset[str]
-    emails: frozenset[str]
-    keys: frozenset[RecordKey]
-    refs: frozenset[RecordKey]
+    postcodes: tuple[str, ...]
+    addresses: tuple[str, ...]
+    phones: tuple[str, ...]
+    emails: tuple[str, ...]
+    keys: tuple[RecordKey, ...]
+    refs: tuple[RecordKey, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -117,18 +118,21 @@ def _fullness(identity: Identity) -> int:
     return sum(value is not None for value in present) + len(identity.names)
 
 
-def known_of(records: Iterable[SourceRecord]) -> Known:
-    rows = list(records)
-    faces = [face.identity for record in rows for face in record.faces]
+def known_of(records: Sequence[SourceRecord]) -> Known:
+    faces = [face.identity for record in records for face in record.faces]
     return Known(
-        views=tuple(dict.fromkeys(_view(record) for record in rows)),
-        postcodes=frozenset(f.postcode for f in faces if f.postcode),
-        addresses=frozenset(f.address for f in faces if f.address),
-        phones=frozenset(f.phone for f in faces if f.phone),
-        emails=frozenset(f.email for f in faces if f.email),
-        keys=frozenset(record.key for record in rows),
-        refs=frozenset(ref for f in faces for ref in f.refs),
+        views=views_of(records),
+        postcodes=tuple(dict.fromkeys([f.postcode for f in faces if f.postcode])),
+        addresses=tuple(dict.fromkeys([f.address for f in faces if f.address])),
+        phones=tuple(dict.fromkeys([f.phone for f in faces if f.phone])),
+        emails=tuple(dict.fromkeys([f.email for f in faces if f.email])),
+        keys=tuple(dict.fromkeys([record.key for record in records])),
+        refs=tuple(dict.fromkeys([ref for f in faces for ref in f.refs])),
     )
+
+
+def views_of(records: Iterable[SourceRecord]) -> tuple[View, ...]:
+    return tuple(dict.fromkeys([_view(record) for record in records]))
 
 
 def _view(record: SourceRecord) -> View:

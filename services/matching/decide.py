@@ -169,15 +169,14 @@ def _keep(ledger: Ledger, person: Person, seen: Observation, how: str, weight: i
     record = record_in(person, seen.key)
     enrols = seen.enrols and seen.source not in person.enrolled
     if record is None or not record.shows(seen.identity) or enrols:
-        index.remove(person)
-        if record is None:
-            record = SourceRecord(seen.key, seen.event_id)
-            person.records.append(record)
-        if not record.shows(seen.identity):
-            record.show(_face(seen))
-        if enrols:
-            person.enrolled.add(seen.source)
-        index.add(person)
+        with index.changing(person):
+            if record is None:
+                record = SourceRecord(seen.key, seen.event_id)
+                person.records.append(record)
+            if not record.shows(seen.identity):
+                record.show(_face(seen))
+            if enrols:
+                person.enrolled.add(seen.source)
     if seen.adopted and (person.adopted_on is None or seen.effective_on < person.adopted_on):
         person.adopted_on = seen.effective_on
     store(ledger, record, seen.body)
@@ -253,3 +252,13 @@ def _resend(ledger: Ledger, seen: Observation, stub: Person, person: Person) -> 
     """The same statement again, now with an identity that decides: the held one was its duplicate."""
     effects = _keep(ledger, person, seen, "resend", None)
     return effects + release_stub(ledger, stub, person, seen.received_at, "resend")
+
+
+def repeat(
+    matcher: Matcher, ledger: Ledger, seen: Observation, person_id: str, candidate: Candidate | None
+) -> list[Effect]:
+    """As ``observe``, where an earlier run has decided: nobody is compared. ``candidate``: the best one of a review."""
+    person = ledger.index.people.get(person_id)
+    if person is None:
+        return _hold(matcher, ledger, seen, "repeated", [candidate]) if candidate else _begin(ledger, seen)
+    return _join_stub(matcher, ledger, seen, person, ()) if person.stub else _keep(ledger, person, seen, "exact", None)

@@ -7,6 +7,7 @@ The index is the state on which ``decide`` works, in memory. Its truth is rows, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -82,6 +83,25 @@ class Index:
         for key in _blocking_keys(person):
             self._unpost(key, person)
         person.known = None
+
+    @contextmanager
+    def changing(self, person: Person) -> Iterator[None]:
+        """For somebody who is known and learns something: as ``remove`` before and ``add`` after, at the price of what
+        is different then."""
+        assert person.known is not None
+        known, keys = person.known, _blocking_keys(person)
+        yield
+        person.known = known_of(person.records)
+        for record_key in person.known.keys:
+            if record_key not in known.keys:
+                self._by_record.setdefault(record_key, []).append(person)
+        self._count(known, -1)
+        self._count(person.known, 1)
+        now = _blocking_keys(person)
+        for key in now.keys() - keys.keys():
+            self._post(key, person)
+        for key in keys.keys() - now.keys():
+            self._unpost(key, person)
 
     def holders(self, key: RecordKey) -> list[Person]:
         """Who has a record with this reference: people before stubs, then by id."""
@@ -167,8 +187,9 @@ class Index:
             del self._by_key[key]
             return
         assert isinstance(found, list)
-        left = [p for p in found if p is not person]
-        self._by_key[key] = left[0] if len(left) == 1 else left
+        found.remove(person)
+        if len(found) == 1:
+            self._by_key[key] = found[0]
 
     def _count(self, known: Known, by: int) -> None:
         self.frequencies.people += by
@@ -176,13 +197,13 @@ class Index:
             self.frequencies.add(kind, value, by)
 
 
-def _blocking_keys(person: Person) -> list[str]:
+def _blocking_keys(person: Person) -> dict[str, None]:
     keys: dict[str, None] = {}
     for face in {face.identity: None for face in person.faces()}:
         keys.update(dict.fromkeys(blocking.keys_of(face)))
         for provider in sorted(person.enrolled):
             keys.update(dict.fromkeys(blocking.enrolled_keys(face, provider)))
-    return list(keys)
+    return keys
 
 
 def _held(stub: Person) -> Iterator[tuple[str, Held]]:

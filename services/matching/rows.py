@@ -33,8 +33,8 @@ class Codec:
     opened: Callable[[str, bytes], bytes] = lambda kind, data: data
 
 
-#: First letter of the rows that hold linked observations. They are the last of a partition in order of keys, so that
-#: loading an index ends before them: they are read only when a link is taken apart.
+#: First letter of the rows that hold linked observations. They are the last of a partition in order of keys, and most
+#: of it: an index is loaded without them, and they are read only when a link is taken apart.
 STORED = "z"
 
 

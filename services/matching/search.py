@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.matching.blocking import queries_of
-from services.matching.cluster import Known, Person, View, known_of
+from services.matching.cluster import Known, Person, View, views_of
 from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameComparer, NameGrade, born_grade
 from services.matching.facts import Observation, RecordKey
 from services.matching.identity import Identity, Numbers
@@ -201,7 +201,7 @@ def _kinds(mine: Numbers, known: Known) -> tuple[int, int]:
     return agree, clash
 
 
-def _refers(seen: Observation, keys: frozenset[RecordKey], refs: frozenset[RecordKey]) -> bool:
+def _refers(seen: Observation, keys: Sequence[RecordKey], refs: Sequence[RecordKey]) -> bool:
     """A reference counts in both directions: it names a known record, or a known record names this one."""
     return (bool(refs) and seen.key in refs) or any(ref in keys for ref in seen.identity.refs)
 
@@ -230,7 +230,7 @@ def is_misfiled(matcher: Matcher, seen: Observation, person: Person) -> bool:
 
 def own_views(person: Person, key: RecordKey) -> Sequence[View]:
     """The record as its own source shows it."""
-    return known_of(person.records_of(key)).views
+    return views_of(person.records_of(key))
 
 
 def _faces_differ(matcher: Matcher, mine: Identity, view: View) -> bool:

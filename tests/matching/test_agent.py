@@ -40,20 +40,21 @@ def test_another_list_of_aliases_or_another_rule_is_another_setting(
     assert agent.matcher_of(CONTRACTS)[1] != before
 
 
-def feed(hub: Matching, people: int = 60, seed: int = 3, repeats: int = 2) -> None:
+def feed(hub: Matching, people: int = 60, seed: int = 3, repeats: int = 2, authority: str = "northshire") -> None:
     """A small population with everything: links, reviews, separations, suggestions."""
+    of = "" if authority == "northshire" else authority
     rng = random.Random(seed)
     rows = [row for row in population(seed, people, Difficulty("messy", 3.0, 1.0)).rows for _ in range(repeats)]
     rng.shuffle(rows)
     for number, row in enumerate(rows):
         subject = {k: v or None for k, v in row.items() if k not in COLUMNS_NOT_SUBJECT}
-        hub.append(f"o{number}", row["source"], subject)
+        hub.append(f"{of}o{number}", row["source"], subject, authority=authority)
         if number % 9 == 8:
             one, other = rng.choice(rows[:number]), rng.choice(rows[:number])
             pair = (one["source"], one["source_ref"], other["source"], other["source_ref"])
             kind = rng.choice(("linked", "separated", "duplicate_suggested"))
             data: dict[str, Any] = {"linked": linked, "separated": apart, "duplicate_suggested": suggested}[kind](*pair)
-            hub.append(f"s{number}", "steward", None, f"identity.{kind}", data)
+            hub.append(f"{of}s{number}", "steward", None, f"identity.{kind}", data, authority=authority)
 
 
 def rows_of(hub: Matching) -> dict[str, bytes]:

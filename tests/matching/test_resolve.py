@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from typer.testing import CliRunner
 
 from hub.resolve import app
 from services.matching.agent import matcher_of
-from services.matching.bulk import COLUMNS, Bulk
+from services.matching.bulk import COLUMNS, Bulk, RowRefused
 
 ROWS = [
     {"event_id": "1", "source": "school", "source_ref": "S1", "given_name": "Benjamin", "family_name": "O'Connor"}
@@ -116,3 +118,18 @@ def test_a_file_and_the_hub_decide_alike() -> None:
     decisions = [bulk.resolve(row).decision for row in ROWS]
     assert decisions == ["new", "link", "review", "new"]
     assert bulk.ledger.stored == {}
+
+
+def test_deciding_leaves_no_garbage_for_a_collector() -> None:
+    """A run of ``hub resolve`` has no collector: what it left behind would stay until its end."""
+    bulk = Bulk(matcher_of(CONTRACTS)[0])
+    wrong = {**ROWS[3], "date_of_birth": "2009-13-01"}
+    gc.collect()
+    gc.disable()
+    try:
+        for row in [*ROWS, *(wrong for _ in range(100))]:
+            with suppress(RowRefused):
+                bulk.resolve(row)
+        assert gc.collect() < 20
+    finally:
+        gc.enable()

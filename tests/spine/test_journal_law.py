@@ -103,6 +103,7 @@ def test_the_keys_due_are_those_of_the_place_and_not_later(journal: Journal) -> 
     with journal.transaction() as t:
         assert list(t.due(A, date(2026, 9, 2))) == ["a", "b"]
         assert list(t.load_partition(A)) == [("a", b""), ("b", b""), ("late", b""), ("n", b"")]
+        assert list(t.load_partition(A, before="late")) == [("a", b""), ("b", b"")]
 
 
 def test_unsent_rows_come_lowest_number_first_whatever_was_marked_before(journal: Journal) -> None:
