@@ -12,6 +12,7 @@ from services.matching.identity import Identity
 #: Source and its own reference of a record. A record without a reference is known by the hash of its identity block,
 #: behind a ``~``, so that the same block again is the same record.
 RecordKey = tuple[str, str]
+NAMELESS = "~"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.matching.blocking import queries_of
 from services.matching.cluster import Known, Person, View, views_of
 from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameComparer, NameGrade, born_grade
-from services.matching.facts import Observation, RecordKey
+from services.matching.facts import NAMELESS, Observation, RecordKey
 from services.matching.identity import Identity, Numbers
 from services.matching.index import Index
 from services.matching.model import Model
@@ -96,7 +96,11 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
         return None
     comparison = comparison_of(seen.identity, pairs, known)
     weight = weigh(model, index.frequencies, comparison)
-    return _with_weight(model, person, pairs, comparison, weight, measured)
+    told = _with_weight(model, pairs, weight, measured)
+    if told is None:
+        return None
+    result, verdict = told
+    return Assessed(person, result, verdict, weight, _doubted(seen, person, pairs, comparison, verdict))
 
 
 def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) -> list[Pair]:
@@ -132,24 +136,42 @@ def best_of(pairs: Sequence[Pair]) -> Pair:
     return max(pairs, key=lambda p: (p.verdict.result, p.evidence.names.agrees, p.evidence.born))
 
 
-def _with_weight(
-    model: Model, person: Person, pairs: Sequence[Pair], comparison: Comparison, weight: int, measured: bool
-) -> Assessed | None:
+def _with_weight(model: Model, pairs: Sequence[Pair], weight: int, measured: bool) -> tuple[Result, Verdict] | None:
     """Where weights may speak, in a population large enough to know rare from common, they do."""
     verdict = best_of(pairs).verdict
     result, clashes = verdict.result, any(pair.clash for pair in pairs)
-    if result is Result.AUTO:
-        if clashes:
-            # Another record of this person shows a different number: somebody must look (POLICY 4.3).
-            result, verdict = Result.REVIEW, Verdict(verdict.rule, Result.REVIEW, "clash")
-    elif result is Result.NONE:
-        if clashes or weight < model.review_millibits:
-            return None
-        result, verdict = Result.REVIEW, Verdict(I9.rule, Result.REVIEW, "weighed")
-    elif measured and verdict.rule in _UNLIKELY and weight < model.review_millibits:
+    if result is Result.AUTO and clashes:
+        # Another record of this person shows a different number: somebody must look (POLICY 4.3).
+        return Result.REVIEW, Verdict(verdict.rule, Result.REVIEW, "clash")
+    if result is Result.NONE:
+        asked = not clashes and weight >= model.review_millibits
+        return (Result.REVIEW, Verdict(I9.rule, Result.REVIEW, "weighed")) if asked else None
+    if measured and verdict.rule in _UNLIKELY and weight < model.review_millibits:
         return None
-    doubted = clashes or _contradicted(pairs) or (verdict.rule == I9.rule and not comparison.corroborated)
-    return Assessed(person, result, verdict, weight, doubted)
+    return result, verdict
+
+
+def _doubted(
+    seen: Observation, person: Person, pairs: Sequence[Pair], comparison: Comparison, verdict: Verdict
+) -> bool:
+    """Whether a reader must look whatever the weight: a number clashes, an identifier is contradicted, the names stand
+    alone, or the source keeps the two apart."""
+    if any(pair.clash for pair in pairs) or _contradicted(pairs):
+        return True
+    if verdict.rule == I9.rule and not comparison.corroborated:
+        return True
+    return not comparison.agree and _kept_apart(seen, person)
+
+
+def _kept_apart(seen: Observation, person: Person) -> bool:
+    """The source has another record of this person, under another reference: to it they are two people."""
+    if seen.ref is None:
+        return False
+    return any(source == seen.source and ref != seen.ref and ref[0] != NAMELESS for source, ref in _keys(person))
+
+
+def _keys(person: Person) -> Iterable[RecordKey]:
+    return person.known.keys if person.known is not None else ()
 
 
 def _contradicted(pairs: Sequence[Pair]) -> bool:

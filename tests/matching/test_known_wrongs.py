@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
-from hub_of_matching import Matching, acts
+from hub_of_matching import CONTRACTS, Matching, acts
+
+from services.matching.agent import matcher_of
+from services.matching.bulk import Bulk
 
 HOME = {"family_name": "Hassan", "date_of_birth": "2009-05-06", "postcode": "NS5 5AB", "phone": "07700 900777"}
 AMINA = {"source_ref": "S1", "given_name": "Amina", **HOME, "nhs_number": "9990000018"}
@@ -195,3 +199,60 @@ def test_no_personal_value_is_in_a_key_or_an_id() -> None:
     keys = [*hub.journal.store.states, *(out["person_id"] for out in hub.facts("attributions"))]
     for text in ("hassan", "amina", "900777", "9990000018", "7000000014", "NS5"):
         assert not any(text.lower() in key.lower() for key in keys)
+
+
+def measured() -> Bulk:
+    """A population large enough for weights to speak."""
+    bulk, letters = Bulk(matcher_of(CONTRACTS)[0]), random.Random(1)
+    for n in range(300):
+        family = "".join(letters.choices("abcdeilmnorstu", k=9))
+        row = {"event_id": f"f{n}", "source": "filler", "source_ref": f"f{n}", "given_name": "Jack"}
+        bulk.resolve({**row, "family_name": family, "date_of_birth": f"{2000 + n % 9}-{n % 12 + 1:02d}-10"})
+    return bulk
+
+
+ZORA = {"given_name": "Zora", "family_name": "Quillfeather", "date_of_birth": "2009-05-06"}
+
+
+@pytest.mark.parametrize(("source", "decision"), [("college", "link"), ("school", "review")])
+def test_two_records_that_one_source_keeps_apart_are_no_weights_to_join(source: str, decision: str) -> None:
+    bulk = measured()
+    bulk.resolve({**ZORA, "event_id": "one", "source": "school", "source_ref": "S1"})
+    assert bulk.resolve({**ZORA, "event_id": "two", "source": source, "source_ref": "S2"}).decision == decision
+
+
+def test_names_alone_are_asked_about_however_rare() -> None:
+    bulk = measured()
+    bulk.resolve({**ZORA, "event_id": "one", "source": "school", "source_ref": "S1"})
+    names = {"given_name": "Zora", "family_name": "Quillfeather"}
+    assert bulk.resolve({**names, "event_id": "two", "source": "housing", "source_ref": "H1"}).decision == "review"
+
+
+FILED = {
+    "a brother's, without a birth date": ({"given_name": "Omar"}, "review"),
+    "of somebody with another name and a near birth date": (
+        {"given_name": "Leo", "family_name": "Grant", "date_of_birth": "2009-05-07"},
+        "review",
+    ),
+    "her own under a new given name, with her number": ({"given_name": "Noor", "nhs_number": "9990000018"}, "link"),
+    "her own under a new given name": ({"given_name": "Noor", "date_of_birth": "2009-05-06"}, "link"),
+}
+
+
+@pytest.mark.parametrize(("shown", "decision"), FILED.values(), ids=FILED)
+def test_an_event_in_a_known_file_is_compared_with_the_person(shown: dict[str, str], decision: str) -> None:
+    bulk = Bulk(matcher_of(CONTRACTS)[0])
+    row = {"source": "school", "source_ref": "S1"}
+    bulk.resolve({**row, **AMINA, "event_id": "one"})
+    assert bulk.resolve({**row, "family_name": "Hassan", "event_id": "two", **shown}).decision == decision
+
+
+def test_an_event_in_a_wrong_file_goes_to_the_child_whom_it_surely_is_about() -> None:
+    bulk = Bulk(matcher_of(CONTRACTS)[0])
+    bulk.resolve({**AMINA, "event_id": "amina", "source": "school"})
+    leo = {"given_name": "Leo", "family_name": "Grant", "date_of_birth": "2008-02-03", "uln": "7000000022"}
+    his = bulk.resolve({**leo, "event_id": "leo", "source": "college", "source_ref": "C7"}).person_id
+    wrong = bulk.resolve({**leo, "event_id": "wrong", "source": "school", "source_ref": "S1"})
+    assert (wrong.decision, wrong.person_id) == ("link", his)
+    hers = bulk.resolve({**AMINA, "event_id": "more", "source": "school", "phone": "07700 900779"})
+    assert hers.person_id != his

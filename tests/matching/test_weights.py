@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hub_of_matching import CONTRACTS
@@ -152,6 +154,39 @@ def test_a_model_whose_errors_cost_nothing_is_refused() -> None:
         read_model(json.dumps({**read, "costs": {"false_link": 1, "missed_link": 2}}))
 
 
+def policy_with(folder: Path, weighed: str) -> Path:
+    (folder / "policy").mkdir()
+    text = (CONTRACTS / "policy" / "policy.yaml").read_text("utf-8")
+    (folder / "policy" / "policy.yaml").write_text(re.sub(r"weighed: \[.*?\]", f"weighed: {weighed}", text), "utf-8")
+    return folder
+
+
+NEAR = [("[I4, I6, I9]", "review"), ("[I4, I6, I7, I9]", "link"), ("[]", "review")]
+
+
+@pytest.mark.parametrize(("weighed", "decision"), NEAR)
+def test_the_policy_says_which_questions_a_weight_may_answer(weighed: str, decision: str, tmp_path: Path) -> None:
+    bulk = crowded(Bulk(matcher_of(policy_with(tmp_path, weighed))[0]))
+    row = {"source_ref": "1", "given_name": "Xanthippe", "family_name": "Zorkovicz", "postcode": "NS2 9TF"}
+    bulk.resolve({**row, "event_id": "1", "source": "a", "date_of_birth": "2009-03-14"})
+    assert bulk.resolve({**row, "event_id": "2", "source": "b", "date_of_birth": "2009-03-15"}).decision == decision
+
+
+def test_a_policy_that_lets_a_weight_decide_what_is_binding_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"I2, I5: a weight may decide I4, I6, I7, I8, I9 only"):
+        matcher_of(policy_with(tmp_path, "[I2, I5, I6]"))
+
+
+def crowded(bulk: Bulk) -> Bulk:
+    """1,100 people, so that rare can be told from common."""
+    letters = random.Random(1)
+    for n in range(1_100):
+        filler = {"event_id": f"f{n}", "source": "a", "source_ref": f"f{n}", "given_name": "Jack"}
+        family = "".join(letters.choices("abcdeilmnorstu", k=9))
+        bulk.resolve({**filler, "family_name": family, "date_of_birth": f"{2000 + n % 9}-{n % 12 + 1:02d}-10"})
+    return bulk
+
+
 def test_in_a_small_population_the_rules_decide_alone() -> None:
     bulk = Bulk(matcher_of(CONTRACTS)[0])
     row = {"source": "a", "source_ref": "1", "given_name": "Xanthippe", "family_name": "Zorkovicz"}
@@ -161,12 +196,7 @@ def test_in_a_small_population_the_rules_decide_alone() -> None:
 
 
 def test_in_a_measured_population_a_rare_name_and_birth_date_are_enough() -> None:
-    bulk = Bulk(matcher_of(CONTRACTS)[0])
-    letters = random.Random(1)
-    for n in range(1_100):
-        filler = {"event_id": f"f{n}", "source": "a", "source_ref": f"f{n}", "given_name": "Jack"}
-        family = "".join(letters.choices("abcdeilmnorstu", k=9))
-        bulk.resolve({**filler, "family_name": family, "date_of_birth": f"{2000 + n % 9}-{n % 12 + 1:02d}-10"})
+    bulk = crowded(Bulk(matcher_of(CONTRACTS)[0]))
     row = {"source": "a", "source_ref": "1", "given_name": "Xanthippe", "family_name": "Zorkovicz"}
     row["date_of_birth"] = "2009-03-14"
     assert bulk.resolve({**row, "event_id": "1"}).decision == "new"
