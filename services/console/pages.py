@@ -115,8 +115,42 @@ REASONS = {
     "misfiled": "the sender's own reference is the same, and name and date of birth are not",
     "twin": "a brother or sister born on the same day",
     "nothing": "nothing decisive agrees",
+    "weighed": "no rule fits, and the comparison as a whole speaks for it",
+    "repeated": "an earlier run asked",
+}
+#: What matching compares, and what comes out.
+COMPARED = {
+    "given": "Given name",
+    "family": "Family name",
+    "swapped": "Names",
+    "born": "Date of birth",
+    "home": "Home",
+    "phone": "Phone",
+    "email": "E-mail",
+    "number": "Identifiers",
+    "prior": "Before comparing",
+}
+GRADES = {
+    "exact": "the same",
+    "equal": "the same",
+    "alias": "one name in two forms",
+    "initial": "an initial that fits",
+    "similar": "similar, but another name",
+    "near": "nearly the same",
+    "part": "part of a double name",
+    "partly": "the same in part",
+    "different": "different",
+    "swapped": "in each other's place",
+    "address": "the same address",
+    "postcode": "the same postcode",
+    "door": "the same postcode, another door",
+    "district": "a postcode beside it",
+    "agree": "one agrees",
+    "clash": "they disagree",
+    "prior": "how many others it could be",
 }
 _RULE = re.compile(r"I[0-9]")
+_WEIGHED = re.compile(r"([a-z]+):([a-z]+):(-?[0-9]+):(-?[0-9]+)")
 FLASHES = {
     "acknowledge": "You acknowledged this alert.",
     "outcome": "Outcome recorded. The alert closes shortly.",
@@ -169,7 +203,19 @@ def query(**parts: str | int | bool) -> str:
 
 def speaks_for(reasons: Sequence[str]) -> str:
     """Why a record may be a known person's, in words; numbers of rules are for the decision record."""
-    return ", ".join(dict.fromkeys(REASONS.get(one, one) for one in reasons if not _RULE.fullmatch(one)))
+    words = (one for one in reasons if not _RULE.fullmatch(one) and not _WEIGHED.fullmatch(one))
+    return ", ".join(dict.fromkeys(REASONS.get(one, one) for one in words))
+
+
+def weighed(reasons: Sequence[str]) -> list[str]:
+    """Each comparison in words with its weights in bits, the weightiest first: each bit doubles the odds."""
+    found = [m.groups() for one in reasons if (m := _WEIGHED.fullmatch(one))]
+    found.sort(key=lambda row: -max(abs(int(row[2])), abs(int(row[3]))))
+    return [
+        f"{COMPARED.get(kind, kind)}: {GRADES.get(grade, grade)} "
+        f"({int(stranger) / 1000:+.1f} someone else, {int(household) / 1000:+.1f} brother, sister or twin)"
+        for kind, grade, stranger, household in found
+    ]
 
 
 def readable(value: Any) -> Any:
@@ -198,6 +244,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters |= {"day": day, "moment": moment, "capped": capped, "role": role_name}
     made.filters["speaks_for"] = speaks_for
+    made.filters["weighed"] = weighed
     words: Mapping[str, Any] = {
         "ACTS": ACTS,
         "VERBS": VERBS,

@@ -12,10 +12,10 @@ from typing import assert_never
 from services.matching import acts
 from services.matching.cluster import Face, Person, SourceRecord
 from services.matching.facts import Linked, Matter, Observation, Separated, Suggested
-from services.matching.index import Candidate, Review, record_in
+from services.matching.index import Candidate, Index, Review, record_in
 from services.matching.rows import Ledger, held_of, person_key, review_key
 from services.matching.rules import Result
-from services.matching.search import Assessed, Matcher, assess_all, is_misfiled
+from services.matching.search import Assessed, Matcher, assess_all, is_misfiled, told
 from services.matching.steward import Store, link, release_stub, separate, store, suggest
 from spine.record import Effect
 
@@ -195,7 +195,7 @@ def _hold(
     stub = Person(acts.person_id(seen.event_id), review_id=acts.review_id(seen.event_id))
     rows: dict[str, Candidate] = {}
     for entry in candidates:
-        row = (entry.person.person_id, entry.weight, entry.reasons) if isinstance(entry, Assessed) else entry
+        row = _asked(matcher, index, seen, entry) if isinstance(entry, Assessed) else entry
         rows.setdefault(row[0], row)
     review = Review(
         review_id=acts.review_id(seen.event_id),
@@ -232,9 +232,10 @@ def _join_stub(
     record.held.append(held_of(seen.body))
     index.add(stub)
     urgent = seen.type in matcher.safeguarding_types
-    news = replace(
-        review, safeguarding=review.safeguarding or urgent, candidates=_with_more(review.candidates, candidates)
-    )
+    have = {candidate for candidate, _, _ in review.candidates}
+    fresh = [_asked(matcher, index, seen, a) for a in candidates if a.person.person_id not in have]
+    asked = (*review.candidates, *fresh)[: max(len(have), CANDIDATES_MAX)]
+    news = replace(review, safeguarding=review.safeguarding or urgent, candidates=asked)
     effects = [acts.held(stub, seen, news)]
     if news != review:
         index.put_review(news)
@@ -242,10 +243,9 @@ def _join_stub(
     return effects
 
 
-def _with_more(asked: tuple[Candidate, ...], candidates: Sequence[Assessed]) -> tuple[Candidate, ...]:
-    have = {candidate for candidate, _, _ in asked}
-    fresh = [(a.person.person_id, a.weight, a.reasons) for a in candidates if a.person.person_id not in have]
-    return (asked + tuple(fresh))[: max(len(asked), CANDIDATES_MAX)]
+def _asked(matcher: Matcher, index: Index, seen: Observation, of: Assessed) -> Candidate:
+    """A candidate as a reader is shown it, with what was weighed."""
+    return (of.person.person_id, of.weight, of.reasons + told(matcher, index, seen, of.person))
 
 
 def _resend(ledger: Ledger, seen: Observation, stub: Person, person: Person) -> list[Effect]:

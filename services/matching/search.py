@@ -14,7 +14,7 @@ from services.matching.index import Index
 from services.matching.model import Model
 from services.matching.normalise import Name
 from services.matching.rules import I4_REVIEW, I9, Evidence, Result, Verdict, judge, misfiled
-from services.matching.weigh import Comparison, home, presence, weigh
+from services.matching.weigh import Comparison, Part, home, presence, weigh
 
 #: POLICY 4.2: what a weighted score may decide. I2, I3, I7 and I8 are never linked without a person.
 WEIGHED = frozenset({"I4", "I6", "I9"})
@@ -101,6 +101,15 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
         return None
     result, verdict = told
     return Assessed(person, result, verdict, weight, _doubted(seen, person, pairs, comparison, verdict))
+
+
+def told(matcher: Matcher, index: Index, seen: Observation, person: Person) -> tuple[str, ...]:
+    """Every comparison for a reader: kind, grade, millibits against a stranger, and against one of the household."""
+    known, parts = person.known, list[Part]()
+    assert known is not None
+    comparison = comparison_of(seen.identity, compared(matcher, seen, person, known), known)
+    weigh(matcher.model, index.frequencies, comparison, parts)
+    return tuple(f"{p.kind}:{p.grade}:{p.stranger}:{p.household}" for p in parts if p.grade != "missing")
 
 
 def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) -> list[Pair]:

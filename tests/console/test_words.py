@@ -15,6 +15,8 @@ from services.console.people import role_name
 from services.console.project import ref_of
 from services.console.timeline import WIDTH, Stretch, picture
 from services.matching import rules
+from services.matching.agent import MODEL
+from services.matching.model import read_model
 from spine.clock import WorkingDays
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
@@ -173,5 +175,17 @@ def test_every_reason_of_a_match_is_told_in_words() -> None:
     assert len(verdicts) > 8
     assert not {one.reason for one in verdicts} - pages.REASONS.keys()
     for one in verdicts:
-        told = pages.speaks_for([one.rule, one.reason])
-        assert " " in told and "_" not in told and one.rule not in told
+        told = pages.speaks_for([one.rule, one.reason, "given:exact:8200:10300"])
+        assert " " in told and "_" not in told and one.rule not in told and ":" not in told
+
+
+def test_every_comparison_of_a_match_is_told_in_words_the_weightiest_first() -> None:
+    model = read_model(MODEL.read_text("utf-8"))
+    for kind, grade in [*model.grades, ("prior", "prior")]:
+        if grade != "missing":
+            (told,) = pages.weighed([f"{kind}:{grade}:8200:-300"])
+            assert told.startswith(f"{pages.COMPARED[kind]}: {pages.GRADES[grade]} ")
+    assert pages.weighed(["I6", "no_support", "phone:equal:900:-160", "given:exact:8200:10300"]) == [
+        "Given name: the same (+8.2 someone else, +10.3 brother, sister or twin)",
+        "Phone: the same (+0.9 someone else, -0.2 brother, sister or twin)",
+    ]

@@ -58,7 +58,10 @@ def test_later_events_of_the_record_join_the_stub_and_the_review(hub: Matching) 
     (review,) = hub.facts("reviews")
     assert review["state"] == "open"
     assert [c["person_id"] for c in review["candidates"]] == [rows[0]["person_id"]]
-    assert review["candidates"][0]["reasons"] == ["I8", "dob_missing"]
+    rule, reason, *weighed = review["candidates"][0]["reasons"]
+    assert (rule, reason) == ("I8", "dob_missing")
+    assert sum(int(one.split(":")[3]) for one in weighed) >= review["candidates"][0]["weight_millibits"]
+    assert {one.split(":")[0] for one in weighed} >= {"given", "family", "prior"}
 
 
 def test_a_link_releases_all_that_was_held_and_closes_the_review(hub: Matching) -> None:
