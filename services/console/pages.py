@@ -108,6 +108,7 @@ REASONS = {
     "suggested": "two records may be one person",
     "identifier": "an identifier agrees, and name or date of birth",
     "identifier_only": "an identifier agrees, and name and date of birth do not",
+    "another_given_name": "an identifier agrees under another given name, a new one or a twin's",
     "names_born_support": "name, date of birth and something else agree",
     "names_swapped": "date of birth agrees, given and family name stand the other way round",
     "names_inexact": "date of birth agrees, the names only nearly",

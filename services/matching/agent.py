@@ -160,8 +160,17 @@ def matcher_of(contracts: Path, model: Path = MODEL) -> tuple[Matcher, str]:
     identity = YAML(typ="safe", pure=False).load(policy)["identity"]
     urgent = frozenset(identity["safeguarding_types"])
     weighed = _weighed(identity.get("weighed"))
-    matcher = Matcher(NameComparer(read_aliases(aliases.splitlines())), read_model(weights), urgent, weighed)
-    return matcher, settings_hash(aliases, weights, *rules_texts(), *sorted(urgent), "weighed", *sorted(weighed))
+    asks = _asks_given(identity.get("another_given_name", "ask"))
+    matcher = Matcher(NameComparer(read_aliases(aliases.splitlines())), read_model(weights), urgent, weighed, asks)
+    settings = (*sorted(urgent), "weighed", *sorted(weighed), "asks" if asks else "links")
+    return matcher, settings_hash(aliases, weights, *rules_texts(), *settings)
+
+
+def _asks_given(setting: str) -> bool:
+    """Raises ValueError."""
+    if setting not in ("ask", "link"):
+        raise ValueError(f"policy.yaml, identity.another_given_name: {setting}: write ask or link")
+    return setting == "ask"
 
 
 def _weighed(named: Sequence[str] | None) -> frozenset[str]:

@@ -43,6 +43,8 @@ I3_REVIEW = Verdict("I3", Result.REVIEW, "clash")
 I3_NONE = Verdict("I3", Result.NONE, "clash")
 I4_AUTO = Verdict("I4", Result.AUTO, "identifier")
 I4_REVIEW = Verdict("I4", Result.REVIEW, "identifier_only")
+#: Where the policy says ``another_given_name: ask``: one such link in four is a twin's number on the other (ADR 12).
+I4_ANOTHER_GIVEN = Verdict("I4", Result.REVIEW, "another_given_name")
 I5 = Verdict("I5", Result.AUTO, "names_born_support")
 I6 = Verdict("I6", Result.REVIEW, "no_support")
 I6_SWAPPED = Verdict("I6", Result.REVIEW, "names_swapped")

@@ -13,7 +13,7 @@ from services.matching.identity import Identity, Numbers
 from services.matching.index import Index
 from services.matching.model import Model
 from services.matching.normalise import Name
-from services.matching.rules import I4_REVIEW, I9, Evidence, Result, Verdict, judge, misfiled
+from services.matching.rules import I4_ANOTHER_GIVEN, I4_AUTO, I4_REVIEW, I9, Evidence, Result, Verdict, judge, misfiled
 from services.matching.weigh import Comparison, Part, home, presence, weigh
 
 #: POLICY 4.2: what a weighted score may decide. I2, I3, I7 and I8 are never linked without a person.
@@ -41,13 +41,15 @@ class Assessed:
 class Matcher:
     """What decides, apart from the index: names, weights, the types that cannot wait.
 
-    ``weighed``: rules whose question the weights may answer with a link (POLICY 4.2).
+    ``weighed``: rules whose question the weights may answer with a link (POLICY 4.2). ``asks_given``: whether a reader
+    must look where an identifier and the birth date agree and the given name is another.
     """
 
     names: NameComparer
     model: Model
     safeguarding_types: frozenset[str]
     weighed: frozenset[str] = WEIGHED
+    asks_given: bool = True
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
         return None
     comparison = comparison_of(seen.identity, pairs, known)
     weight = weigh(model, index.frequencies, comparison)
-    told = _with_weight(model, pairs, weight, measured)
+    told = _with_weight(matcher, pairs, weight, measured)
     if told is None:
         return None
     result, verdict = told
@@ -145,10 +147,14 @@ def best_of(pairs: Sequence[Pair]) -> Pair:
     return max(pairs, key=lambda p: (p.verdict.result, p.evidence.names.agrees, p.evidence.born))
 
 
-def _with_weight(model: Model, pairs: Sequence[Pair], weight: int, measured: bool) -> tuple[Result, Verdict] | None:
+def _with_weight(matcher: Matcher, pairs: Sequence[Pair], weight: int, measured: bool) -> tuple[Result, Verdict] | None:
     """Where weights may speak, in a population large enough to know rare from common, they do."""
-    verdict = best_of(pairs).verdict
-    result, clashes = verdict.result, any(pair.clash for pair in pairs)
+    model, best = matcher.model, best_of(pairs)
+    verdict, clashes = best.verdict, any(pair.clash for pair in pairs)
+    names = best.evidence.names
+    if verdict is I4_AUTO and matcher.asks_given and names.given is GivenGrade.DIFFERENT and not names.swapped:
+        verdict = I4_ANOTHER_GIVEN
+    result = verdict.result
     if result is Result.AUTO and clashes:
         # Another record of this person shows a different number: somebody must look (POLICY 4.3).
         return Result.REVIEW, Verdict(verdict.rule, Result.REVIEW, "clash")
@@ -186,7 +192,7 @@ def _keys(person: Person) -> Iterable[RecordKey]:
 def _contradicted(pairs: Sequence[Pair]) -> bool:
     """An identifier that agrees does not outweigh another given name or another birth date (MATCHING 4)."""
     best = best_of(pairs)
-    if best.verdict is not I4_REVIEW:
+    if best.verdict.rule != I4_REVIEW.rule or best.evidence.names.swapped:
         return False
     return best.evidence.names.given.differs or all(pair.evidence.born is BornGrade.DIFFERENT for pair in pairs)
 

@@ -37,6 +37,14 @@ def test_a_twins_number_on_the_other_twin_does_not_join_them() -> None:
     assert row["person_id"] == hub.whose()["amina"]
 
 
+def test_a_twins_number_on_the_other_twin_is_asked_about_where_no_postcode_tells_them_apart() -> None:
+    hub = Matching()
+    hub.observe("amina", "school", AMINA)
+    moved = {"source_ref": "H1", "given_name": "Yusuf", **HOME, "postcode": None, "nhs_number": AMINA["nhs_number"]}
+    assert acts(hub.observe("wrong", "health", moved)) == ["held", "review_opened"]
+    assert hub.facts("reviews")[-1]["reason"] == "another_given_name"
+
+
 YUSUF_AS_SENT: dict[str, Any] = {"given_name": "Yousuf", **HOME}
 
 
