@@ -13,7 +13,7 @@ from services.matching.identity import STRONG, Identity
 from services.matching.normalise import Family, Given, soundex
 
 #: People per key, by the first letter of the key. 0: no cap.
-CAPS = {"#": 0, "d": 30, "f": 60, "g": 40, "n": 12, "y": 20, "p": 60, "h": 40, "m": 20, "e": 60}
+CAPS = {"#": 0, "d": 10, "f": 60, "g": 40, "n": 12, "y": 20, "p": 60, "h": 40, "m": 20, "e": 60}
 _LETTERS = ("N", "U", "L", "I")
 assert len(_LETTERS) == len(STRONG)
 
