@@ -272,12 +272,24 @@ class NameGrade:
         return (self.given != GivenGrade.EXACT) + (self.family != FamilyGrade.EXACT)
 
 
+_GRADES = {
+    (given, family, swapped): NameGrade(given, family, swapped)
+    for given in GivenGrade
+    for family in FamilyGrade
+    for swapped in (False, True)
+}
+
+
 @dataclass(slots=True)
 class NameComparer:
-    """Grades names, and remembers the pairs that it has seen: the same few pairs return all day."""
+    """Grades names, and remembers what it has seen: the same few names meet all day, in ever new pairs of whole names.
+
+    Two memos, of given and of family names, hold far more than one of their pairs would.
+    """
 
     aliases: Aliases
-    _memo: dict[tuple[Name, Name], NameGrade] = field(default_factory=dict)
+    _given: dict[tuple[Given | None, Given | None], GivenGrade] = field(default_factory=dict)
+    _family: dict[tuple[Family | None, Family | None], FamilyGrade] = field(default_factory=dict)
 
     def best(self, mine: tuple[Name, ...], theirs: tuple[Name, ...]) -> NameGrade:
         return self.closest(mine, theirs)[0]
@@ -289,21 +301,29 @@ class NameComparer:
         return max(((self.pair(a, b), a, b) for a in mine for b in theirs), key=lambda found: _rank(found[0]))
 
     def pair(self, one: Name, other: Name) -> NameGrade:
-        key = (one, other)
-        grade = self._memo.get(key)
-        if grade is None:
-            if len(self._memo) >= MEMO_PAIRS_MAX:
-                self._memo.clear()
-            grade = self._memo[key] = self._grade(one, other)
-        return grade
-
-    def _grade(self, one: Name, other: Name) -> NameGrade:
-        given = given_grade(one.given, other.given, self.aliases)
-        family = family_grade(one.family, other.family, self.aliases)
+        given, family = self._given_grade(one.given, other.given), self._family_grade(one.family, other.family)
         if family.differs and (_in_given(one, other) or _in_given(other, one)):
             family = FamilyGrade.PART
         whole = given >= GivenGrade.INITIAL and family >= FamilyGrade.PART
-        return NameGrade(given, family, not whole and self._swapped(one, other))
+        return _GRADES[given, family, not whole and self._swapped(one, other)]
+
+    def _given_grade(self, one: Given | None, other: Given | None) -> GivenGrade:
+        key = (one, other)
+        grade = self._given.get(key)
+        if grade is None:
+            if len(self._given) >= MEMO_PAIRS_MAX:
+                self._given.clear()
+            grade = self._given[key] = given_grade(one, other, self.aliases)
+        return grade
+
+    def _family_grade(self, one: Family | None, other: Family | None) -> FamilyGrade:
+        key = (one, other)
+        grade = self._family.get(key)
+        if grade is None:
+            if len(self._family) >= MEMO_PAIRS_MAX:
+                self._family.clear()
+            grade = self._family[key] = family_grade(one, other, self.aliases)
+        return grade
 
     def _swapped(self, one: Name, other: Name) -> bool:
         if one.given is None or one.family is None or other.given is None or other.family is None:

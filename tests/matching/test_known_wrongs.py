@@ -60,9 +60,7 @@ def test_names_that_sound_alike_are_still_found_when_a_number_agrees() -> None:
     hub = Matching()
     number = {"family_name": "Hassan", "date_of_birth": "2009-05-06", "nhs_number": "9990000018"}
     hub.observe("one", "school", {"source_ref": "S1", "given_name": "Siobhan", **number})
-    assert acts(hub.observe("other", "college", {"source_ref": "C1", "given_name": "Shevaun", **number})) == [
-        "linked"
-    ]
+    assert acts(hub.observe("other", "college", {"source_ref": "C1", "given_name": "Shevaun", **number})) == ["linked"]
 
 
 def test_two_valid_numbers_of_one_kind_forbid_an_automatic_link() -> None:
