@@ -11,7 +11,17 @@ from services.matching.decide import observe
 from services.matching.facts import Observation
 from services.matching.identity import STRONG
 from services.matching.rules import I4_REVIEW, Result, Verdict
-from services.matching.search import Matcher, Pair, best_of, compared, comparison_of, is_misfiled, worth_weighing
+from services.matching.search import (
+    Matcher,
+    Pair,
+    best_of,
+    compared,
+    comparison_of,
+    doubts,
+    is_misfiled,
+    with_weight,
+    worth_weighing,
+)
 from services.matching.weigh import Frequencies, Part, weigh
 
 SAME_REFERENCE = Verdict("I1", Result.AUTO, "same_reference")
@@ -54,9 +64,13 @@ def explain(matcher: Matcher, one: Observation, other: Observation, frequencies:
     pairs = compared(matcher, other, person, known)
     best = best_of(pairs)
     parts: list[Part] = []
-    weight = weigh(model, frequencies, comparison_of(other.identity, pairs, known), parts)
-    guards = tuple(_guards(matcher, other, person, best, people))
-    rule = SAME_REFERENCE if any(name == SAME_REFERENCE.reason for name, _ in guards) else best.verdict
+    comparison = comparison_of(other.identity, pairs, known)
+    weight = weigh(model, frequencies, comparison, parts)
+    ruled = with_weight(matcher, pairs, weight, people >= model.population_measured_min)
+    verdict = best.verdict if ruled is None or best.verdict.result is Result.BARRED else ruled[1]
+    doubted = [(name, DOUBTS[name]) for name in doubts(other, person, pairs, comparison, verdict) if name in DOUBTS]
+    guards = (*_guards(matcher, other, person, best, people), *doubted)
+    rule = SAME_REFERENCE if any(name == SAME_REFERENCE.reason for name, _ in guards) else verdict
     threshold, review_threshold = _thresholds(matcher, rule, people)
     decision, how = _decision(observe(matcher, ledger, other)[0].fields)
     return Explained(
@@ -102,8 +116,8 @@ def _guards(matcher: Matcher, other: Observation, person: Person, best: Pair, pe
             yield "misfiled", "one reference of one source, but another given name and birth date: somebody must look"
         else:
             yield SAME_REFERENCE.reason, "one source's own reference of one record: linked without a weight"
-    if best.verdict is I4_REVIEW and best.evidence.names.given.differs:
-        yield "identifier_only", "an identifier agrees, but name or birth date does not bear it out: somebody must look"
+    if best.verdict is I4_REVIEW:
+        yield "identifier_only", "an identifier agrees, but name or birth date does not bear it out"
     if best.verdict.result is Result.NONE and not best.clash and not worth_weighing(best.evidence):
         yield "too_little", "too little agrees for a weight to count"
     if people < matcher.model.population_measured_min:
@@ -119,6 +133,12 @@ def _clashing(other: Observation, known: Known) -> list[str]:
     ]
 
 
+#: Why somebody must look whatever the weight. A clash is told with the identifier's name.
+DOUBTS = {
+    "contradicted": "an identifier agrees under another given name or birth date: somebody must look",
+    "names_alone": "nothing but the names agrees: somebody must look",
+    "kept_apart": "the source has another record of this person, so to it they are two: somebody must look",
+}
 #: What was compared, and what came out, in words.
 KINDS = {
     "given": "given name",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.matching.blocking import queries_of
@@ -98,11 +98,11 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
         return None
     comparison = comparison_of(seen.identity, pairs, known)
     weight = weigh(model, index.frequencies, comparison)
-    told = _with_weight(matcher, pairs, weight, measured)
-    if told is None:
+    ruled = with_weight(matcher, pairs, weight, measured)
+    if ruled is None:
         return None
-    result, verdict = told
-    return Assessed(person, result, verdict, weight, _doubted(seen, person, pairs, comparison, verdict))
+    result, verdict = ruled
+    return Assessed(person, result, verdict, weight, any(doubts(seen, person, pairs, comparison, verdict)))
 
 
 def told(matcher: Matcher, index: Index, seen: Observation, person: Person) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ def best_of(pairs: Sequence[Pair]) -> Pair:
     return max(pairs, key=lambda p: (p.verdict.result, p.evidence.names.agrees, p.evidence.born))
 
 
-def _with_weight(matcher: Matcher, pairs: Sequence[Pair], weight: int, measured: bool) -> tuple[Result, Verdict] | None:
+def with_weight(matcher: Matcher, pairs: Sequence[Pair], weight: int, measured: bool) -> tuple[Result, Verdict] | None:
     """Where weights may speak, in a population large enough to know rare from common, they do."""
     model, best = matcher.model, best_of(pairs)
     verdict, clashes = best.verdict, any(pair.clash for pair in pairs)
@@ -166,27 +166,27 @@ def _with_weight(matcher: Matcher, pairs: Sequence[Pair], weight: int, measured:
     return result, verdict
 
 
-def _doubted(
+def doubts(
     seen: Observation, person: Person, pairs: Sequence[Pair], comparison: Comparison, verdict: Verdict
-) -> bool:
-    """Whether a reader must look whatever the weight: a number clashes, an identifier is contradicted, the names stand
-    alone, or the source keeps the two apart."""
-    if any(pair.clash for pair in pairs) or _contradicted(pairs):
-        return True
+) -> Iterator[str]:
+    """Why a reader must look whatever the weight: a number clashes (``clash``), the rest contradicts an identifier
+    (``contradicted``), the ``names_alone`` agree, or the source keeps the two apart (``kept_apart``)."""
+    if any(pair.clash for pair in pairs):
+        yield "clash"
+    if _contradicted(pairs):
+        yield "contradicted"
     if verdict.rule == I9.rule and not comparison.corroborated:
-        return True
-    return not comparison.agree and _kept_apart(seen, person)
+        yield "names_alone"
+    if not comparison.agree and _kept_apart(seen, person):
+        yield "kept_apart"
 
 
 def _kept_apart(seen: Observation, person: Person) -> bool:
     """The source has another record of this person, under another reference: to it they are two people."""
-    if seen.ref is None:
+    if seen.ref is None or person.known is None:
         return False
-    return any(source == seen.source and ref != seen.ref and ref[0] != NAMELESS for source, ref in _keys(person))
-
-
-def _keys(person: Person) -> Iterable[RecordKey]:
-    return person.known.keys if person.known is not None else ()
+    keys = person.known.keys
+    return any(source == seen.source and ref != seen.ref and not ref.startswith(NAMELESS) for source, ref in keys)
 
 
 def _contradicted(pairs: Sequence[Pair]) -> bool:

@@ -66,6 +66,17 @@ def test_an_identifier_alone_asks_a_reader(tmp_path: Path) -> None:
     assert "identifier_only" in guards(told)
 
 
+def test_what_no_weight_may_link_is_told(tmp_path: Path) -> None:
+    twin = {"given_name": "Maya", "family_name": BEN["family_name"], "date_of_birth": BEN["date_of_birth"]}
+    told = explained(tmp_path, BEN | {"nhs_number": NHS}, twin | {"nhs_number": NHS})
+    assert (told["decision"], told["rule"]) == ("review", "I4")
+    assert "contradicted" in guards(told)
+    told = explained(
+        tmp_path, BEN | {"source": "school", "source_ref": "1"}, BEN | {"source": "school", "source_ref": "2"}
+    )
+    assert "kept_apart" in guards(told)
+
+
 def test_a_source_own_reference_links_unless_it_is_a_misfiled_event(tmp_path: Path) -> None:
     mine = {"source": "school", "source_ref": "S1"}
     told = explained(tmp_path, BEN | mine, BEN | mine | {"given_name": "B"})
