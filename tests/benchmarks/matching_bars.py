@@ -1,7 +1,8 @@
 """What matching reaches next to the bars it is held to: ``python tests/benchmarks/matching_bars.py --people 20000``.
 
-Generated populations (easy, medium, hard) and the test half of the historical records. Seeds from 900 on are for
-reports alone; whoever chooses weights uses others. Exit 0 if every bar that was measured is met, 1 if one is not.
+Generated populations (easy, medium, hard), the test half of the historical records, FEBRL 3 and 4. Seeds from 900 on
+are for reports alone; whoever chooses weights uses others. ``--beside splink`` measures Splink on the same rows in the
+same run. Exit 0 if every bar that was measured is met, 1 if one is not.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 
+import matching_febrl as febrl  # noqa: E402
+import matching_splink as splink  # noqa: E402
 from matching_history import TEST, Unavailable, records  # noqa: E402
 from matching_names import real_frequencies  # noqa: E402
 from matching_records import DIFFICULTIES, population  # noqa: E402
@@ -50,6 +53,7 @@ BARS: dict[str, tuple[Bar, ...]] = {
     "hard": (Bar(F1, 0.982, True), Bar(MERGES, 45, False)),
     "many": (Bar(RECALL, 0.95, True), Bar(MERGES, 12, False), Bar(REVIEW, 0.03, False)),
     "historical": (Bar(F1, 0.92, True), Bar(B3, 0.93, True)),
+    **dict.fromkeys(febrl.SETS, (Bar(F1, 0.9999, True),)),
 }
 
 
@@ -66,6 +70,17 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What another matcher reaches on the same rows. Seconds hold reading, training, weighing and clustering."""
+
+    name: str
+    figures: Mapping[str, float]
+    cpu_seconds: float
+    wall_seconds: float
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One resolution of one set of data."""
 
@@ -76,6 +91,7 @@ class Run:
     reached: tuple[Reached, ...]
     groups: tuple[str, ...]
     trade: str
+    beside: tuple[Beside, ...] = ()
 
 
 def figures(of: Measured) -> Mapping[str, float]:
@@ -104,12 +120,16 @@ def compare(data: str, placed: list[Placed], bars: Iterable[Bar], seconds: float
         )
         for bar in bars
     )
-    groups = tuple(
+    groups, speed = groups_of(waits), round(len(placed) / seconds)
+    return Run(data, waits.records, waits.people, speed, reached, groups, _trade(placed, waits))
+
+
+def groups_of(of: Measured) -> tuple[str, ...]:
+    return tuple(
         f"{g.name} {g.value}: {g.people} people, precision {g.pairs.precision:.4f}, recall {g.pairs.recall:.4f}, "
         f"mixed {g.mixed_per_10000:.1f} per 10,000, review {g.review_share:.2%}"
-        for g in waits.groups
+        for g in of.groups
     )
-    return Run(data, waits.records, waits.people, round(len(placed) / seconds), reached, groups, _trade(placed, waits))
 
 
 def _trade(placed: list[Placed], of: Measured) -> str:
@@ -123,23 +143,47 @@ def _trade(placed: list[Placed], of: Measured) -> str:
     return "; ".join(out) or "none"
 
 
-def generated(name: str, people: int, seed: int, model: Path) -> Run:
+def generated(name: str, people: int, seed: int, model: Path, beside: bool) -> Run:
+    """Raises Unavailable."""
     made = population(seed, people, DIFFICULTIES[name])
     resolved, seconds = _resolve(made.rows, model)
     bars = BARS["many"] if people >= MANY and name == "medium" else BARS[name]
-    return compare(f"{name}, {people} people", made.placed(resolved), bars, seconds)
+    run = compare(f"{name}, {people} people, seed {seed}", made.placed(resolved), bars, seconds)
+    return replace(run, beside=(splinked(made.rows, made.placed(resolved), name),)) if beside else run
 
 
-def historical(model: Path) -> Run:
-    """Raises Unavailable."""
-    rows = list(records(TEST))
-    truth = {row["event_id"]: cluster for row, cluster in rows}
-    resolved, seconds = _resolve([row for row, _ in rows], model)
+def recorded(name: str, model: Path, beside: bool) -> Run:
+    """The historical records or a set of FEBRL. Raises Unavailable."""
+    pairs = list(records(TEST) if name == "historical" else febrl.records(name))
+    rows, truth = [row for row, _ in pairs], {row["event_id"]: cluster for row, cluster in pairs}
+    resolved, seconds = _resolve(rows, model)
     placed = [
         Placed(truth[r.event_id], r.person_id, r.event_id, r.decision, r.weight_millibits, r.candidates)
         for r in resolved
     ]
-    return compare("historical_50k, test half", placed, BARS["historical"], seconds)
+    data = "historical_50k, test half" if name == "historical" else name
+    run = compare(data, placed, BARS[name], seconds)
+    if not beside:
+        return run
+    others = [splinked(rows, placed, name)]
+    if name in febrl.SETS:
+        others.append(splinked(rows, placed, name, (febrl.EXTRA,)))
+    return replace(run, beside=tuple(others))
+
+
+def splinked(
+    rows: Sequence[Mapping[str, str]], placed: Sequence[Placed], name: str, extra: Sequence[str] = ()
+) -> Beside:
+    """Raises Unavailable."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    threshold = splink.THRESHOLDS[name]
+    put = splink.clustered(rows, splink.scored(rows, extra), threshold)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    of = measure([replace(row, person=to.person_id, decision=to.decision) for row, to in zip(placed, put, strict=True)])
+    named = f"Splink {splink.version()} from {threshold:g} bits on"
+    if extra:
+        named += f", told {' and '.join(extra)}"
+    return Beside(named, figures(of), round(cpu, 1), round(wall, 1), groups_of(of))
 
 
 def _resolve(rows: Iterable[Mapping[str, str]], model: Path) -> tuple[list[Resolved], float]:
@@ -161,6 +205,13 @@ def show(run: Run) -> None:
     print(f"  by weight alone, {run.trade}")
     for line in run.groups:
         print(f"    {line}")
+    for other in run.beside:
+        print(f"  {other.name}: {other.cpu_seconds} s of CPU time, {other.wall_seconds} s on the clock")
+        for name, figure in other.figures.items():
+            if name != REVIEW:
+                print(f"    {name:32} {figure:9.4f}")
+        for line in other.groups:
+            print(f"      {line}")
 
 
 def main() -> int:
@@ -168,18 +219,19 @@ def main() -> int:
     ask.add_argument("--people", type=int, default=20_000)
     ask.add_argument("--seed", type=int, default=SEED)
     ask.add_argument("--model", type=Path, default=MODEL)
-    ask.add_argument("--only", choices=("easy", "medium", "hard", "historical"), action="append")
+    ask.add_argument("--only", choices=(*DIFFICULTIES, "historical", *febrl.SETS), action="append")
+    ask.add_argument("--beside", choices=("splink",), help="measure this matcher on the same rows, too")
     ask.add_argument("--json", action="store_true", help="print one JSON document")
     asked = ask.parse_args()
-    names = asked.only or [*DIFFICULTIES, "historical"]
+    names = asked.only or [*DIFFICULTIES, "historical", *febrl.SETS]
     runs: list[Run] = []
     for name in names:
+        beside = asked.beside is not None
         try:
-            run = (
-                historical(asked.model)
-                if name == "historical"
-                else generated(name, asked.people, asked.seed, asked.model)
-            )
+            if name in DIFFICULTIES:
+                run = generated(name, asked.people, asked.seed, asked.model, beside)
+            else:
+                run = recorded(name, asked.model, beside)
         except Unavailable as reason:
             print(f"{name}: skipped, {reason}", file=sys.stderr)
             continue
