@@ -27,6 +27,7 @@ from matching_records import DIFFICULTIES, population  # noqa: E402
 from services.matching.agent import MODEL, matcher_of  # noqa: E402
 from services.matching.bulk import Bulk, Resolved, RowRefused  # noqa: E402
 from services.matching.measures import Measured, Placed, answered, curve, measure  # noqa: E402
+from services.matching.search import WEIGHABLE, Matcher  # noqa: E402
 
 #: The first seed that no weights were chosen on.
 SEED = 900
@@ -143,20 +144,20 @@ def _trade(placed: list[Placed], of: Measured) -> str:
     return "; ".join(out) or "none"
 
 
-def generated(name: str, people: int, seed: int, model: Path, beside: bool) -> Run:
+def generated(name: str, people: int, seed: int, matcher: Matcher, beside: bool) -> Run:
     """Raises Unavailable."""
     made = population(seed, people, DIFFICULTIES[name])
-    resolved, seconds = _resolve(made.rows, model)
+    resolved, seconds = _resolve(made.rows, matcher)
     bars = BARS["many"] if people >= MANY and name == "medium" else BARS[name]
     run = compare(f"{name}, {people} people, seed {seed}", made.placed(resolved), bars, seconds)
     return replace(run, beside=(splinked(made.rows, made.placed(resolved), name),)) if beside else run
 
 
-def recorded(name: str, model: Path, beside: bool) -> Run:
+def recorded(name: str, matcher: Matcher, beside: bool) -> Run:
     """The historical records or a set of FEBRL. Raises Unavailable."""
     pairs = list(records(TEST) if name == "historical" else febrl.records(name))
     rows, truth = [row for row, _ in pairs], {row["event_id"]: cluster for row, cluster in pairs}
-    resolved, seconds = _resolve(rows, model)
+    resolved, seconds = _resolve(rows, matcher)
     placed = [
         Placed(truth[r.event_id], r.person_id, r.event_id, r.decision, r.weight_millibits, r.candidates)
         for r in resolved
@@ -186,8 +187,8 @@ def splinked(
     return Beside(named, figures(of), round(cpu, 1), round(wall, 1), groups_of(of))
 
 
-def _resolve(rows: Iterable[Mapping[str, str]], model: Path) -> tuple[list[Resolved], float]:
-    bulk, out, begun = Bulk(matcher_of(ROOT / "contracts", model)[0]), [], time.process_time()
+def _resolve(rows: Iterable[Mapping[str, str]], matcher: Matcher) -> tuple[list[Resolved], float]:
+    bulk, out, begun = Bulk(matcher), [], time.process_time()
     for row in rows:
         try:
             out.append(bulk.resolve(row))
@@ -221,17 +222,21 @@ def main() -> int:
     ask.add_argument("--model", type=Path, default=MODEL)
     ask.add_argument("--only", choices=(*DIFFICULTIES, "historical", *febrl.SETS), action="append")
     ask.add_argument("--beside", choices=("splink",), help="measure this matcher on the same rows, too")
+    ask.add_argument("--weighed", action="store_true", help="let the weights answer I7 and I8, too (ADR 12)")
     ask.add_argument("--json", action="store_true", help="print one JSON document")
     asked = ask.parse_args()
+    matcher = matcher_of(ROOT / "contracts", asked.model)[0]
+    if asked.weighed:
+        matcher = replace(matcher, weighed=WEIGHABLE)
     names = asked.only or [*DIFFICULTIES, "historical", *febrl.SETS]
     runs: list[Run] = []
     for name in names:
         beside = asked.beside is not None
         try:
             if name in DIFFICULTIES:
-                run = generated(name, asked.people, asked.seed, asked.model, beside)
+                run = generated(name, asked.people, asked.seed, matcher, beside)
             else:
-                run = recorded(name, asked.model, beside)
+                run = recorded(name, matcher, beside)
         except Unavailable as reason:
             print(f"{name}: skipped, {reason}", file=sys.stderr)
             continue
