@@ -1,10 +1,10 @@
 """Splink 5 beside our matching: the same rows, the same measures (dependency group ``evaluation``).
 
 Splink reads values as our own normalising gives them, so that only deciding is compared, and it is told which rows are
-one source's record: ours knows that too. Its blocking, comparisons and training are what its documentation advises;
-the threshold is the one that gave its best F1 on other data of the same kind: seed ``TUNING_SEED`` for each difficulty,
-the tuning half of the historical records, FEBRL 2. That is more than we grant ourselves.
-``python tests/benchmarks/matching_splink.py`` finds the thresholds anew.
+one source's record: ours knows that too. Only one setting was tried, and it stays below the published figures on the
+historical records and on FEBRL (docs/matching-measured.md): it is no measure of what Splink can do. The threshold is
+the one that gave its best F1 on other data of the same kind: seed ``TUNING_SEED`` for each difficulty, the tuning half
+of the historical records, FEBRL 2. ``python tests/benchmarks/matching_splink.py`` finds the thresholds anew.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from services.matching.measures import Measured, Placed, measure  # noqa: E402
 
 TUNING_SEED = 500
 #: Match weight (bits) of Splink's best F1 across sources on the tuning data.
-THRESHOLDS = {"easy": 21.5, "medium": 21.5, "hard": 18.5, "historical": 0.0, "febrl3": -2.5, "febrl4": -2.5}
+THRESHOLDS = {"easy": 21.5, "medium": 21.5, "hard": 18.5, "historical": -1.0, "febrl3": -2.5, "febrl4": -2.5}
 #: Edges below are never looked at.
 LEAST_WEIGHT = -4.0
 RANDOM_PAIRS = 2e7
