@@ -7,7 +7,7 @@ import gc
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +78,14 @@ class Summary:
         }
 
 
+def new_event_id(row: Row, seen: Container[str]) -> str:
+    """The row's event id; empty where it has none. Raises RowRefused if an earlier row had it."""
+    event_id = (row.get("event_id") or "").strip()
+    if event_id in seen:
+        raise RowRefused("event_id was there before")
+    return event_id
+
+
 def rows_of(source: IO[str], jsonl: bool, advance: Advance) -> Iterator[tuple[int, Row | RowRefused]]:
     """Rows with their line number, one at a time. Raises Unusable for a file without the columns."""
     return _jsonl(source, advance) if jsonl else _csv(source, advance)
@@ -136,9 +144,7 @@ def resolve_file(
         try:
             if isinstance(row, RowRefused):
                 raise row
-            event_id = (row.get("event_id") or "").strip()
-            if event_id in seen:
-                raise RowRefused("event_id was there before")
+            event_id = new_event_id(row, seen)
             if sheet and event_id.startswith(_RUNS):
                 raise RowRefused("event_id begins as a formula: name it otherwise, or write JSONL")
             if known is None:

@@ -17,7 +17,7 @@ import typer
 from hub.matching.truth import NOT_TOLD, USUAL_GROUPS
 from hub.output import AsJson, fail, plain, show_json, show_table
 from hub.progress import Advance, progress
-from hub.resolve import ROOT, UNREADABLE, Row, Summary, rows_of, why_unreadable
+from hub.resolve import ROOT, UNREADABLE, Row, Summary, new_event_id, rows_of, why_unreadable
 from hub.unfinished import Unusable, is_jsonl
 from services.matching.agent import MODEL, matcher_of
 from services.matching.bulk import Bulk, Resolved, RowRefused
@@ -116,9 +116,7 @@ def resolved_twice(
             try:
                 if isinstance(row, RowRefused):
                     raise row
-                event_id = (row.get("event_id") or "").strip()
-                if event_id in seen:
-                    raise RowRefused("event_id was there before")
+                event_id = new_event_id(row, seen)
                 before, after = (bulk.resolve(row) for bulk in bulks)
             except RowRefused as refused:
                 summary.refuse(line, str(refused))

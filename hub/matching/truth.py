@@ -9,7 +9,7 @@ from pathlib import Path
 from sys import intern
 
 from hub.progress import Advance
-from hub.resolve import Row, Summary, rows_of
+from hub.resolve import Row, Summary, new_event_id, rows_of
 from hub.unfinished import Unusable, is_jsonl
 from services.matching.bulk import Bulk, RowRefused
 from services.matching.measures import Groups, Placed
@@ -98,9 +98,7 @@ def _placed(bulk: Bulk, row: Row, columns: Columns, groups: _Groups, seen: set[s
     truth = (row.get(columns.truth) or "").strip()
     if not truth:
         raise RowRefused(f"{columns.truth} must be there")
-    event_id = (row.get("event_id") or "").strip()
-    if event_id in seen:
-        raise RowRefused("event_id was there before")
+    event_id = new_event_id(row, seen)
     of = groups.of(row)
     resolved = bulk.resolve(row)
     seen.add(event_id)

@@ -145,7 +145,8 @@ GRADES = {
     "address": "the same address",
     "postcode": "the same postcode",
     "door": "the same postcode, another door",
-    "district": "a postcode beside it",
+    # The page shows whether hidden values agree, and no more than that.
+    "district": "different",
     "agree": "one agrees",
     "clash": "they disagree",
     "prior": "how many others it could be",

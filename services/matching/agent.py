@@ -34,7 +34,10 @@ from spine.step import Processor
 MODEL = Path(os.environ.get("HUB_MODEL") or Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json")
 ALIASES = Path(__file__).resolve().parent / "aliases.txt"
 #: The rules of reading and comparing: another text of theirs may decide otherwise, so it is another setting.
-RULES = ("normalise", "contact", "identifiers", "identity", "aliases", "compare", "rules", "weigh", "search")
+RULES = (
+    *("normalise", "contact", "identifiers", "identity", "aliases", "blocking"),
+    *("compare", "rules", "weigh", "search", "decide"),
+)
 OBSERVATION = "observation.v1"
 #: Rows whose keys are fetched in one journey while an index is built.
 LOADED_AT_ONCE = 1000

@@ -218,7 +218,7 @@ def comparison_of(mine: Identity, pairs: Sequence[Pair], known: Known) -> Compar
         other=best.theirs,
         born=max(pair.evidence.born for pair in pairs),
         born_on=mine.born,
-        agree=min(1, agree + best.evidence.reference),
+        agree=agree or best.evidence.reference,
         clash=clash,
         home=home(mine.postcode, mine.address, known.postcodes, known.addresses),
         phone=presence(mine.phone, known.phones),
@@ -226,13 +226,13 @@ def comparison_of(mine: Identity, pairs: Sequence[Pair], known: Known) -> Compar
     )
 
 
-def _kinds(mine: Numbers, known: Known) -> tuple[int, int]:
-    """How many kinds of identifiers agree with one that the person has shown, and how many clash with all of them."""
-    agree = clash = 0
+def _kinds(mine: Numbers, known: Known) -> tuple[bool, int]:
+    """Whether an identifier agrees with one that the person has shown, and how many kinds clash with all of them."""
+    agree, clash = False, 0
     for kind, number in enumerate(mine):
         theirs = {view.numbers[kind] for view in known.views} if number is not None else set()
         if number in theirs and number is not None:
-            agree += 1
+            agree = True
         elif theirs - {None}:
             clash += 1
     return agree, clash

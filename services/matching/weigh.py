@@ -67,7 +67,8 @@ class Comparison:
     """All that is weighed: a record beside everything that is known of a person.
 
     ``name``, ``other``: the record's and the person's name that fit best. ``home``: address and postcode are one
-    matter, or they would say twice what they say. ``agree``, ``clash``: kinds of strong identifiers.
+    matter, or they would say twice what they say. ``agree``: an
+    identifier or reference does; two say little more than one, a twin's come together. ``clash``: how many kinds do.
     """
 
     names: NameGrade
@@ -75,7 +76,7 @@ class Comparison:
     other: Name
     born: BornGrade
     born_on: date | None
-    agree: int
+    agree: bool
     clash: int
     home: Graded
     phone: Graded
@@ -89,7 +90,7 @@ class Comparison:
             or self.born >= BornGrade.NEAR
             or self.home[0] in ("address", "postcode", "door")
             or "equal" in (self.phone[0], self.email[0])
-            or self.agree > 0
+            or self.agree
         )
 
 
@@ -173,7 +174,7 @@ def weigh(model: Model, frequencies: Frequencies, c: Comparison, parts: list[Par
     for kind, (grade, value) in (("phone", c.phone), ("email", c.email)):
         total.add(kind, grade, total.rarity(kind, value))
     if c.agree:
-        total.add("number", "agree", times=c.agree)
+        total.add("number", "agree")
     if c.clash:
         total.add("number", "clash", times=c.clash)
     stranger, household = priors(model, frequencies)

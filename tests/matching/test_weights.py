@@ -33,7 +33,7 @@ def comparison(given_name: GivenGrade = GivenGrade.EXACT, **changes: object) -> 
         "other": NAME,
         "born": BornGrade.EQUAL,
         "born_on": BORN,
-        "agree": 0,
+        "agree": False,
         "clash": 0,
         "home": ("missing", None),
         "phone": ("missing", None),
@@ -175,6 +175,37 @@ def test_the_policy_says_which_questions_a_weight_may_answer(weighed: str, decis
 def test_a_policy_that_lets_a_weight_decide_what_is_binding_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"I2, I5: a weight may decide I4, I6, I7, I8, I9 only"):
         matcher_of(policy_with(tmp_path, "[I2, I5, I6]"))
+
+
+RARE = {"given_name": "Xanthippe", "family_name": "Zorkovicz", "date_of_birth": "2009-03-14", "upn": "L201900113011"}
+NUMBERED = {
+    "a near birth date": ({"date_of_birth": "2009-03-15"}, "link"),
+    "another birth date": ({"date_of_birth": "2006-11-02"}, "review"),
+    "another given name and a near birth date": ({"given_name": "Olive", "date_of_birth": "2009-03-15"}, "review"),
+    "another given name": ({"given_name": "Olive"}, "review"),
+}
+
+
+@pytest.mark.parametrize(("shown", "decision"), NUMBERED.values(), ids=NUMBERED)
+def test_a_weight_answers_for_a_number_beside_a_slip_and_not_beside_another_name_or_birth_date(
+    shown: dict[str, str], decision: str
+) -> None:
+    bulk = crowded(Bulk(matcher_of(CONTRACTS)[0]))
+    bulk.resolve({**RARE, "event_id": "1", "source": "a", "source_ref": "1"})
+    assert bulk.resolve({**RARE, **shown, "event_id": "2", "source": "b", "source_ref": "2"}).decision == decision
+
+
+def test_a_council_may_have_a_number_under_another_given_name_linked(tmp_path: Path) -> None:
+    policy = policy_with(tmp_path, "[I4, I6, I9]") / "policy" / "policy.yaml"
+    text = policy.read_text("utf-8")
+    policy.write_text(text.replace("another_given_name: ask", "another_given_name: link"), "utf-8")
+    bulk = Bulk(matcher_of(tmp_path)[0])
+    bulk.resolve({**RARE, "event_id": "1", "source": "a", "source_ref": "1"})
+    olive = {**RARE, "given_name": "Olive", "event_id": "2", "source": "b", "source_ref": "2"}
+    assert bulk.resolve(olive).decision == "link"
+    policy.write_text(text.replace("another_given_name: ask", "another_given_name: maybe"), "utf-8")
+    with pytest.raises(ValueError, match="another_given_name: maybe: write ask or link"):
+        matcher_of(tmp_path)
 
 
 def crowded(bulk: Bulk) -> Bulk:
