@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 import uuid
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi.testclient import TestClient
 
+from hub.machine.ports import free_ports
 from services.console import brand, people
 from services.console.agent import SERVICE, TOPICS, processor
 from services.console.doings import Doings
@@ -314,9 +314,7 @@ class Served:
 
 @pytest.fixture
 def served(desk: Desk) -> Iterator[Served]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     config = uvicorn.Config(
         create_app(desk.console()), host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1
     )

@@ -6,7 +6,6 @@ import base64
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from hub.machine.ports import free_ports
 from hub.topics import ensure_topics
 from hub.topics.contract import parties_of
 from spine.kafka import KafkaLog
@@ -38,10 +38,8 @@ WORKER = {"role": "inclusion-team", "team": "inclusion-south", "worker": "w-4401
 
 
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-        return number
+    (number,) = free_ports(1)
+    return number
 
 
 def until(what: Callable[[], Any], seconds: int = 60) -> Any:

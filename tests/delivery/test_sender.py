@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from hub.machine.ports import free_ports
 from services.alerts.delivery import decide as core
 from services.alerts.delivery import directory, policy
 from services.alerts.delivery.agent import SERVICE, processor
@@ -257,9 +257,7 @@ def test_a_broker_that_is_away_after_the_mail_left_does_not_lose_the_fact(servic
 
 
 def test_a_real_mail_server_takes_the_mail(service: Service, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     sink = open_sink(tmp_path, port)
     try:
         service.create(1, severity="P1")
@@ -275,8 +273,6 @@ def test_a_real_mail_server_takes_the_mail(service: Service, tmp_path: Path) -> 
 
 
 def test_nobody_listening_is_away_not_failed() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     mail = Mail("s", "t", "r", ("d",))
     assert isinstance(Smtp("127.0.0.1", port, "hub@northshire.example").send("x@y.example", mail), Away)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,6 +15,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from hub.machine.ports import free_ports
 from spine.errors import Retry
 from spine.host import ConfluentHost, Running, run
 from spine.journal import Journal, Position, Transaction
@@ -116,9 +116,7 @@ def test_a_worker_frozen_and_thawed_after_its_partitions_moved_changes_nothing(t
 
 
 def test_health_and_metrics_follow_progress(toy: Toy) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     process = toy.start(HUB_HEALTH_PORT=str(port))
     toy.feed(range(200))
     toy.settled(200)

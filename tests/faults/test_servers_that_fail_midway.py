@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from hub.machine import kafka
-from hub.machine.ports import wait_until
+from hub.machine.ports import free_ports, wait_until
 from hub.machine.process import end
 from spine import postgres
 from spine.errors import Retry
@@ -211,9 +211,7 @@ def test_a_slow_service_holds_bounded_memory_and_shows_its_lag(toy: Toy) -> None
     """Behind by far more bytes than its queues may hold, it takes no more memory than they may."""
     for start in range(0, 4_000, 500):
         toy.log.append(counts(toy.catalogue, toy.topic, range(start, start + 500), filler=os.urandom(20_000)))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     process = toy.start(HUB_TOY_SECONDS="0.05", HUB_RECORDS_MAX="20", HUB_HEALTH_PORT=str(port))
     toy.until(lambda: toy.decided() > 20)
     begun, most = psutil.Process(process.pid).memory_info().rss / 2**20, 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import httpx2
 import pytest
 import uvicorn
 
+from hub.machine.ports import free_ports
 from spine.compatibility import can_read, faults
 from spine.errors import Halt, Retry
 from spine.registry import in_order, use_registry
@@ -29,9 +29,7 @@ def thing(*extra: dict[str, object], name: str = "Thing") -> dict[str, object]:
 
 @pytest.fixture
 def url(fresh_database: str) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     registry = Registry(fresh_database)
     server = uvicorn.Server(uvicorn.Config(application(registry), port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
