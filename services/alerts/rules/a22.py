@@ -47,8 +47,8 @@ def _at_risk(case: Case) -> Ground | None:
 
 
 def closing(case: Case, alert: Alert) -> Closing | None:
-    """A lost job: EET resolves. Hours: enough hours resolve. A concern is closed by its outcome."""
-    if alert.tag == "lost" and case.in_eet:
+    """A lost job, also one that was at risk first: EET resolves. Hours: enough resolve. A concern: its outcome."""
+    if case.in_eet and _tells_of_a_lost_job(case, alert):
         return Closing(RESOLVED, "in education, employment or training")
     if alert.tag == "hours":
         fact = case.latest("employment.hours_changed")
@@ -56,6 +56,11 @@ def closing(case: Case, alert: Alert) -> Closing | None:
         if hours is not None and hours >= case.policy.number("A22", "hours_below"):
             return Closing(RESOLVED, "hours reached")
     return None
+
+
+def _tells_of_a_lost_job(case: Case, alert: Alert) -> bool:
+    told = (case.fact(event_id) for event_id in (alert.matter, *alert.folded))
+    return any(fact is not None and fact.type == "employment.ended" for fact in told)
 
 
 RULE = Rule("A22", ground, closing)
