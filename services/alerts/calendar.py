@@ -43,6 +43,11 @@ class Calendar:
             day += DAY
         return day
 
+    def on_or_before(self, day: date) -> date:
+        while not self.is_working(day):
+            day -= DAY
+        return day
+
 
 def months_after(day: date, months: int) -> date:
     """The same day ``months`` calendar months later, or the last day of that month."""

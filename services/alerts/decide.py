@@ -173,6 +173,8 @@ class Step:
         case = self.case
         if rule.silent_in_custody and case.in_custody:
             return
+        if rule.by_event and isinstance(self.news, Ticked) and not begun_by_a_fact(case):
+            return
         for _ in range(ROUNDS_MAX):
             ground = rule.ground(case)
             if ground is None or not self.is_news(rule, ground):
@@ -318,6 +320,12 @@ class Step:
             return False
         turn = self.acts.sharing.next_turn(since)
         return consent.turned(self.case, since) or (turn is not None and turn <= today)
+
+
+def begun_by_a_fact(case: Case) -> bool:
+    """Whether a fact told ahead of its day takes effect today, or did on a free day just before."""
+    before = case.policy.calendar.on_or_before(case.today - timedelta(days=1))
+    return any(before < fact.effective_on <= case.today for fact in case.state.facts)
 
 
 def taken_back(case: Case, alert: Alert) -> Closing | None:

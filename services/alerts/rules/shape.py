@@ -58,7 +58,11 @@ def no_days(case: Case) -> Iterable[date]:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. ``replaced`` runs after raising: what the alerts of the same step take over."""
+    """One rule. ``replaced`` runs after raising: what the alerts of the same step take over.
+
+    ``by_event``: an event must show the ground (POLICY 6: "an event shows", "an event makes"); passing time alone, such
+    as a course that runs out, raises nothing.
+    """
 
     id: str
     ground: Callable[[Case], Ground | None]
@@ -67,3 +71,4 @@ class Rule:
     replaced: Callable[[Case, Alert], Closing | None] = never
     custody_stands_down: bool = False
     silent_in_custody: bool = False
+    by_event: bool = False
