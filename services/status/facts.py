@@ -325,9 +325,14 @@ def _value(value: Any) -> Value:
     return value
 
 
+def received_on(seen: Seen) -> int:
+    """Day of receipt (UTC)."""
+    return seen.received // 86_400_000 + _EPOCH
+
+
 def days_late(seen: Seen) -> int:
     """Days between the day of the fact and its receipt."""
-    return seen.received // 86_400_000 + _EPOCH - seen.on
+    return received_on(seen) - seen.on
 
 
 def last_day_told(seen: Seen) -> int:
