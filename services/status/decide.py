@@ -16,6 +16,7 @@ from services.status.belief import Belief, belief
 from services.status.bitemporal import is_repeated, live, too_late
 from services.status.codes import NOT_KNOWN
 from services.status.facts import Seen, days_late
+from services.status.needless import says_nothing
 from services.status.policy import Policy
 from services.status.reading import Given, News, Ticked
 from services.status.state import State
@@ -30,13 +31,17 @@ def decide(state: State, news: News, policy: Policy) -> tuple[State, Sequence[Ef
     """New state and the status fact that follows."""
     if isinstance(news, Ticked):
         return _tick(state, news.on, policy)
+    before = state
     state, cause = _take_in(state, news, policy)
     today = max(state.today, local_date(news.known_at).toordinal())
     if state.stub:
         return replace(state, today=today), (_status(state, news, cause, None, False),)
-    told = belief(live(state.seen, policy), policy)
+    told = before.told
+    if told is None or not (state.seen is before.seen or (news.seen and says_nothing(news.seen, before, told, policy))):
+        told = belief(live(state.seen, policy), policy)
     late = news.seen is not None and _is_late(news.seen, state, policy)
-    state = replace(state, today=today, code=told.code(today), ahead=ahead(told, today), too_late=state.too_late + late)
+    counted = state.too_late + late
+    state = replace(state, today=today, code=told.code(today), ahead=ahead(told, today), too_late=counted, told=told)
     return state, (_status(state, news, cause, told, late),)
 
 

@@ -5,13 +5,14 @@ Deterministic bytes: ``decode(encode(state)) == state``. Old observations are ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
 import orjson
 
 from services.status import days
+from services.status.belief import Belief
 from services.status.facts import Seen
 
 _SHAPE: Final = 1
@@ -21,6 +22,8 @@ _SHAPE: Final = 1
 class State:
     """``seen`` in the policy's order, with those withdrawn or taken back. ``today``: last day that has been lived
     through. ``code``: code of today. ``ahead``: (first day, code) of the code changes after today, as far as known now.
+
+    ``told``: the belief of ``seen``, remembered while the state stays in memory; never part of its bytes.
     """
 
     person_id: str
@@ -30,6 +33,7 @@ class State:
     ahead: tuple[tuple[int, str], ...] = ()
     too_late: int = 0
     waiting: bool = False
+    told: Belief | None = field(default=None, compare=False, repr=False)
 
     @property
     def stub(self) -> bool:

@@ -55,6 +55,8 @@ FACT = st.one_of(
     fact("circumstance.died", st.just("social care"), confirmed=st.booleans()),
     fact("education.attendance.absence", AGENCY, last_day_on=DAY, days=st.integers(1, 15)),
     fact("education.attendance.summary", AGENCY, last_attended_on=DAY),
+    fact("contact.in_work", WORKER, contact_role=st.just("est"), concerns=st.booleans()),
+    fact("education.careers_interview.held", AGENCY, year_group=st.integers(10, 12)),
     fact("ehcp.issued", st.just("send")),
     fact("ehcp.cease_considered", st.just("send"), ground=st.sampled_from(["outcomes_achieved", "not_in_education"])),
     fact("ehcp.cease_decided", st.just("send")),

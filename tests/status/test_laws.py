@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lives import START, life
-from told import POLICY, ROOT, linked, moment, run, tick
+from told import POLICY, ROOT, event, linked, moment, run, tick
 
 from services.status.belief import belief
 from services.status.bitemporal import live
@@ -34,6 +34,19 @@ def test_order_of_arrival_does_not_matter(events: list[dict[str, Any]], random: 
     assert other.seen == state.seen
     assert belief(live(other.seen, POLICY), POLICY) == belief(live(state.seen, POLICY), POLICY)
     assert (other.code, other.ahead) == (state.code, state.ahead)
+
+
+@LAW
+@given(life(), st.lists(st.sampled_from([None, "2008-06-15", "2007-01-02"]), min_size=12, max_size=12))
+def test_a_fact_that_is_said_to_change_nothing_changes_nothing(events: list[dict[str, Any]], births: list[Any]) -> None:
+    for one, born in zip(events, births, strict=False):
+        one["subject"] = {k: v for k, v in one["subject"].items() if k != "date_of_birth"}
+        if born is not None:
+            one["subject"]["date_of_birth"] = born
+    state = None
+    for known in linked(events):
+        state, _ = run([known], state)
+        assert state.told == belief(live(state.seen, POLICY), POLICY)
 
 
 @LAW
@@ -114,3 +127,27 @@ def test_beliefs_are_the_same_under_another_hash_seed() -> None:
         )
         digests.add(ran.stdout.strip())
     assert len(digests) == 1
+
+
+def test_presence_settles_what_a_worker_or_a_long_absence_had_put_in_doubt() -> None:
+    """The shortcut for attendance must not be taken where somebody's presence is the answer to a question."""
+    enrolled: dict[str, Any] = {"is": "enrolled", "of": "college", "predicted_end_on": date(2026, 7, 3)}
+    enrolled |= {"day": date(2025, 9, 8), "at": date(2025, 9, 9)}
+    doubts: list[dict[str, Any]] = [
+        {"is": "contact", "of": "inclusion", "activity": "not_in_eet", "neet_reason": "seeking"},
+        {"is": "education.attendance.absence", "of": "college", "last_day_on": date(2025, 11, 17), "days": 12},
+    ]
+    there = {"of": "college", "last_attended_on": date(2025, 12, 1), "day": date(2025, 12, 1), "at": date(2025, 12, 2)}
+    for doubt in doubts:
+        told = [
+            event(1, "2008-06-15", enrolled),
+            event(2, "2008-06-15", {**doubt, "day": date(2025, 11, 4), "at": date(2025, 11, 18)}),
+            event(3, "2008-06-15", {"is": "education.attendance.summary", **there}),
+        ]
+        state, _ = run(linked(told[:2]))
+        assert state.told is not None
+        open_one = [mark for mark in state.told.marks if mark.name.startswith("conflict:")]
+        state, _ = run(linked(told[2:]), state)
+        assert state.told == belief(live(state.seen, POLICY), POLICY)
+        settled = [mark for mark in state.told.marks if mark.name.startswith("conflict:")]
+        assert open_one and settled != open_one
