@@ -26,7 +26,9 @@ class Case:
     skips: list[Skip] = field(init=False)
     belief: Belief = field(init=False)
     _by_type: dict[str, list[Seen]] = field(init=False)
+    _group: str = field(init=False, default="")
     _flags: dict[str, bool] = field(init=False, default_factory=dict)
+    _sorted: dict[tuple[str, ...], list[Seen]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.alerts, self.skips = list(self.state.alerts), list(self.state.skipped)
@@ -45,8 +47,18 @@ class Case:
         """Live facts of these types in the policy's order: the last is the latest."""
         if len(types) == 1:
             return self._by_type.get(types[0], [])
-        found = [fact for name in types for fact in self._by_type.get(name, ())]
-        return sorted(found, key=lambda fact: fact.order)
+        known = self._sorted.get(types)
+        if known is None:
+            held = [facts for name in types if (facts := self._by_type.get(name)) is not None]
+            one = held[0] if held else []
+            many = len(held) > 1
+            known = sorted((fact for facts in held for fact in facts), key=lambda f: f.order) if many else one
+            self._sorted[types] = known
+        return known
+
+    def holds_any(self, types: frozenset[str]) -> bool:
+        """Whether a live fact of one of these types is held, of whatever day."""
+        return not types.isdisjoint(self._by_type)
 
     def latest(self, *types: str) -> Seen | None:
         """The latest fact of these types, today's or older."""
@@ -74,7 +86,9 @@ class Case:
 
     @property
     def group(self) -> str:
-        return self.belief.group(self.today)
+        if not self._group:
+            self._group = self.belief.group(self.today)
+        return self._group
 
     @property
     def in_eet(self) -> bool:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
-from services.alerts import consent, due, escalation
+from services.alerts import due, escalation
 from services.alerts.acts import Acts, alert_id
 from services.alerts.calendar import birthday
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
+from services.alerts.looks import different
 from services.alerts.policy import Policy
 from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
 from services.alerts.routing import covered, may_be_told, owner_roles, permitted, resolve, roles_of
@@ -116,7 +117,8 @@ class Step:
         self.close_lost()
         if self.may_raise():
             for rule in ORDER if self.case.state.belief is not None else HELD_ORDER:
-                self.raise_rule(rule)
+                if not rule.wants or self.case.holds_any(rule.wants):
+                    self.raise_rule(rule)
         self.close_replaced()
         for alert in escalation.due(self.case):
             self.put(replace(alert, escalated=True))
@@ -282,7 +284,7 @@ class Step:
     def refresh(self) -> None:
         """Recipients of a standing alert get new views when what they may see has changed."""
         for alert in [a for a in self.case.alerts if a.open and a.rule != "MR"]:
-            if alert.shown and not self.may_look_different():
+            if alert.shown and not different(self.case, self.before, self.news, self.acts.sharing):
                 continue
             told = tuple(r for r in alert.recipients if may_be_told(self.case, alert, r.role, self.acts.sharing))
             gone = tuple(sorted(r.role for r in alert.recipients if r not in told))
@@ -300,26 +302,6 @@ class Step:
                 # An agreement that is suspended or has ended may come again; a consent that ended leaves nobody to
                 # whom this alert could still matter. Whichever came first.
                 self.close(fresh, Closing(STOOD_DOWN, "nobody may be told"))
-
-    def may_look_different(self) -> bool:
-        """Whether this step brought anything that views are made of."""
-        state, seen = self.case.state, self.news.seen if isinstance(self.news, Told) else None
-        choice = seen is not None and seen.type.startswith(("consent.", "sharing."))
-        return (
-            isinstance(self.news, Moved)
-            or choice
-            or self.turned()
-            or state.belief != self.before.belief
-            or state.subjects != self.before.subjects
-        )
-
-    def turned(self) -> bool:
-        """Whether days have passed on which a consent, an instruction or an agreement began or ended."""
-        since, today = self.before.last_day, self.case.today
-        if since is None or since >= today:
-            return False
-        turn = self.acts.sharing.next_turn(since)
-        return consent.turned(self.case, since) or (turn is not None and turn <= today)
 
 
 def begun_by_a_fact(case: Case) -> bool:

@@ -113,8 +113,8 @@ def seen_of(
         agreement=observation["agreement"],
         sequence=-1 if observation["sequence"] is None else observation["sequence"],
         from_person=other or "" if cause == "released" else "",
-        dropped=list(observation["dropped"]),
-        withheld=list(observation["withheld"]),
+        dropped=tuple(observation["dropped"]),
+        withheld=tuple(observation["withheld"]),
         test=observation["test"],
         data={name: value for name, raw in data.items() if (value := plain(raw)) is not None},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -13,11 +13,14 @@ from services.alerts.belief import Belief, day_of
 from services.alerts.belief import parse as parse_belief
 
 Value = str | int | float | bool | None | list[str]
+_NO_DATA: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One accepted observation, as the rules need it. Times are whole milliseconds; dates in data are ISO text."""
+class Seen(NamedTuple):
+    """One accepted observation, as the rules need it. Times are whole milliseconds; dates in data are ISO text.
+
+    A tuple, because a person has dozens of them and each decision reads and writes them all.
+    """
 
     event_id: str
     source: str
@@ -31,10 +34,10 @@ class Seen:
     agreement: str = ""
     sequence: int = -1
     from_person: str = ""
-    dropped: list[str] = field(default_factory=list)
-    withheld: list[str] = field(default_factory=list)
+    dropped: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
     test: bool = False
-    data: Mapping[str, Value] = field(default_factory=dict)
+    data: Mapping[str, Value] = _NO_DATA
 
     def text(self, name: str) -> str:
         value = self.data.get(name)
@@ -147,6 +150,11 @@ class State:
     last_day: date | None = None
 
 
+_EFFECTIVE, _RECEIVED, _DROPPED, _WITHHELD = map(
+    Seen._fields.index, ("effective_on", "received_on", "dropped", "withheld")
+)
+
+
 def with_fact(state: State, seen: Seen, subject: Subject | None) -> State:
     """State that also knows ``seen``; facts stay in the policy's order."""
     facts = tuple(sorted((*(f for f in state.facts if f.event_id != seen.event_id), seen), key=lambda f: f.order))
@@ -171,7 +179,7 @@ def without_fact(state: State, event_id: str | None) -> State:
 
 def encode(state: State) -> bytes:
     """Deterministic bytes."""
-    return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(state, default=tuple, option=orjson.OPT_SORT_KEYS)
 
 
 def decode(body: bytes) -> State:
@@ -194,9 +202,10 @@ def _day(value: Any) -> date:
     return date.fromisoformat(cast(str, value))
 
 
-def _seen(read: dict[str, Any]) -> Seen:
-    read["effective_on"], read["received_on"] = _day(read["effective_on"]), _day(read["received_on"])
-    return Seen(**read)
+def _seen(read: list[Any]) -> Seen:
+    read[_EFFECTIVE], read[_RECEIVED] = _day(read[_EFFECTIVE]), _day(read[_RECEIVED])
+    read[_DROPPED], read[_WITHHELD] = tuple(read[_DROPPED]), tuple(read[_WITHHELD])
+    return Seen._make(read)
 
 
 def _subject(read: dict[str, Any]) -> Subject:

@@ -25,8 +25,8 @@ class Currency:
 
     ``start``: first day of the activity. ``ascertained``: day on which the hub received the fact behind it.
     ``verified``: last day up to the day asked about on which a worker or an event confirmed it; at first, ascertained.
-    ``due_to_lapse``: last day on which it counts if nobody confirms it. ``review``: the day on which its owner is warned
-    (rule A04). ``lapsed``: the status is not known because the one before it ran out. ``neet_start``: first day of the
+    ``due_to_lapse``: last day on which it counts if nobody confirms it. ``review``: the day on which its owner is
+    warned (rule A04). ``lapsed``: not known because the status before ran out. ``neet_start``: first day of the
     NEET episode. ``predicted_end``: last day of learning or dated work as it is planned.
     """
 

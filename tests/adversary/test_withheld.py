@@ -47,10 +47,10 @@ LICENCE = Licence(CONTRACTS, {provider_of(a): a for a in read_sources(CONTRACTS)
 
 
 def seen(number: int, party: str, kind: str, effective: str = "2025-11-21", **told: Any) -> Seen:
-    data, withheld = told.pop("data", {}), told.pop("withheld", [])
+    data, withheld = told.pop("data", {}), told.pop("withheld", ())
     return Seen(
         f"e{number}", party, KINDS[party], f"m{number}", kind, d(effective), d(effective), number, number,
-        agreement=PAPERS[party], withheld=withheld, data=data, **told,
+        agreement=PAPERS[party], withheld=tuple(withheld), data=data, **told,
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ ENTERED = seen(
     2, YOUTH_JUSTICE, CUSTODY, data={"kind": "sentence", "setting": "secure_home"}, withheld=["data.planned_release_on"]
 )
 ALL_BACK = seen(3, COLLEGE, "sharing.instruction_recorded", data={"scope": "all_other_information"})
-SOME_BACK = replace(ALL_BACK, data={"scope": "listed_items", "items": ["data.reason", "subject.phone"]})
+SOME_BACK = ALL_BACK._replace(data={"scope": "listed_items", "items": ["data.reason", "subject.phone"]})
 
 
 def readers(team: str) -> list[tuple[str, str]]:
@@ -180,7 +180,7 @@ def test_what_the_person_holds_back_is_named_completely_to_those_who_could_read_
 @every_team
 def test_whether_there_was_a_value_to_hold_back_makes_no_difference(team: str) -> None:
     for role in TEAMS[team]["roles"]:
-        full = replace(LEAVING, data={**LEAVING.data, "destination_kind": "college"})
+        full = LEAVING._replace(data={**LEAVING.data, "destination_kind": "college"})
         assert look(team, role, "A02", full, ALL_BACK, evidence=(full,)) == look(
             team, role, "A02", LEAVING, ALL_BACK, evidence=(LEAVING,)
         )
@@ -216,8 +216,8 @@ def test_what_the_agreement_keeps_from_a_role_is_named_by_category_where_its_mas
 
 
 def test_what_was_left_out_at_the_gate_stays_named_after_the_person_lifted_the_instruction() -> None:
-    told = replace(LEAVING, data={"reason": "unknown", "destination_confirmed": False}, dropped=["data.reason"])
-    lifted = replace(ALL_BACK, data={"scope": "lifted"})
+    told = LEAVING._replace(data={"reason": "unknown", "destination_confirmed": False}, dropped=("data.reason",))
+    lifted = ALL_BACK._replace(data={"scope": "lifted"})
     view = look("csc-north", "social-worker", "A02", told, lifted, evidence=(told,))
     assert Withheld("reason", "choice") in view.withheld
 

@@ -201,7 +201,7 @@ def test_facts_from_a_test_key_reach_nobody() -> None:
 
     world = low()
     assert not world.alert("A10").test
-    state = replace(world.state, alerts=(), facts=tuple(replace(f, test=True) for f in world.state.facts))
+    state = replace(world.state, alerts=(), facts=tuple(f._replace(test=True) for f in world.state.facts))
     world.state, world.effects = state, []
     world.until("2025-10-21")
     assert world.alert("A10").test

@@ -152,7 +152,7 @@ class World:
         kind = KINDS.get(source, "college")
         seen = Seen(
             event_id, source, kind, event_id, type, d(effective), local_date(at), millis(at), millis(known_at),
-            agreement=f"isa-{source}@1", from_person=from_person, dropped=list(dropped), data=data,
+            agreement=f"isa-{source}@1", from_person=from_person, dropped=tuple(dropped), data=data,
         )  # fmt: skip
         named = (
             {"given_name": "Robin", "family_name": "Marsh", "date_of_birth": "2008-06-15"}

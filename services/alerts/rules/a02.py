@@ -58,4 +58,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return None
 
 
-RULE = Rule("A02", ground, closing, silent_in_custody=True)
+RULE = Rule("A02", ground, closing, silent_in_custody=True, wants=frozenset(LEFT))

@@ -92,4 +92,4 @@ def timers(case: Case) -> Iterable[date]:
     return [*checkpoints(case, year), *checkpoints(case, year + 1)]
 
 
-RULE = Rule("A08", ground, closing, timers)
+RULE = Rule("A08", ground, closing, timers, wants=frozenset({"september_guarantee.status"}))

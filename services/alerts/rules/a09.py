@@ -30,4 +30,12 @@ def replaced(case: Case, alert: Alert) -> Closing | None:
     return ended(case, alert)
 
 
-RULE = Rule("A09", ground, closing, replaced=replaced, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule(
+    "A09",
+    ground,
+    closing,
+    replaced=replaced,
+    custody_stands_down=True,
+    silent_in_custody=True,
+    wants=frozenset({"education.attendance.summary"}),
+)

@@ -24,4 +24,12 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return Closing(RESOLVED, "attendance recovered") if recovered(case, alert, limit) else None
 
 
-RULE = Rule("A10", ground, closing, replaced=ended, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule(
+    "A10",
+    ground,
+    closing,
+    replaced=ended,
+    custody_stands_down=True,
+    silent_in_custody=True,
+    wants=frozenset({"education.attendance.summary"}),
+)

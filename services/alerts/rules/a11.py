@@ -63,4 +63,12 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return Closing(RESOLVED, "attended") if attended_after(case, run.source, last) else None
 
 
-RULE = Rule("A11", ground, closing, replaced=ended, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule(
+    "A11",
+    ground,
+    closing,
+    replaced=ended,
+    custody_stands_down=True,
+    silent_in_custody=True,
+    wants=frozenset({"education.attendance.absence"}),
+)

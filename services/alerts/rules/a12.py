@@ -32,4 +32,4 @@ def replaced(case: Case, alert: Alert) -> Closing | None:
     return Closing(SUPERSEDED, "left learning") if left and case.open("A01", "A02", "A03") else None
 
 
-RULE = Rule("A12", ground, closing, replaced=replaced)
+RULE = Rule("A12", ground, closing, replaced=replaced, wants=frozenset({"education.withdrawal.intended"}))

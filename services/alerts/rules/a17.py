@@ -50,4 +50,4 @@ def timers(case: Case) -> Iterable[date]:
     return [months_after(plan.effective_on, months) + DAY, *after]
 
 
-RULE = Rule("A17", ground, closing, timers)
+RULE = Rule("A17", ground, closing, timers, wants=frozenset({"pathway_plan.reviewed"}))

@@ -49,4 +49,12 @@ def timers(case: Case) -> Iterable[date]:
     return [first, case.policy.calendar.on_or_after(first)]
 
 
-RULE = Rule("A20", ground, closing, timers, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule(
+    "A20",
+    ground,
+    closing,
+    timers,
+    custody_stands_down=True,
+    silent_in_custody=True,
+    wants=frozenset({"circumstance.birth"}),
+)

@@ -65,4 +65,4 @@ def timers(case: Case) -> Iterable[date]:
     return () if started is None else [last + DAY for _, _, last in periods(case, started)]
 
 
-RULE = Rule("A21", ground, closing, timers)
+RULE = Rule("A21", ground, closing, timers, wants=frozenset({"employment.started"}))

@@ -63,4 +63,9 @@ def _tells_of_a_lost_job(case: Case, alert: Alert) -> bool:
     return any(fact is not None and fact.type == "employment.ended" for fact in told)
 
 
-RULE = Rule("A22", ground, closing)
+RULE = Rule(
+    "A22",
+    ground,
+    closing,
+    wants=frozenset({"employment.ended", "employment.hours_changed", "employment.concern_raised"}),
+)

@@ -65,4 +65,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return None
 
 
-RULE = Rule("A24", ground, closing)
+RULE = Rule("A24", ground, closing, wants=frozenset(_TYPES))

@@ -47,4 +47,13 @@ def replaced(case: Case, alert: Alert) -> Closing | None:
     return Closing(SUPERSEDED, "the disposal ends soon") if case.open("A31") else None
 
 
-RULE = Rule("A30", ground, closing, replaced=replaced, custody_stands_down=True, silent_in_custody=True, by_event=True)
+RULE = Rule(
+    "A30",
+    ground,
+    closing,
+    replaced=replaced,
+    custody_stands_down=True,
+    silent_in_custody=True,
+    by_event=True,
+    wants=frozenset({"yj.disposal.started"}),
+)

@@ -37,4 +37,12 @@ def timers(case: Case) -> Iterable[date]:
     return [day - before for day in ends] + [day + timedelta(days=1) for day in ends]
 
 
-RULE = Rule("A31", ground, closing, timers, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule(
+    "A31",
+    ground,
+    closing,
+    timers,
+    custody_stands_down=True,
+    silent_in_custody=True,
+    wants=frozenset({"yj.disposal.started"}),
+)

@@ -37,4 +37,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return Closing(STOOD_DOWN, "released") if released(case, since) else None
 
 
-RULE = Rule("A32", ground, closing)
+RULE = Rule("A32", ground, closing, wants=frozenset({"yj.custody.entered"}))

@@ -48,4 +48,4 @@ def timers(case: Case) -> Iterable[date]:
     return () if planned is None else [planned[0] - before]
 
 
-RULE = Rule("A33", ground, closing, timers)
+RULE = Rule("A33", ground, closing, timers, wants=frozenset(_PLANS))

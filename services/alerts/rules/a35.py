@@ -35,4 +35,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return Closing(STOOD_DOWN, "work or study is on file") if known and not alert.folded else None
 
 
-RULE = Rule("A35", ground, closing)
+RULE = Rule("A35", ground, closing, wants=frozenset(_TROUBLE))

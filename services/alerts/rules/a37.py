@@ -51,4 +51,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return None if fact is None else eased(case, fact)
 
 
-RULE = Rule("A37", ground, closing)
+RULE = Rule("A37", ground, closing, wants=frozenset({"housing.rent_contribution_changed", "housing.notice.served"}))

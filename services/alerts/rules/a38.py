@@ -51,4 +51,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return Closing(STOOD_DOWN, "no longer out of area") if elsewhere(case) is None else None
 
 
-RULE = Rule("A38", ground, closing)
+RULE = Rule("A38", ground, closing, wants=frozenset((*MOVES, *_ADDRESSES)))

@@ -61,7 +61,8 @@ class Rule:
     """One rule. ``replaced`` runs after raising: what the alerts of the same step take over.
 
     ``by_event``: an event must show the ground (POLICY 6: "an event shows", "an event makes"); passing time alone, such
-    as a course that runs out, raises nothing.
+    as a course that runs out, raises nothing. ``wants``: where no live fact of one of these types is held there is no
+    ground, so that it need not be asked; empty: it rests on more than facts.
     """
 
     id: str
@@ -72,3 +73,4 @@ class Rule:
     custody_stands_down: bool = False
     silent_in_custody: bool = False
     by_event: bool = False
+    wants: frozenset[str] = frozenset()

@@ -1,0 +1,62 @@
+"""Whether a step brought anything that views of standing alerts are made of. Pure; a view is costly, this is not."""
+
+from __future__ import annotations
+
+from services.alerts import consent
+from services.alerts.case import Case
+from services.alerts.reading import Moved, News, Told
+from services.alerts.sharing import Sharing
+from services.alerts.state import State
+
+
+def different(case: Case, before: State, news: News, sharing: Sharing) -> bool:
+    """Whether views of today may differ from those of ``before``."""
+    seen = news.seen if isinstance(news, Told) else None
+    return (
+        isinstance(news, Moved)
+        or (seen is not None and seen.type.startswith(("consent.", "sharing.")))
+        or turned(case, before, sharing)
+        or case.state.belief != before.belief
+        or taken_or_left(news)
+        or looks(case, case.state) != looks(case, before)
+        or day_of_change(case, before)
+    )
+
+
+def turned(case: Case, before: State, sharing: Sharing) -> bool:
+    """Whether days have passed on which a consent, an instruction or an agreement began or ended."""
+    since, today = before.last_day, case.today
+    if since is None or since >= today:
+        return False
+    turn = sharing.next_turn(since)
+    return consent.turned(case, since) or (turn is not None and turn <= today)
+
+
+def taken_or_left(news: News) -> bool:
+    """A fact was taken back or went to somebody else: what is left may say less."""
+    if not isinstance(news, Told):
+        return False
+    return news.cause == "withdrawn" or (news.seen is not None and news.seen.type == "event.retracted")
+
+
+def day_of_change(case: Case, before: State) -> bool:
+    """Whether the status or a priority group of today is not that of the last day decided on."""
+    then = before.last_day
+    if then is None or then == case.today:
+        return False
+    return case.belief.span(then) != case.belief.span(case.today) or any(
+        case.marked(name, then) != case.marked(name) for name in case.policy.priority_groups
+    )
+
+
+def looks(case: Case, state: State) -> tuple[object, object]:
+    """What a view is made of besides the belief: how the person is named, best namers first, and which agreements
+    cover which kinds of fact."""
+    order = {kind: n for n, kind in enumerate(case.policy.identity_authority)}
+    named = sorted(
+        state.subjects, key=lambda s: (order.get(s.source_kind, len(order)), -s.effective_on.toordinal(), s.source)
+    )
+    return (
+        [(s.source, s.type, s.agreement, s.fields) for s in named],
+        {(fact.source, fact.type, fact.agreement) for fact in state.facts},
+    )

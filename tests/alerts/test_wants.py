@@ -1,0 +1,52 @@
+"""A rule that says which facts it needs has no ground without them: asking it could be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.story import play, read_story
+from services.alerts.case import Case
+from services.alerts.rules import ORDER
+from services.alerts.state import State, decode
+from tests.alerts.world import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+STORIES = sorted((ROOT / "tests" / "stories").glob("S*.yaml"))
+
+
+def without(state: State, types: frozenset[str]) -> State:
+    """The same life and belief, nothing raised yet, and none of these facts."""
+    return State(
+        state.person_id,
+        tuple(fact for fact in state.facts if fact.type not in types),
+        state.subjects,
+        state.belief,
+        last_day=state.last_day,
+    )
+
+
+def states() -> Iterator[State]:
+    for path in STORIES:
+        told = play(read_story(path), ROOT / "contracts", ROOT / "schemas" / "avro")
+        yield from (decode(body) for body in told.hub.states("alerts").values())
+
+
+@pytest.mark.slow
+def test_no_rule_has_a_ground_without_the_facts_that_it_wants() -> None:
+    policy, asked, grounds = settings().policy, 0, 0
+    for state in states():
+        if state.last_day is None or state.belief is None:
+            continue
+        for back in range(0, 420, 21):
+            day = state.last_day - timedelta(days=back)
+            for rule in ORDER:
+                if rule.wants:
+                    assert rule.ground(Case(without(state, rule.wants), day, policy)) is None, rule.id
+                    grounds += rule.ground(Case(without(state, frozenset()), day, policy)) is not None
+                    asked += 1
+    assert asked > 1_000
+    assert grounds > 10
