@@ -37,16 +37,16 @@ def states() -> Iterator[State]:
 
 @pytest.mark.slow
 def test_no_rule_has_a_ground_without_the_facts_that_it_wants() -> None:
-    policy, asked, grounds = settings().policy, 0, 0
+    policy, grounds = settings().policy, set()
     for state in states():
         if state.last_day is None or state.belief is None:
             continue
-        for back in range(0, 420, 21):
+        for back in range(0, 420, 5):
             day = state.last_day - timedelta(days=back)
             for rule in ORDER:
+                if rule.wants and rule.ground(Case(without(state, frozenset()), day, policy)) is not None:
+                    grounds.add(rule.id)
                 if rule.wants:
                     assert rule.ground(Case(without(state, rule.wants), day, policy)) is None, rule.id
-                    grounds += rule.ground(Case(without(state, frozenset()), day, policy)) is not None
-                    asked += 1
-    assert asked > 1_000
-    assert grounds > 10
+    wanting = {rule.id for rule in ORDER if rule.wants}
+    assert grounds >= wanting - {"A02", "A12", "A20", "A37"}, "the stories no longer reach these rules"
