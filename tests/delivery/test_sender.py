@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from services.alerts.delivery.agent import SERVICE, processor
 from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent, Smtp
 from services.alerts.delivery.decide import Delivery
 from services.alerts.delivery.grouping import Mail
+from services.alerts.delivery.routes import Routes, Step
 from services.alerts.delivery.sender import Sender
 from services.alerts.delivery.sink import open_sink
 from services.alerts.delivery.tables import WAITING
@@ -254,6 +255,35 @@ def test_a_broker_that_is_away_after_the_mail_left_does_not_lose_the_fact(servic
     assert sender.once()
     assert len(post.mails) == 1
     assert service.facts()[1:] == [("d1", "delivered", 1)]
+
+
+def test_a_recipient_is_told_by_its_own_channel_and_by_the_next_when_that_fails(service: Service) -> None:
+    post, hook = Post(), Post([Failed("http_503")])
+    sender = service.sender(post)
+    steps = {"team:yjt": (Step("webhook", "https://x.example/"), Step("smtp"))}
+    sender.policy = replace(sender.policy, routes=Routes(urgent=steps))
+    sender.others = {"webhook": hook}
+    for n in (1, 2):
+        service.create(n, severity="P1")
+        service.settle()
+        service.later(seconds=1)
+        assert sender.once()
+        service.settle()
+    assert [address for address, _ in hook.mails] == ["https://x.example/"] * 2
+    assert [address for address, _ in post.mails] == ["yjt@northshire.example"]
+    assert post.mails[0][1].reference == hook.mails[0][1].reference
+    assert service.waiting() == 0
+
+
+def test_a_channel_without_settings_is_given_up_and_said(service: Service) -> None:
+    sender = service.sender(Post())
+    sender.policy = replace(sender.policy, routes=Routes(urgent={"default": (Step("notify_sms", "07700900000"),)}))
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    assert sender.once()
+    service.settle()
+    assert service.facts()[1:] == [("d1", "failed", 1), ("d1", "given_up", 1)]
 
 
 def test_a_real_mail_server_takes_the_mail(service: Service, tmp_path: Path) -> None:

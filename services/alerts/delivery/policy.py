@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from services.alerts.delivery import routes
+from services.alerts.delivery.routes import Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class DeliveryPolicy:
     retry: Retry
     breaker_failures_max: int
     breaker_open_s: int
+    routes: Routes = field(default_factory=Routes)
+    webhooks_private: frozenset[str] = frozenset()
 
 
 def parse(read: Mapping[str, Any]) -> DeliveryPolicy:
@@ -43,6 +48,8 @@ def parse(read: Mapping[str, Any]) -> DeliveryPolicy:
         retry=Retry(**{name: int(retry[name]) for name in Retry.__slots__}),
         breaker_failures_max=int(breaker["failures_max"]),
         breaker_open_s=int(breaker["open_s"]),
+        routes=routes.parse(read.get("told_by") or {}),
+        webhooks_private=frozenset(map(str, read.get("webhooks_private") or [])),
     )
 
 

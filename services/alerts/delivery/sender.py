@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -20,8 +20,9 @@ from services.alerts.delivery.breaker import Breaker
 from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent
 from services.alerts.delivery.decide import Delivery
 from services.alerts.delivery.directory import Directory
-from services.alerts.delivery.grouping import Waiting, compose, plan
+from services.alerts.delivery.grouping import Mail, Waiting, compose, plan
 from services.alerts.delivery.policy import DeliveryPolicy
+from services.alerts.delivery.routes import Step
 from services.alerts.delivery.tables import MAILED, WAITING
 from spine.errors import Retry
 from spine.log import Log
@@ -53,6 +54,7 @@ class Sender:
     link: str
     clock: Callable[[], datetime]
     stop: threading.Event = field(default_factory=threading.Event)
+    others: Mapping[str, Channel] = field(default_factory=dict)
     _breaker: Breaker = field(init=False)
     _away: int = 0
 
@@ -83,7 +85,9 @@ class Sender:
             case Away(reason):
                 self._release(leased)
                 self._away += 1
-                LOG.warning("channel_away", channel="email", reason=reason)
+                # A channel that is away must not keep those who are told by another one waiting behind this recipient.
+                self._breaker.failed(leased.recipient, self.clock())
+                LOG.warning("channel_away", channel="message", reason=reason)
                 return False
             case Sent():
                 self._breaker.succeeded(leased.recipient)
@@ -124,10 +128,21 @@ class Sender:
 
     def _attempt(self, leased: _Leased) -> Outcome:
         """No transaction is open here: a slow mail server must not hold a database connection."""
-        address = self.directory.address(leased.recipient)
+        mail = compose([self._waiting(d) for d in leased.deliveries], self.link)
+        urgent = any(d.severity in self.policy.urgent for d in leased.deliveries)
+        outcome: Outcome = Failed("no_channel")
+        for way in self.policy.routes.of(leased.recipient, urgent=urgent):
+            outcome = self._by(way, leased.recipient, mail)
+            if isinstance(outcome, Sent):
+                break
+        return outcome
+
+    def _by(self, way: Step, recipient: str, mail: Mail) -> Outcome:
+        address = way.to or self.directory.address(recipient)
         if address is None:
             return Failed("no_address")
-        return self.channel.send(address, compose([self._waiting(d) for d in leased.deliveries], self.link))
+        channel = self.channel if way.by == "smtp" else self.others.get(way.by)
+        return Failed("no_channel") if channel is None else channel.send(address, mail)
 
     def _report(self, leased: _Leased, outcome: Outcome) -> None:
         facts = [self._fact(delivery, outcome) for delivery in leased.deliveries]
