@@ -34,6 +34,7 @@ class DeliveryPolicy:
     breaker_open_s: int
     routes: Routes = field(default_factory=Routes)
     webhooks_private: frozenset[str] = frozenset()
+    feed_services: frozenset[str] = frozenset()
 
 
 def parse(read: Mapping[str, Any]) -> DeliveryPolicy:
@@ -50,6 +51,7 @@ def parse(read: Mapping[str, Any]) -> DeliveryPolicy:
         breaker_open_s=int(breaker["open_s"]),
         routes=routes.parse(read.get("told_by") or {}),
         webhooks_private=frozenset(map(str, read.get("webhooks_private") or [])),
+        feed_services=frozenset(map(str, read.get("feed_services") or [])),
     )
 
 
