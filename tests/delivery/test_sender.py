@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,12 @@ from services.alerts.delivery.agent import SERVICE, processor
 from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent, Smtp
 from services.alerts.delivery.decide import Delivery
 from services.alerts.delivery.grouping import Mail
+from services.alerts.delivery.hours import Hours, WorkingHours
 from services.alerts.delivery.routes import Routes, Step
 from services.alerts.delivery.sender import Sender
 from services.alerts.delivery.sink import open_sink
 from services.alerts.delivery.tables import WAITING
+from spine.clock import LONDON
 from spine.journal import Position
 from spine.log import MemoryLog
 from spine.migrate import migrate
@@ -284,6 +286,27 @@ def test_a_channel_without_settings_is_given_up_and_said(service: Service) -> No
     assert sender.once()
     service.settle()
     assert service.facts()[1:] == [("d1", "failed", 1), ("d1", "given_up", 1)]
+
+
+def test_out_of_hours_the_urgent_leaves_and_the_rest_waits_for_the_morning(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    sender.policy = replace(sender.policy, working=WorkingHours({"default": Hours(time(8, 30), time(17))}))
+    service.create(1)
+    service.create(2, severity="P1")
+    service.settle()
+    days = sender.policy.working.days
+    day = days.on_or_after(service.now.date() + timedelta(days=1))
+    service.now = datetime.combine(day, time(20), LONDON)
+    while sender.once():
+        pass
+    service.settle()
+    assert [mail.delivery_ids for _, mail in post.mails] == [("d2",)]
+    service.now = datetime.combine(days.after(day, 1), time(8, 29), LONDON)
+    assert not sender.once()
+    service.later(minutes=1)
+    assert sender.once()
+    assert post.mails[1][1].delivery_ids == ("d1",)
 
 
 def test_a_real_mail_server_takes_the_mail(service: Service, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def due(policy: DeliveryPolicy, state: Delivery) -> Due | None:
     """What the sender must do now; None when nothing is to be sent (any more)."""
     if state.life != "sending":
         return None
-    urgent = state.severity in policy.urgent
+    urgent = policy.is_urgent(state.severity, state.rule)
     if state.attempt:
         wait = backoff_s(policy.retry, state.delivery_id, state.attempt)
     else:
@@ -119,10 +119,14 @@ def told(state: Delivery, life: str, *, attempt: int, at_ms: int, reason: str = 
         "channel": state.channel,
         "state": life,
         "attempt": attempt,
-        "at": _EPOCH + timedelta(milliseconds=at_ms),
+        "at": moment(at_ms),
         "reason": reason,
     }
     return Effect(TOPIC, state.alert_id, KIND, fields)
+
+
+def moment(at_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=at_ms)
 
 
 def milliseconds(moment: datetime) -> int:

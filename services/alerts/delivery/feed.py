@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.dialects.postgresql import insert
 
-from services.alerts.delivery.decide import Delivery
+from services.alerts.delivery.decide import Delivery, moment
 from services.alerts.delivery.directory import Directory
 from services.alerts.delivery.tables import FEED, FEED_END
 
 ITEMS_MAX = 500
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +95,5 @@ def _row(team: str, number: int, state: Delivery) -> dict[str, object]:
         "act": state.act,
         "due_on": state.due_on,
         "severity": state.severity,
-        "at": _EPOCH + timedelta(milliseconds=state.at_ms),
+        "at": moment(state.at_ms),
     }

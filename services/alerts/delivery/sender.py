@@ -116,6 +116,7 @@ class Sender:
             ripe = sa.or_(WAITING.c.ready_at <= now, WAITING.c.attempt == 0)
             rows = connection.execute(sa.select(WAITING.c.body).where(mine, ripe).with_for_update(skip_locked=True))
             found = {d.delivery_id: d for d in (core.decode(body) for (body,) in rows)}
+            self._rest(connection, first, found, now)
             hour = sa.and_(MAILED.c.recipient == first, MAILED.c.at > now - timedelta(hours=1))
             sent, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(MAILED.c.at)).where(hour)).one()
             chosen = plan(self.policy, [self._waiting(d) for d in found.values()], sent)
@@ -126,10 +127,20 @@ class Sender:
             _update(connection, now_ids, leased_until=now + timedelta(seconds=self.policy.retry.lease_s))
         return _Leased(first, tuple(found[i] for i in now_ids))
 
+    def _rest(self, connection: sa.Connection, recipient: str, found: dict[str, Delivery], now: datetime) -> None:
+        """Take out of ``found`` what is not urgent and waits for the recipient's working hours, or its digest."""
+        for delivery in list(found.values()):
+            if self.policy.is_urgent(delivery.severity, delivery.rule):
+                continue
+            until = self.policy.working.waits_until(recipient, core.moment(delivery.at_ms), now)
+            if until is not None:
+                del found[delivery.delivery_id]
+                _update(connection, [delivery.delivery_id], ready_at=until)
+
     def _attempt(self, leased: _Leased) -> Outcome:
         """No transaction is open here: a slow mail server must not hold a database connection."""
         mail = compose([self._waiting(d) for d in leased.deliveries], self.link)
-        urgent = any(d.severity in self.policy.urgent for d in leased.deliveries)
+        urgent = any(self.policy.is_urgent(d.severity, d.rule) for d in leased.deliveries)
         outcome: Outcome = Failed("no_channel")
         for way in self.policy.routes.of(leased.recipient, urgent=urgent):
             outcome = self._by(way, leased.recipient, mail)
@@ -184,7 +195,7 @@ class Sender:
 
     def _waiting(self, d: Delivery) -> Waiting:
         day = None if d.due_on is None else date.fromisoformat(d.due_on)
-        urgent = d.severity in self.policy.urgent
+        urgent = self.policy.is_urgent(d.severity, d.rule)
         return Waiting(d.delivery_id, d.alert_id, d.rule, d.act, d.severity, day, urgent, d.attempt)
 
 
