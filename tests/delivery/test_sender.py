@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from hub.deliveries import given_up
 from hub.machine.ports import free_ports
 from services.alerts.delivery import decide as core
 from services.alerts.delivery import directory, policy
@@ -307,6 +308,27 @@ def test_out_of_hours_the_urgent_leaves_and_the_rest_waits_for_the_morning(servi
     service.later(minutes=1)
     assert sender.once()
     assert post.mails[1][1].delivery_ids == ("d1",)
+
+
+def test_what_was_given_up_stands_on_the_worklist_until_a_person_tries_it_again(service: Service) -> None:
+    post = Post([Failed("refused_550"), Failed("refused_550"), Sent()])
+    sender = service.sender(post)
+    service.create(1, severity="P1")
+    service.create(2, severity="P1", team="est", role="est")
+    for n in (1, 2):
+        service.settle()
+        service.later(seconds=1)
+        while sender.once():
+            pass
+        service.settle()
+        if n == 1:
+            held = given_up(service.log, CATALOGUE)
+            assert [one.delivery_id for one in held] == ["d1", "d2"]
+            # Asked twice, tried once.
+            service.log.append([held[0].again(CATALOGUE)] * 2)
+    assert [one.delivery_id for one in given_up(service.log, CATALOGUE)] == ["d2"]
+    assert len(post.mails) == 3
+    assert service.waiting() == 0
 
 
 def test_a_real_mail_server_takes_the_mail(service: Service, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ TOPIC = "deliveries"
 KIND = "delivery.v1"
 #: Failures that no repetition can mend.
 LASTING = ("refused", "no_address", "no_channel")
+#: Reason of the fact by which a person sets going again what was given up: one more attempt, at once.
+RETRIED = "retried"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,6 +66,8 @@ def decide(policy: DeliveryPolicy, state: Delivery, fact: Fact) -> tuple[Deliver
             return replace(state, life="delivered", attempt=max(state.attempt, fact.fields["attempt"]), reason=""), ()
         case "failed" if state.life == "sending" and fact.fields["attempt"] > state.attempt:
             return _failed(policy.retry, state, fact)
+        case "sending" if state.life == "given_up" and fact.fields["attempt"] == state.attempt:
+            return replace(state, life="sending", reason=RETRIED), ()
         case _:
             return state, ()
 
@@ -73,7 +77,9 @@ def due(policy: DeliveryPolicy, state: Delivery) -> Due | None:
     if state.life != "sending":
         return None
     urgent = policy.is_urgent(state.severity, state.rule)
-    if state.attempt:
+    if state.reason == RETRIED:
+        wait = 0
+    elif state.attempt:
         wait = backoff_s(policy.retry, state.delivery_id, state.attempt)
     else:
         wait = 0 if urgent else policy.group_window_s

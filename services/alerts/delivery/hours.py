@@ -56,9 +56,7 @@ def parse(read: Mapping[str, Any], days: WorkingDays) -> WorkingHours:
             opens, closes = (time.fromisoformat(str(given[name])) for name in ("opens", "closes"))
             digest = time.fromisoformat(str(given["digest"])) if given.get("digest") else None
         except (KeyError, ValueError):
-            faults.append(
-                f'hours.{recipient}: write {{opens: "08:30", closes: "17:00"}}, or with digest'
-            )
+            faults.append(f'hours.{recipient}: write {{opens: "08:30", closes: "17:00"}}, or with digest')
             continue
         if opens >= closes or (digest is not None and not opens <= digest < closes):
             faults.append(f"hours.{recipient}: opens comes before closes, and digest lies between them")
