@@ -33,6 +33,7 @@ from spine.publisher import publish
 from spine.record import Outgoing
 from spine.schema import Catalogue
 from spine.step import Limits, SetAside, encode_effects, step
+from spine.telemetry import metrics
 
 pytestmark = pytest.mark.postgres
 ROOT = Path(__file__).resolve().parents[2]
@@ -276,6 +277,25 @@ def test_a_recipient_is_told_by_its_own_channel_and_by_the_next_when_that_fails(
     assert [address for address, _ in post.mails] == ["yjt@northshire.example"]
     assert post.mails[0][1].reference == hook.mails[0][1].reference
     assert service.waiting() == 0
+
+
+def test_a_fall_back_that_refuses_for_good_does_not_end_what_the_first_channel_may_yet_take(service: Service) -> None:
+    post, text = Post([Failed("refused_550")] * 2), Post([Away("notify_503"), Failed("http_503"), Sent()])
+    sender = service.sender(post)
+    steps = {"team:yjt": (Step("notify_sms", "07700900000"), Step("smtp"))}
+    sender.policy = replace(sender.policy, routes=Routes(urgent=steps))
+    sender.others = {"notify_sms": text}
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    assert not sender.once()
+    assert sender.once()
+    service.settle()
+    service.later(minutes=5)
+    assert sender.once()
+    service.settle()
+    assert service.facts()[1:] == [("d1", "failed", 1), ("d1", "delivered", 2)]
+    assert b'hub_last_delivery_timestamp_seconds{team="yjt"}' in metrics().text()
 
 
 def test_a_channel_without_settings_is_given_up_and_said(service: Service) -> None:

@@ -21,6 +21,11 @@ class Directory:
         """The team that is told: the named one, else the worker's, else the duty desk; empty if nobody knows."""
         return team or self.team_of_worker.get(worker or "", "") or self.desks.get(role, "")
 
+    def team_named(self, recipient: str) -> str:
+        """Team of ``worker:…``, ``team:…`` or ``role:…``; empty if nobody knows."""
+        kind, _, name = recipient.partition(":")
+        return name if kind == "team" else self.team_of(name if kind == "worker" else None, None, name)
+
     def address(self, recipient: str) -> str | None:
         """Address of ``worker:…``, ``team:…`` or ``role:…``; an unknown worker's mail goes nowhere else."""
         kind, _, name = recipient.partition(":")

@@ -28,6 +28,7 @@ from spine.errors import Retry
 from spine.log import Log
 from spine.record import Outgoing
 from spine.schema import Catalogue
+from spine.telemetry import metrics
 
 LOG = structlog.get_logger()
 AWAY_S_MAX = 60
@@ -91,6 +92,8 @@ class Sender:
                 return False
             case Sent():
                 self._breaker.succeeded(leased.recipient)
+                team = self.directory.team_named(leased.recipient)
+                metrics().gauge("hub_last_delivery_timestamp_seconds", self.clock().timestamp(), team=team)
             case Failed():
                 self._breaker.failed(leased.recipient, self.clock())
         self._away = 0
@@ -141,12 +144,13 @@ class Sender:
         """No transaction is open here: a slow mail server must not hold a database connection."""
         mail = compose([self._waiting(d) for d in leased.deliveries], self.link)
         urgent = any(self.policy.is_urgent(d.severity, d.rule) for d in leased.deliveries)
-        outcome: Outcome = Failed("no_channel")
+        came: list[Outcome] = []
         for way in self.policy.routes.of(leased.recipient, urgent=urgent):
-            outcome = self._by(way, leased.recipient, mail)
-            if isinstance(outcome, Sent):
-                break
-        return outcome
+            came.append(self._by(way, leased.recipient, mail))
+            if isinstance(came[-1], Sent):
+                return came[-1]
+        # One step that may yet work keeps the delivery alive, whatever the others said for good.
+        return min(came, key=_hopeless)
 
     def _by(self, way: Step, recipient: str, mail: Mail) -> Outcome:
         address = way.to or self.directory.address(recipient)
@@ -197,6 +201,14 @@ class Sender:
         day = None if d.due_on is None else date.fromisoformat(d.due_on)
         urgent = self.policy.is_urgent(d.severity, d.rule)
         return Waiting(d.delivery_id, d.alert_id, d.rule, d.act, d.severity, day, urgent, d.attempt)
+
+
+def _hopeless(outcome: Outcome) -> int:
+    match outcome:
+        case Failed(reason):
+            return 2 if reason.startswith(core.LASTING) else 0
+        case _:
+            return 1
 
 
 def _among(ids: Sequence[str]) -> sa.ColumnElement[bool]:
