@@ -7,6 +7,7 @@ import importlib.util
 
 import typer
 
+from hub.deliveries import app as deliveries
 from hub.demo.command import demo
 from hub.issuer.command import issuer
 from hub.key_commands import app as keys
@@ -36,6 +37,7 @@ app.command("issuer")(issuer)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
+app.add_typer(deliveries, name="deliveries")
 
 for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect", "sealing", "matching", "person"):
     if importlib.util.find_spec(f"hub.{_name}") is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import email
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from hub.deliveries import given_up
 from hub.machine.ports import free_ports
 from services.alerts.delivery import decide as core
 from services.alerts.delivery import directory, policy
@@ -18,9 +19,12 @@ from services.alerts.delivery.agent import SERVICE, processor
 from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent, Smtp
 from services.alerts.delivery.decide import Delivery
 from services.alerts.delivery.grouping import Mail
+from services.alerts.delivery.hours import Hours, WorkingHours
+from services.alerts.delivery.routes import Routes, Step
 from services.alerts.delivery.sender import Sender
 from services.alerts.delivery.sink import open_sink
 from services.alerts.delivery.tables import WAITING
+from spine.clock import LONDON
 from spine.journal import Position
 from spine.log import MemoryLog
 from spine.migrate import migrate
@@ -29,6 +33,7 @@ from spine.publisher import publish
 from spine.record import Outgoing
 from spine.schema import Catalogue
 from spine.step import Limits, SetAside, encode_effects, step
+from spine.telemetry import metrics
 
 pytestmark = pytest.mark.postgres
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,6 +259,96 @@ def test_a_broker_that_is_away_after_the_mail_left_does_not_lose_the_fact(servic
     assert sender.once()
     assert len(post.mails) == 1
     assert service.facts()[1:] == [("d1", "delivered", 1)]
+
+
+def test_a_recipient_is_told_by_its_own_channel_and_by_the_next_when_that_fails(service: Service) -> None:
+    post, hook = Post(), Post([Failed("http_503")])
+    sender = service.sender(post)
+    steps = {"team:yjt": (Step("webhook", "https://x.example/"), Step("smtp"))}
+    sender.policy = replace(sender.policy, routes=Routes(urgent=steps))
+    sender.others = {"webhook": hook}
+    for n in (1, 2):
+        service.create(n, severity="P1")
+        service.settle()
+        service.later(seconds=1)
+        assert sender.once()
+        service.settle()
+    assert [address for address, _ in hook.mails] == ["https://x.example/"] * 2
+    assert [address for address, _ in post.mails] == ["yjt@northshire.example"]
+    assert post.mails[0][1].reference == hook.mails[0][1].reference
+    assert service.waiting() == 0
+
+
+def test_a_fall_back_that_refuses_for_good_does_not_end_what_the_first_channel_may_yet_take(service: Service) -> None:
+    post, text = Post([Failed("refused_550")] * 2), Post([Away("notify_503"), Failed("http_503"), Sent()])
+    sender = service.sender(post)
+    steps = {"team:yjt": (Step("notify_sms", "07700900000"), Step("smtp"))}
+    sender.policy = replace(sender.policy, routes=Routes(urgent=steps))
+    sender.others = {"notify_sms": text}
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    assert not sender.once()
+    assert sender.once()
+    service.settle()
+    service.later(minutes=5)
+    assert sender.once()
+    service.settle()
+    assert service.facts()[1:] == [("d1", "failed", 1), ("d1", "delivered", 2)]
+    assert b'hub_last_delivery_timestamp_seconds{team="yjt"}' in metrics().text()
+
+
+def test_a_channel_without_settings_is_given_up_and_said(service: Service) -> None:
+    sender = service.sender(Post())
+    sender.policy = replace(sender.policy, routes=Routes(urgent={"default": (Step("notify_sms", "07700900000"),)}))
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    assert sender.once()
+    service.settle()
+    assert service.facts()[1:] == [("d1", "failed", 1), ("d1", "given_up", 1)]
+
+
+def test_out_of_hours_the_urgent_leaves_and_the_rest_waits_for_the_morning(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    sender.policy = replace(sender.policy, working=WorkingHours({"default": Hours(time(8, 30), time(17))}))
+    service.create(1)
+    service.create(2, severity="P1")
+    service.settle()
+    days = sender.policy.working.days
+    day = days.on_or_after(service.now.date() + timedelta(days=1))
+    service.now = datetime.combine(day, time(20), LONDON)
+    while sender.once():
+        pass
+    service.settle()
+    assert [mail.delivery_ids for _, mail in post.mails] == [("d2",)]
+    service.now = datetime.combine(days.after(day, 1), time(8, 29), LONDON)
+    assert not sender.once()
+    service.later(minutes=1)
+    assert sender.once()
+    assert post.mails[1][1].delivery_ids == ("d1",)
+
+
+def test_what_was_given_up_stands_on_the_worklist_until_a_person_tries_it_again(service: Service) -> None:
+    post = Post([Failed("refused_550"), Failed("refused_550"), Sent()])
+    sender = service.sender(post)
+    service.create(1, severity="P1")
+    service.create(2, severity="P1", team="est", role="est")
+    for n in (1, 2):
+        service.settle()
+        service.later(seconds=1)
+        while sender.once():
+            pass
+        service.settle()
+        if n == 1:
+            held = given_up(service.log, CATALOGUE)
+            assert [one.delivery_id for one in held] == ["d1", "d2"]
+            # Asked twice, tried once.
+            service.log.append([held[0].again(CATALOGUE)] * 2)
+    assert [one.delivery_id for one in given_up(service.log, CATALOGUE)] == ["d2"]
+    assert len(post.mails) == 3
+    assert service.waiting() == 0
 
 
 def test_a_real_mail_server_takes_the_mail(service: Service, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -14,7 +15,9 @@ from pathlib import Path
 
 from services.alerts.delivery import directory, policy
 from services.alerts.delivery.agent import SERVICE, processor
-from services.alerts.delivery.channel import Smtp
+from services.alerts.delivery.channel import Channel, Smtp
+from services.alerts.delivery.http_channels import Notify, Teams, Webhook
+from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.sender import Sender
 from services.alerts.delivery.sink import open_sink
 from spine.clock import now
@@ -55,9 +58,24 @@ def begin_sending(running: Running) -> Sending | None:
     # A producer of its own: the service's log has one appender already, the relay.
     own = KafkaLog(running.broker, running.catalogue.frame, source="delivery-sender")
     sender = Sender(engine, own, running.catalogue, channel, made, people, link, now, running.stop)
+    sender.others = http_channels(made, link)
     thread = threading.Thread(target=_sending, args=(sender,), name="sender")
     thread.start()
     return Sending(sender, thread, own)
+
+
+def http_channels(made: DeliveryPolicy, link: str) -> dict[str, Channel]:
+    """HUB_NOTIFY_KEY_FILE, HUB_NOTIFY_EMAIL_TEMPLATE, HUB_NOTIFY_SMS_TEMPLATE; HUB_WEBHOOK_SECRETS_FILE (JSON: URL to
+    secret). What has no setting is no channel, and a step that names it fails over to the next."""
+    held: dict[str, Channel] = {"teams": Teams(link, made.webhooks_private)}
+    if key := os.environ.get("HUB_NOTIFY_KEY_FILE"):
+        base = os.environ.get("HUB_NOTIFY_URL", "https://api.notifications.service.gov.uk")
+        for kind in ("email", "sms"):
+            if template := os.environ.get(f"HUB_NOTIFY_{kind.upper()}_TEMPLATE"):
+                held[f"notify_{kind}"] = Notify(base, Path(key).read_text().strip(), template, kind, now)
+    if secrets := os.environ.get("HUB_WEBHOOK_SECRETS_FILE"):
+        held["webhook"] = Webhook(json.loads(Path(secrets).read_text()), now, made.webhooks_private)
+    return held
 
 
 def _sending(sender: Sender) -> None:

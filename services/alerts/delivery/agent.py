@@ -10,8 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from services.alerts.delivery import decide as core
+from services.alerts.delivery import directory as directories
+from services.alerts.delivery import feed
 from services.alerts.delivery import policy as policies
 from services.alerts.delivery.decide import Delivery, Due
+from services.alerts.delivery.directory import Directory
 from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.tables import WAITING
 from spine.canonical import digest
@@ -31,14 +34,16 @@ class HasConnection(Protocol):
 
 
 class DeliveryProcessor(KeyedProcessor[Delivery]):
-    """Keeps the sender's table level with the states it decided."""
+    """Keeps the sender's table level with the states it decided, and the feeds of outside teams."""
 
     policy: DeliveryPolicy
+    directory: Directory
 
     def changes(self) -> Changes:
         states = [held.state for held in self._held.values() if held.changed]
         if isinstance(self._transaction, HasConnection) and states:
             _settle(self._transaction.connection, self.policy, states)
+            feed.add(self._transaction.connection, self.directory, self.policy.feed_services, states)
         return KeyedProcessor.changes(self)
 
 
@@ -84,5 +89,5 @@ def processor(catalogue: Catalogue, contracts: Path) -> DeliveryProcessor:
     )
     settings = digest((contracts / "policy" / "delivery.yaml").read_text()).hex()[:16]
     made = DeliveryProcessor(SERVICE, core.TOPIC, BUILD, settings, keyed)
-    made.policy = policy
+    made.policy, made.directory = policy, directories.load(contracts)
     return made

@@ -20,6 +20,8 @@ TOPIC = "deliveries"
 KIND = "delivery.v1"
 #: Failures that no repetition can mend.
 LASTING = ("refused", "no_address", "no_channel")
+#: Reason of the fact by which a person sets going again what was given up: one more attempt, at once.
+RETRIED = "retried"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,6 +66,8 @@ def decide(policy: DeliveryPolicy, state: Delivery, fact: Fact) -> tuple[Deliver
             return replace(state, life="delivered", attempt=max(state.attempt, fact.fields["attempt"]), reason=""), ()
         case "failed" if state.life == "sending" and fact.fields["attempt"] > state.attempt:
             return _failed(policy.retry, state, fact)
+        case "sending" if state.life == "given_up" and fact.fields["attempt"] == state.attempt:
+            return replace(state, life="sending", reason=RETRIED), ()
         case _:
             return state, ()
 
@@ -72,8 +76,10 @@ def due(policy: DeliveryPolicy, state: Delivery) -> Due | None:
     """What the sender must do now; None when nothing is to be sent (any more)."""
     if state.life != "sending":
         return None
-    urgent = state.severity in policy.urgent
-    if state.attempt:
+    urgent = policy.is_urgent(state.severity, state.rule)
+    if state.reason == RETRIED:
+        wait = 0
+    elif state.attempt:
         wait = backoff_s(policy.retry, state.delivery_id, state.attempt)
     else:
         wait = 0 if urgent else policy.group_window_s
@@ -119,10 +125,14 @@ def told(state: Delivery, life: str, *, attempt: int, at_ms: int, reason: str = 
         "channel": state.channel,
         "state": life,
         "attempt": attempt,
-        "at": _EPOCH + timedelta(milliseconds=at_ms),
+        "at": moment(at_ms),
         "reason": reason,
     }
     return Effect(TOPIC, state.alert_id, KIND, fields)
+
+
+def moment(at_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=at_ms)
 
 
 def milliseconds(moment: datetime) -> int:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from services.alerts.delivery import hours, routes
+from services.alerts.delivery.hours import WorkingHours
+from services.alerts.delivery.routes import Routes
+from spine.clock import WorkingDays
+
+WEEKDAYS = WorkingDays()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +37,17 @@ class DeliveryPolicy:
     retry: Retry
     breaker_failures_max: int
     breaker_open_s: int
+    routes: Routes = field(default_factory=Routes)
+    webhooks_private: frozenset[str] = frozenset()
+    feed_services: frozenset[str] = frozenset()
+    working: WorkingHours = field(default_factory=WorkingHours)
+    urgent_rules: frozenset[str] = frozenset()
+
+    def is_urgent(self, severity: str, rule: str) -> bool:
+        return severity in self.urgent or rule in self.urgent_rules
 
 
-def parse(read: Mapping[str, Any]) -> DeliveryPolicy:
+def parse(read: Mapping[str, Any], days: WorkingDays = WEEKDAYS) -> DeliveryPolicy:
     """The policy of a parsed file. KeyError names what is missing."""
     email, retry, breaker = read["email"], read["retry"], read["breaker"]
     return DeliveryPolicy(
@@ -43,8 +59,18 @@ def parse(read: Mapping[str, Any]) -> DeliveryPolicy:
         retry=Retry(**{name: int(retry[name]) for name in Retry.__slots__}),
         breaker_failures_max=int(breaker["failures_max"]),
         breaker_open_s=int(breaker["open_s"]),
+        routes=routes.parse(read.get("told_by") or {}),
+        webhooks_private=frozenset(map(str, read.get("webhooks_private") or [])),
+        feed_services=frozenset(map(str, read.get("feed_services") or [])),
+        working=hours.parse(read.get("hours") or {}, days),
+        urgent_rules=frozenset(map(str, email.get("urgent_rules") or [])),
     )
 
 
 def load(contracts: Path) -> DeliveryPolicy:
-    return parse(YAML(typ="safe", pure=False).load(contracts / "policy" / "delivery.yaml"))
+    yaml = YAML(typ="safe", pure=False)
+    calendar = yaml.load(contracts / "policy" / "policy.yaml")["calendar"]
+    closed = [date.fromisoformat(str(day)) for day in calendar.get("extra_non_working_days") or []]
+    held = calendar["holidays"]
+    days = WorkingDays.with_closures(held["country"], held["subdivision"], closed)
+    return parse(yaml.load(contracts / "policy" / "delivery.yaml"), days)

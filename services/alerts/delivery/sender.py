@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -20,13 +20,15 @@ from services.alerts.delivery.breaker import Breaker
 from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent
 from services.alerts.delivery.decide import Delivery
 from services.alerts.delivery.directory import Directory
-from services.alerts.delivery.grouping import Waiting, compose, plan
+from services.alerts.delivery.grouping import Mail, Waiting, compose, plan
 from services.alerts.delivery.policy import DeliveryPolicy
+from services.alerts.delivery.routes import Step
 from services.alerts.delivery.tables import MAILED, WAITING
 from spine.errors import Retry
 from spine.log import Log
 from spine.record import Outgoing
 from spine.schema import Catalogue
+from spine.telemetry import metrics
 
 LOG = structlog.get_logger()
 AWAY_S_MAX = 60
@@ -53,6 +55,7 @@ class Sender:
     link: str
     clock: Callable[[], datetime]
     stop: threading.Event = field(default_factory=threading.Event)
+    others: Mapping[str, Channel] = field(default_factory=dict)
     _breaker: Breaker = field(init=False)
     _away: int = 0
 
@@ -83,10 +86,14 @@ class Sender:
             case Away(reason):
                 self._release(leased)
                 self._away += 1
-                LOG.warning("channel_away", channel="email", reason=reason)
+                # A channel that is away must not keep those who are told by another one waiting behind this recipient.
+                self._breaker.failed(leased.recipient, self.clock())
+                LOG.warning("channel_away", channel="message", reason=reason)
                 return False
             case Sent():
                 self._breaker.succeeded(leased.recipient)
+                team = self.directory.team_named(leased.recipient)
+                metrics().gauge("hub_last_delivery_timestamp_seconds", self.clock().timestamp(), team=team)
             case Failed():
                 self._breaker.failed(leased.recipient, self.clock())
         self._away = 0
@@ -112,6 +119,7 @@ class Sender:
             ripe = sa.or_(WAITING.c.ready_at <= now, WAITING.c.attempt == 0)
             rows = connection.execute(sa.select(WAITING.c.body).where(mine, ripe).with_for_update(skip_locked=True))
             found = {d.delivery_id: d for d in (core.decode(body) for (body,) in rows)}
+            self._rest(connection, first, found, now)
             hour = sa.and_(MAILED.c.recipient == first, MAILED.c.at > now - timedelta(hours=1))
             sent, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(MAILED.c.at)).where(hour)).one()
             chosen = plan(self.policy, [self._waiting(d) for d in found.values()], sent)
@@ -122,12 +130,34 @@ class Sender:
             _update(connection, now_ids, leased_until=now + timedelta(seconds=self.policy.retry.lease_s))
         return _Leased(first, tuple(found[i] for i in now_ids))
 
+    def _rest(self, connection: sa.Connection, recipient: str, found: dict[str, Delivery], now: datetime) -> None:
+        """Take out of ``found`` what is not urgent and waits for the recipient's working hours, or its digest."""
+        for delivery in list(found.values()):
+            if self.policy.is_urgent(delivery.severity, delivery.rule):
+                continue
+            until = self.policy.working.waits_until(recipient, core.moment(delivery.at_ms), now)
+            if until is not None:
+                del found[delivery.delivery_id]
+                _update(connection, [delivery.delivery_id], ready_at=until)
+
     def _attempt(self, leased: _Leased) -> Outcome:
         """No transaction is open here: a slow mail server must not hold a database connection."""
-        address = self.directory.address(leased.recipient)
+        mail = compose([self._waiting(d) for d in leased.deliveries], self.link)
+        urgent = any(self.policy.is_urgent(d.severity, d.rule) for d in leased.deliveries)
+        came: list[Outcome] = []
+        for way in self.policy.routes.of(leased.recipient, urgent=urgent):
+            came.append(self._by(way, leased.recipient, mail))
+            if isinstance(came[-1], Sent):
+                return came[-1]
+        # One step that may yet work keeps the delivery alive, whatever the others said for good.
+        return min(came, key=_hopeless)
+
+    def _by(self, way: Step, recipient: str, mail: Mail) -> Outcome:
+        address = way.to or self.directory.address(recipient)
         if address is None:
             return Failed("no_address")
-        return self.channel.send(address, compose([self._waiting(d) for d in leased.deliveries], self.link))
+        channel = self.channel if way.by == "smtp" else self.others.get(way.by)
+        return Failed("no_channel") if channel is None else channel.send(address, mail)
 
     def _report(self, leased: _Leased, outcome: Outcome) -> None:
         facts = [self._fact(delivery, outcome) for delivery in leased.deliveries]
@@ -169,8 +199,16 @@ class Sender:
 
     def _waiting(self, d: Delivery) -> Waiting:
         day = None if d.due_on is None else date.fromisoformat(d.due_on)
-        urgent = d.severity in self.policy.urgent
+        urgent = self.policy.is_urgent(d.severity, d.rule)
         return Waiting(d.delivery_id, d.alert_id, d.rule, d.act, d.severity, day, urgent, d.attempt)
+
+
+def _hopeless(outcome: Outcome) -> int:
+    match outcome:
+        case Failed(reason):
+            return 2 if reason.startswith(core.LASTING) else 0
+        case _:
+            return 1
 
 
 def _among(ids: Sequence[str]) -> sa.ColumnElement[bool]:

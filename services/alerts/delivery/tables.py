@@ -31,3 +31,27 @@ MAILED = sa.Table(
     sa.Column("deliveries", sa.Integer, nullable=False),
     sa.Index("mailed_recipient_at", "recipient", "at"),
 )
+
+#: What outside teams were told. No person: see ``feed``.
+FEED = sa.Table(
+    "feed",
+    META,
+    sa.Column("recipient", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("delivery_id", sa.Text, nullable=False, unique=True),
+    sa.Column("alert_id", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("due_on", sa.Text),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+)
+
+#: The last number of each team.
+FEED_END = sa.Table(
+    "feed_end",
+    META,
+    sa.Column("recipient", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
