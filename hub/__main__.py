@@ -10,6 +10,7 @@ import typer
 from hub.demo.command import demo
 from hub.issuer.command import issuer
 from hub.key_commands import app as keys
+from hub.measures.command import measures
 from hub.publish import publish
 from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
@@ -31,13 +32,27 @@ app.command("demo")(demo)
 app.command("sample")(sample)
 app.command("resolve")(resolve)
 app.command("tick")(tick)
+app.command("measures")(measures)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
 
-for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect", "sealing", "matching", "person"):
+_GROUPS = (
+    "story",
+    "contracts",
+    "schemas",
+    "bench",
+    "files",
+    "sandbox",
+    "connect",
+    "sealing",
+    "matching",
+    "person",
+    "returns",
+)
+for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:
         app.add_typer(importlib.import_module(f"hub.{_name}").app, name=_name)
 
