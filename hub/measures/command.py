@@ -7,14 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+import psycopg
 import typer
 
+from hub.held import Held, stored
 from hub.layout import contracts_folder
 from hub.measures import count, picture
 from hub.output import AsJson, fail, show_json, show_table
-from hub.persons import InPostgres, States, persons
+from hub.persons import persons
 from hub.returns.command import settings_of
-from hub.running import where
 from services.status.agent import policy_of
 from services.status.belief import belief
 from services.status.bitemporal import live
@@ -32,12 +33,12 @@ def month_ends(on: date, months: int = 12) -> tuple[date, ...]:
     return tuple(reversed(found))
 
 
-def counted(states: States, on: date, known_at: datetime, contracts: Path) -> Mapping[str, Any]:
+def counted(held: Held, on: date, known_at: datetime, contracts: Path) -> Mapping[str, Any]:
     """Everything that may be published of a day. Raises OSError or ValueError for unusable settings."""
     read, policy = settings_of(contracts), policy_of(contracts)
     settings = count.Settings(read["suppress_below"], frozenset(read["cohort_ages"]), tuple(read["vulnerable"]))
     tally, known = count.Tally(on, month_ends(on)), milliseconds(known_at)
-    for one in persons(states):
+    for one in persons(held):
         told = belief(live(one.status.seen, policy, known), policy)
         count.add(tally, told, one.alerts, known, settings)
     return {
@@ -64,12 +65,13 @@ def measures(
         known_at = datetime.now(UTC) if known is None else datetime.fromisoformat(known.replace("Z", "+00:00"))
         known_at = known_at if known_at.tzinfo else known_at.replace(tzinfo=UTC)
         day = local_date(known_at) if on is None else date.fromisoformat(on)
-        found = counted(InPostgres(where().postgres), day, known_at, contracts_folder())
+        with stored() as held:
+            found = counted(held, day, known_at, contracts_folder())
         if html is not None:
             html.write_text(picture.page(found["lines"], found["trend"], found["targets"], day), encoding="utf-8")
     except (ValueError, OSError, KeyError) as error:
         fail(f"measures: {error}", as_json=as_json, code=2)
-    except SpineError as error:
+    except (SpineError, psycopg.OperationalError) as error:
         fail(f"measures: {error}", as_json=as_json, code=3)
     rows = [(x.measure, x.breakdown, x.part, x.numerator, x.denominator, x.percent) for x in found["lines"]]
     names = ("measure", "by", "part", "number", "of", "percent")

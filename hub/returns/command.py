@@ -9,16 +9,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+import psycopg
 import typer
 from ruamel.yaml import YAML
 
+from hub.held import Held, stored
 from hub.layout import contracts_folder
 from hub.output import AsJson, fail, show_json, show_table
-from hub.persons import InPostgres, States, persons
+from hub.persons import persons
 from hub.returns import nccis
 from hub.returns.agreement import NotCovered, agreement_for
 from hub.returns.frozen import Broken, difference, freeze, frozen
-from hub.running import where
 from services.status.agent import policy_of
 from services.status.reading import milliseconds
 from spine.errors import SpineError
@@ -43,16 +44,16 @@ def last_day(period: str) -> date:
     return first.replace(day=calendar.monthrange(first.year, first.month)[1])
 
 
-def make(states: States, period: str, out: Path, contracts: Path, known_at: datetime | None, now: datetime) -> Any:
+def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime | None, now: datetime) -> Any:
     """The frozen return of a period: as it stands, or made now. Raises NotCovered, Broken, ValueError or OSError."""
     folder, on = out / f"nccis-{period}", last_day(period)
-    held = frozen(folder)
-    if held is not None:
-        if known_at is not None and held["known_at"] != known_at.isoformat():
+    stands = frozen(folder)
+    if stands is not None:
+        if known_at is not None and stands["known_at"] != known_at.isoformat():
             raise ValueError(
-                f"{folder.name} is frozen as known at {held['known_at']}: corrections go into the next one"
+                f"{folder.name} is frozen as known at {stands['known_at']}: corrections go into the next one"
             )
-        return held
+        return stands
     read = settings_of(contracts)
     due = datetime.combine(on + timedelta(days=1 + int(read["freeze_days_after_period"])), time(), UTC)
     known_at = known_at or due
@@ -64,7 +65,7 @@ def make(states: States, period: str, out: Path, contracts: Path, known_at: date
         frozenset(read["cohort_ages"]), last, int(read["review_days_before_lapse"]), read["characteristics"]
     )
     known = milliseconds(known_at)
-    found = (nccis.row(one, on, known, policy, settings, covered.fields) for one in persons(states))
+    found = (nccis.row(one, on, known, policy, settings, covered.fields) for one in persons(held))
     rows = [one for one in found if one is not None]
     head = {"DateOfSend": known_at.date().isoformat(), "PeriodEnd": on.isoformat(), "SupplierName": "EET Hub"}
     record = {
@@ -96,13 +97,13 @@ def nccis_command(
         known_at = None if known is None else datetime.fromisoformat(known.replace("Z", "+00:00"))
         if known_at is not None and known_at.tzinfo is None:
             known_at = known_at.replace(tzinfo=UTC)
-        states = InPostgres(where().postgres)
-        record = make(states, period, out, contracts_folder(), known_at, datetime.now(UTC))
+        with stored() as held:
+            record = make(held, period, out, contracts_folder(), known_at, datetime.now(UTC))
     except (NotCovered, Broken) as error:
         fail(f"returns nccis: {error}", as_json=as_json)
     except (ValueError, OSError) as error:
         fail(f"returns nccis: {error}", as_json=as_json, code=2)
-    except SpineError as error:
+    except (SpineError, psycopg.OperationalError) as error:
         fail(f"returns nccis: {error}", as_json=as_json, code=3)
     if as_json:
         show_json(record)
