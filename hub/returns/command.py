@@ -17,7 +17,7 @@ from hub.held import Held, stored
 from hub.layout import contracts_folder
 from hub.output import AsJson, fail, show_json, show_table
 from hub.persons import persons
-from hub.returns import nccis
+from hub.returns import nccis, ssda903
 from hub.returns.agreement import NotCovered, agreement_for
 from hub.returns.frozen import Broken, difference, freeze, frozen
 from services.status.agent import policy_of
@@ -109,6 +109,59 @@ def nccis_command(
         show_json(record)
     else:
         show_table(f"NCCIS return of {period}", ["what", "is"], [(k, json.dumps(v)) for k, v in record.items()])
+
+
+def make_ssda903(held: Held, year: int, out: Path, contracts: Path, known_at: datetime, now: datetime) -> Any:
+    """The frozen extract of the year to 31 March ``year``. Raises as ``make``."""
+    folder, first, last = out / f"ssda903-{year}", date(year - 1, 4, 1), date(year, 3, 31)
+    stands = frozen(folder)
+    if stands is not None:
+        return stands
+    if known_at > now:
+        raise ValueError("--known lies ahead: give a moment that has been")
+    read, policy = settings_of(contracts), policy_of(contracts)
+    covered, told = agreement_for(contracts, "ssda903", known_at.date()), read["ssda903"]
+    window = ssda903.Window(tuple(told["ages"]), int(told["days_before"]), int(told["days_after"]))
+    known = milliseconds(known_at)
+    rows = [
+        row for one in persons(held) for row in ssda903.rows(one, first, last, known, policy, window, covered.fields)
+    ]
+    record = {
+        "return": "ssda903",
+        "period": str(year),
+        "known_at": known_at.isoformat(),
+        "rows": len(rows),
+        "agreement": covered.name,
+        "to": covered.recipient,
+        "policy": f"{policy.version} {policy.fingerprint}",
+    }
+    return freeze(folder, {"ssda903.csv": nccis.as_csv(rows, ssda903.FIELDS)}, record)
+
+
+@app.command("ssda903")
+def ssda903_command(
+    year: Annotated[int, typer.Option(help="The year that ends on 31 March of this one.", min=2000, max=2100)],
+    out: Annotated[Path, typer.Option(help="Folder of the frozen returns; it will hold personal data.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make the care leavers' extract by what is known now, once; asked again, it says what stands. CSV.
+
+    Exit 0; 1 if no agreement covers it or a frozen return was changed; 2 for wrong usage; 3 if no hub answers.
+    """
+    now = datetime.now(UTC)
+    try:
+        with stored() as held:
+            record = make_ssda903(held, year, out, contracts_folder(), now, now)
+    except (NotCovered, Broken) as error:
+        fail(f"returns ssda903: {error}", as_json=as_json)
+    except (ValueError, OSError, KeyError) as error:
+        fail(f"returns ssda903: {error}", as_json=as_json, code=2)
+    except (SpineError, psycopg.OperationalError) as error:
+        fail(f"returns ssda903: {error}", as_json=as_json, code=3)
+    if as_json:
+        show_json(record)
+    else:
+        show_table(f"SSDA903 extract of {year}", ["what", "is"], [(k, json.dumps(v)) for k, v in record.items()])
 
 
 @app.command("difference")

@@ -114,10 +114,10 @@ def _day(day: int | None) -> str:
     return "" if day is None else days.to_date(day).isoformat()
 
 
-def as_csv(rows: Sequence[Mapping[str, str]]) -> bytes:
+def as_csv(rows: Sequence[Mapping[str, str]], fields: Sequence[str] = FIELDS) -> bytes:
     """UTF-8 with a header line. Texts that a spreadsheet would run as a formula are disarmed by an apostrophe."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, lineterminator="\r\n")
+    writer = csv.DictWriter(out, fields, lineterminator="\r\n")
     writer.writeheader()
     writer.writerows({name: disarmed(value) for name, value in one.items()} for one in rows)
     return out.getvalue().encode()

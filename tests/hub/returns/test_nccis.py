@@ -97,7 +97,7 @@ def test_without_an_agreement_in_force_nothing_leaves(states: InProcess, tmp_pat
     with pytest.raises(NotCovered, match="not in force"):
         agreement_for(CONTRACTS, "nccis", date(2028, 1, 1))
     with pytest.raises(NotCovered, match="no agreement"):
-        agreement_for(CONTRACTS, "ssda903", date(2026, 1, 1))
+        agreement_for(CONTRACTS, "census", date(2026, 1, 1))
 
 
 def test_a_period_that_has_not_frozen_is_refused(states: InProcess, tmp_path: Path) -> None:
