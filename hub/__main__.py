@@ -18,6 +18,7 @@ from hub.sample.command import sample
 from hub.ticks import tick
 from hub.topics.command import app as topics
 from hub.up import commands as up_commands
+from hub.worklist import worklist
 
 app = typer.Typer(
     name="hub",
@@ -33,6 +34,7 @@ app.command("sample")(sample)
 app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("measures")(measures)
+app.command("worklist")(worklist)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
 app.add_typer(quarantine, name="quarantine")
