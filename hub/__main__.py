@@ -11,6 +11,7 @@ from hub.deliveries import app as deliveries
 from hub.demo.command import demo
 from hub.issuer.command import issuer
 from hub.key_commands import app as keys
+from hub.measures.command import measures
 from hub.publish import publish
 from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
@@ -18,6 +19,7 @@ from hub.sample.command import sample
 from hub.ticks import tick
 from hub.topics.command import app as topics
 from hub.up import commands as up_commands
+from hub.worklist import worklist
 
 app = typer.Typer(
     name="hub",
@@ -32,6 +34,8 @@ app.command("demo")(demo)
 app.command("sample")(sample)
 app.command("resolve")(resolve)
 app.command("tick")(tick)
+app.command("measures")(measures)
+app.command("worklist")(worklist)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
 app.add_typer(quarantine, name="quarantine")
@@ -39,7 +43,20 @@ app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
 app.add_typer(deliveries, name="deliveries")
 
-for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect", "sealing", "matching", "person"):
+_GROUPS = (
+    "story",
+    "contracts",
+    "schemas",
+    "bench",
+    "files",
+    "sandbox",
+    "connect",
+    "sealing",
+    "matching",
+    "person",
+    "returns",
+)
+for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:
         app.add_typer(importlib.import_module(f"hub.{_name}").app, name=_name)
 

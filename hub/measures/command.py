@@ -1,0 +1,82 @@
+"""``hub measures``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+
+from hub.held import Held, stored
+from hub.layout import contracts_folder
+from hub.measures import count, picture
+from hub.output import AsJson, fail, show_json, show_table
+from hub.persons import persons
+from hub.returns.command import settings_of
+from services.status.agent import policy_of
+from services.status.belief import belief
+from services.status.bitemporal import live
+from services.status.reading import milliseconds
+from spine.clock import local_date
+from spine.errors import SpineError
+
+
+def month_ends(on: date, months: int = 12) -> tuple[date, ...]:
+    """The last days of the ``months`` months before that of ``on``, and ``on`` itself if it is a last day."""
+    day, found = on + timedelta(days=1), []
+    for _ in range(months):
+        day = day.replace(day=1) - timedelta(days=1)
+        found.append(day)
+    return tuple(reversed(found))
+
+
+def counted(held: Held, on: date, known_at: datetime, contracts: Path) -> Mapping[str, Any]:
+    """Everything that may be published of a day. Raises OSError or ValueError for unusable settings."""
+    read, policy = settings_of(contracts), policy_of(contracts)
+    settings = count.Settings(read["suppress_below"], frozenset(read["cohort_ages"]), tuple(read["vulnerable"]))
+    tally, known = count.Tally(on, month_ends(on)), milliseconds(known_at)
+    for one in persons(held):
+        told = belief(live(one.status.seen, policy, known), policy)
+        count.add(tally, told, one.alerts, known, settings)
+    return {
+        "on": on,
+        "known_at": known_at,
+        "lines": count.lines(tally, settings),
+        "trend": count.trend(tally, settings),
+        "annual": count.annual(tally.trend, settings.below),
+        "targets": read["targets"],
+    }
+
+
+def measures(
+    on: Annotated[str | None, typer.Option(help="Day, as 2026-11-30; default today.")] = None,
+    known: Annotated[str | None, typer.Option(help="UTC moment of what is known; default now.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the measures of the strategies against their targets; small numbers are hidden.
+
+    Exit 0; 2 for wrong usage or settings; 3 if no hub answers.
+    """
+    try:
+        known_at = datetime.now(UTC) if known is None else datetime.fromisoformat(known.replace("Z", "+00:00"))
+        known_at = known_at if known_at.tzinfo else known_at.replace(tzinfo=UTC)
+        day = local_date(known_at) if on is None else date.fromisoformat(on)
+        with stored() as held:
+            found = counted(held, day, known_at, contracts_folder())
+        if html is not None:
+            html.write_text(picture.page(found["lines"], found["trend"], found["targets"], day), encoding="utf-8")
+    except (ValueError, OSError, KeyError) as error:
+        fail(f"measures: {error}", as_json=as_json, code=2)
+    except (SpineError, psycopg.OperationalError) as error:
+        fail(f"measures: {error}", as_json=as_json, code=3)
+    rows = [(x.measure, x.breakdown, x.part, x.numerator, x.denominator, x.percent) for x in found["lines"]]
+    names = ("measure", "by", "part", "number", "of", "percent")
+    if as_json:
+        show_json({**found, "lines": [dict(zip(names, row, strict=True)) for row in rows]})
+    else:
+        hide = [tuple("hidden" if cell is None else cell for cell in row) for row in rows]
+        show_table(f"Measures on {day}", names, hide)

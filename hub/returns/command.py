@@ -1,0 +1,181 @@
+"""``hub returns nccis`` and ``difference``."""
+
+from __future__ import annotations
+
+import calendar
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from ruamel.yaml import YAML
+
+from hub.held import Held, stored
+from hub.layout import contracts_folder
+from hub.output import AsJson, fail, show_json, show_table
+from hub.persons import persons
+from hub.returns import nccis, ssda903
+from hub.returns.agreement import NotCovered, agreement_for
+from hub.returns.frozen import Broken, difference, freeze, frozen
+from services.status.agent import policy_of
+from services.status.reading import milliseconds
+from spine.errors import SpineError
+
+app = typer.Typer(help="Returns that leave the hub: frozen, under an agreement.", no_args_is_help=True)
+
+
+def settings_of(contracts: Path) -> Mapping[str, Any]:
+    """contracts/policy/measures.yaml. Raises OSError or ValueError."""
+    read = YAML(typ="safe").load(contracts / "policy" / "measures.yaml")
+    if not isinstance(read, dict):
+        raise ValueError("contracts/policy/measures.yaml must be a mapping")
+    return read
+
+
+def last_day(period: str) -> date:
+    """Of a month as 2026-11. Raises ValueError."""
+    try:
+        first = date.fromisoformat(f"{period}-01")
+    except ValueError as error:
+        raise ValueError(f"the period {period!r} is not a month: write it as 2026-11") from error
+    return first.replace(day=calendar.monthrange(first.year, first.month)[1])
+
+
+def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime | None, now: datetime) -> Any:
+    """The frozen return of a period: as it stands, or made now. Raises NotCovered, Broken, ValueError or OSError."""
+    folder, on = out / f"nccis-{period}", last_day(period)
+    stands = frozen(folder)
+    if stands is not None:
+        if known_at is not None and stands["known_at"] != known_at.isoformat():
+            raise ValueError(
+                f"{folder.name} is frozen as known at {stands['known_at']}: corrections go into the next one"
+            )
+        return stands
+    read = settings_of(contracts)
+    due = datetime.combine(on + timedelta(days=1 + int(read["freeze_days_after_period"])), time(), UTC)
+    known_at = known_at or due
+    if known_at > now:
+        raise ValueError(f"{period} freezes at {known_at.isoformat()}, which has not come: give an earlier --known")
+    covered, policy = agreement_for(contracts, "nccis", known_at.date()), policy_of(contracts)
+    last = read["cohort_with_plan_until"]
+    settings = nccis.Settings(
+        frozenset(read["cohort_ages"]), last, int(read["review_days_before_lapse"]), read["characteristics"]
+    )
+    known = milliseconds(known_at)
+    found = (nccis.row(one, on, known, policy, settings, covered.fields) for one in persons(held))
+    rows = [one for one in found if one is not None]
+    head = {"DateOfSend": known_at.date().isoformat(), "PeriodEnd": on.isoformat(), "SupplierName": "EET Hub"}
+    record = {
+        "return": "nccis",
+        "period": period,
+        "known_at": known_at.isoformat(),
+        "rows": len(rows),
+        "agreement": covered.name,
+        "to": covered.recipient,
+        "policy": f"{policy.version} {policy.fingerprint}",
+    }
+    return freeze(folder, {"nccis.csv": nccis.as_csv(rows), "nccis.xml": nccis.as_xml(rows, head)}, record)
+
+
+@app.command("nccis")
+def nccis_command(
+    period: Annotated[str, typer.Option(help="Month, as 2026-11.")],
+    out: Annotated[Path, typer.Option(help="Folder of the frozen returns; it will hold names.")],
+    known: Annotated[
+        str | None, typer.Option(help="UTC moment of what is known; default: the period's freeze.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the NCCIS return of a month, once; asked again, it says what stands. XML and CSV.
+
+    Exit 0; 1 if no agreement covers it or a frozen return was changed; 2 for wrong usage; 3 if no hub answers.
+    """
+    try:
+        known_at = None if known is None else datetime.fromisoformat(known.replace("Z", "+00:00"))
+        if known_at is not None and known_at.tzinfo is None:
+            known_at = known_at.replace(tzinfo=UTC)
+        with stored() as held:
+            record = make(held, period, out, contracts_folder(), known_at, datetime.now(UTC))
+    except (NotCovered, Broken) as error:
+        fail(f"returns nccis: {error}", as_json=as_json)
+    except (ValueError, OSError) as error:
+        fail(f"returns nccis: {error}", as_json=as_json, code=2)
+    except (SpineError, psycopg.OperationalError) as error:
+        fail(f"returns nccis: {error}", as_json=as_json, code=3)
+    if as_json:
+        show_json(record)
+    else:
+        show_table(f"NCCIS return of {period}", ["what", "is"], [(k, json.dumps(v)) for k, v in record.items()])
+
+
+def make_ssda903(held: Held, year: int, out: Path, contracts: Path, known_at: datetime, now: datetime) -> Any:
+    """The frozen extract of the year to 31 March ``year``. Raises as ``make``."""
+    folder, first, last = out / f"ssda903-{year}", date(year - 1, 4, 1), date(year, 3, 31)
+    stands = frozen(folder)
+    if stands is not None:
+        return stands
+    if known_at > now:
+        raise ValueError("--known lies ahead: give a moment that has been")
+    read, policy = settings_of(contracts), policy_of(contracts)
+    covered, told = agreement_for(contracts, "ssda903", known_at.date()), read["ssda903"]
+    window = ssda903.Window(tuple(told["ages"]), int(told["days_before"]), int(told["days_after"]))
+    known = milliseconds(known_at)
+    rows = [
+        row for one in persons(held) for row in ssda903.rows(one, first, last, known, policy, window, covered.fields)
+    ]
+    record = {
+        "return": "ssda903",
+        "period": str(year),
+        "known_at": known_at.isoformat(),
+        "rows": len(rows),
+        "agreement": covered.name,
+        "to": covered.recipient,
+        "policy": f"{policy.version} {policy.fingerprint}",
+    }
+    return freeze(folder, {"ssda903.csv": nccis.as_csv(rows, ssda903.FIELDS)}, record)
+
+
+@app.command("ssda903")
+def ssda903_command(
+    year: Annotated[int, typer.Option(help="The year that ends on 31 March of this one.", min=2000, max=2100)],
+    out: Annotated[Path, typer.Option(help="Folder of the frozen returns; it will hold personal data.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make the care leavers' extract by what is known now, once; asked again, it says what stands. CSV.
+
+    Exit 0; 1 if no agreement covers it or a frozen return was changed; 2 for wrong usage; 3 if no hub answers.
+    """
+    now = datetime.now(UTC)
+    try:
+        with stored() as held:
+            record = make_ssda903(held, year, out, contracts_folder(), now, now)
+    except (NotCovered, Broken) as error:
+        fail(f"returns ssda903: {error}", as_json=as_json)
+    except (ValueError, OSError, KeyError) as error:
+        fail(f"returns ssda903: {error}", as_json=as_json, code=2)
+    except (SpineError, psycopg.OperationalError) as error:
+        fail(f"returns ssda903: {error}", as_json=as_json, code=3)
+    if as_json:
+        show_json(record)
+    else:
+        show_table(f"SSDA903 extract of {year}", ["what", "is"], [(k, json.dumps(v)) for k, v in record.items()])
+
+
+@app.command("difference")
+def difference_command(
+    earlier: Annotated[Path, typer.Argument(help="Folder of a frozen return.", exists=True)],
+    later: Annotated[Path, typer.Argument(help="Folder of a later one.", exists=True)],
+    as_json: AsJson = False,
+) -> None:
+    """Count what changed between two frozen returns. Exit 0; 1 if one of them is not as it was frozen."""
+    try:
+        found = difference(earlier, later)
+    except (Broken, OSError, KeyError) as error:
+        fail(f"returns difference: {error}", as_json=as_json)
+    if as_json:
+        show_json(found)
+    else:
+        show_table("Difference", ["what", "count"], [(k, str(v)) for k, v in found.items()])

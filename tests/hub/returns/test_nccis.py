@@ -1,0 +1,126 @@
+"""The NCCIS return of a small county: who is in it, what it says, and that it stays as it was."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from hub.held import InProcess
+from hub.persons import persons
+from hub.returns.agreement import NotCovered, agreement_for
+from hub.returns.command import make
+from hub.returns.frozen import Broken, difference
+from hub.returns.nccis import academic_age, disarmed
+from hub.story import play, read_story
+
+ROOT = Path(__file__).resolve().parents[3]
+CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def states() -> InProcess:
+    story = read_story(sorted((ROOT / "tests" / "stories").glob("S*.yaml"))[0])
+    return InProcess(play(story, CONTRACTS, SCHEMAS).hub)
+
+
+def test_academic_age_is_the_age_on_the_31_august_before() -> None:
+    born = date(2009, 9, 1).toordinal()
+    assert academic_age(born, date(2026, 8, 31)) == 15
+    assert academic_age(born, date(2026, 9, 1)) == 16
+    assert academic_age(date(2009, 8, 31).toordinal(), date(2026, 9, 1)) == 17
+
+
+def _period(states: InProcess) -> tuple[str, datetime]:
+    last = max(one.known for person in persons(states) for one in person.status.seen)
+    known = datetime.fromtimestamp(last / 1000 + 1, UTC)
+    return f"{known:%Y-%m}", known
+
+
+def _everybody(tmp_path: Path) -> Path:
+    contracts = tmp_path / "contracts"
+    (contracts / "policy").mkdir(parents=True)
+    (contracts / "returns").mkdir()
+    for name in ("policy.yaml", "codes.yaml", "measures.yaml"):
+        (contracts / "policy" / name).write_text((CONTRACTS / "policy" / name).read_text())
+    text = (CONTRACTS / "policy" / "measures.yaml").read_text().replace("[16, 17]", str(list(range(11, 26))))
+    (contracts / "policy" / "measures.yaml").write_text(text)
+    agreement = (CONTRACTS / "returns" / "nccis.yaml").read_text()
+    (contracts / "returns" / "nccis.yaml").write_text(agreement.replace("2024-09-01", "2020-09-01"))
+    return contracts
+
+
+def test_a_return_is_frozen_and_asking_again_gives_the_same_bytes(states: InProcess, tmp_path: Path) -> None:
+    contracts, (period, known) = _everybody(tmp_path), _period(states)
+    first = make(states, period, tmp_path / "out", contracts, known, NOW)
+    folder = tmp_path / "out" / f"nccis-{period}"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert first["rows"] >= 1
+    assert make(states, period, tmp_path / "out", contracts, None, NOW) == first
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    again = make(states, period, tmp_path / "elsewhere", contracts, known, NOW)
+    assert again["files"] == first["files"]
+    rows = list(csv.DictReader(io.StringIO(before["nccis.csv"].decode())))
+    root = ElementTree.fromstring(before["nccis.xml"])
+    assert [p.findtext("Activity/ActivityCode") for p in root.iter("YoungPerson")] == [r["ActivityCode"] for r in rows]
+    assert difference(folder, tmp_path / "elsewhere" / f"nccis-{period}")["changed"] == 0
+
+
+def test_a_frozen_return_that_was_touched_is_refused(states: InProcess, tmp_path: Path) -> None:
+    contracts, (period, known) = _everybody(tmp_path), _period(states)
+    make(states, period, tmp_path / "out", contracts, known, NOW)
+    (tmp_path / "out" / f"nccis-{period}" / "nccis.csv").write_text("x")
+    with pytest.raises(Broken, match=r"nccis\.csv"):
+        make(states, period, tmp_path / "out", contracts, None, NOW)
+
+
+def test_what_the_agreement_does_not_name_does_not_leave(states: InProcess, tmp_path: Path) -> None:
+    contracts, (period, known) = _everybody(tmp_path), _period(states)
+    path = contracts / "returns" / "nccis.yaml"
+    path.write_text(path.read_text().replace("GivenName, FamilyName, ", ""))
+    make(states, period, tmp_path / "out", contracts, known, NOW)
+    text = (tmp_path / "out" / f"nccis-{period}" / "nccis.csv").read_text()
+    assert all(not row["GivenName"] and not row["FamilyName"] for row in csv.DictReader(io.StringIO(text)))
+
+
+def test_without_an_agreement_in_force_nothing_leaves(states: InProcess, tmp_path: Path) -> None:
+    contracts, (period, known) = _everybody(tmp_path), _period(states)
+    path = contracts / "returns" / "nccis.yaml"
+    path.write_text(path.read_text().replace("status: active", "status: suspended"))
+    with pytest.raises(NotCovered, match="not active"):
+        make(states, period, tmp_path / "out", contracts, known, NOW)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(NotCovered, match="not in force"):
+        agreement_for(CONTRACTS, "nccis", date(2028, 1, 1))
+    with pytest.raises(NotCovered, match="no agreement"):
+        agreement_for(CONTRACTS, "census", date(2026, 1, 1))
+
+
+def test_a_period_that_has_not_frozen_is_refused(states: InProcess, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has not come"):
+        make(states, "2026-11", tmp_path, CONTRACTS, None, datetime(2026, 11, 20, tzinfo=UTC))
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_disarmed() -> None:
+    assert disarmed("=1+1") == "'=1+1" and disarmed("Ann") == "Ann" and json.dumps(disarmed("")) == '""'
+
+
+def test_what_comes_later_changes_no_row_of_the_same_moment(tmp_path: Path) -> None:
+    story = dict(read_story(sorted((ROOT / "tests" / "stories").glob("S*.yaml"))[0]))
+    whole = InProcess(play(story, CONTRACTS, SCHEMAS).hub)
+    moments = sorted({one.known for person in persons(whole) for one in person.status.seen})
+    known = datetime.fromtimestamp(moments[len(moments) // 2] / 1000, UTC)
+    earlier = [one for one in story["events"] if datetime.fromisoformat(str(one["received_at"])) <= known]
+    story["events"] = earlier or story["events"][:1]
+    part = InProcess(play(story, CONTRACTS, SCHEMAS).hub)
+    contracts = _everybody(tmp_path)
+    path = contracts / "returns" / "nccis.yaml"
+    path.write_text(path.read_text().replace("GivenName, FamilyName, Postcode, ", ""))
+    made = [
+        make(held, f"{known:%Y-%m}", tmp_path / n, contracts, known, NOW) for n, held in (("a", whole), ("b", part))
+    ]
+    assert made[0]["files"] == made[1]["files"] and made[0]["rows"] >= 1
