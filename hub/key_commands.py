@@ -14,9 +14,9 @@ from hub import key_file
 from hub.key_file import KeyFault, Made
 from hub.layout import Home, contracts_folder
 from hub.output import USAGE, AsJson, fail, show_json, show_table
-from services.ingest.channels.who.keys import KeyEntry
-from services.ingest.channels.who.principal import MODES, SCOPES, Mode, Scope
 from spine.clock import local_date, now
+from spine.who.keys import KeyEntry
+from spine.who.principal import MODES, SCOPES, Mode, Scope
 
 #: How long an old key counts after a rotation, if nothing is said; and how long a sandbox key lives.
 KEEP_DAYS, SANDBOX_DAYS = 14, 30
