@@ -27,8 +27,8 @@ from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.published import documents as published_documents
 from hub.published.sources import read_published
 from hub.schema_lint import faults_of
-from services.ingest.channels.rate import read_limits
 from spine.clock import local_date, now
+from spine.who.rate import read_limits
 
 app = typer.Typer(help="Agreements and event schemas.", no_args_is_help=True)
 app.command("release")(agreement_moves.release)

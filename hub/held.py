@@ -27,6 +27,10 @@ class Held(Protocol):
 
     def all(self, service: str) -> Iterator[tuple[str, bytes]]: ...
 
+    def holding(self, service: str, part: bytes) -> Iterator[tuple[str, bytes]]:
+        """Those whose body holds ``part``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
@@ -39,6 +43,9 @@ class InProcess:
 
     def all(self, service: str) -> Iterator[tuple[str, bytes]]:
         yield from sorted(self.hub.states(service).items())
+
+    def holding(self, service: str, part: bytes) -> Iterator[tuple[str, bytes]]:
+        return ((key, body) for key, body in self.all(service) if part in body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,10 @@ class Stored:
             cursor.itersize = ROWS_AT_ONCE
             cursor.execute(query, binary=True)
             yield from (row for row in cursor if not row[0].startswith("|"))
+
+    def holding(self, service: str, part: bytes) -> Iterator[tuple[str, bytes]]:
+        query = sql.SQL("SELECT key, body FROM {}.state WHERE position(%b IN body) > 0 ORDER BY key")
+        yield from self.connection.execute(query.format(sql.Identifier(service)), (part,), binary=True)
 
 
 @contextmanager

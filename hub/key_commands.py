@@ -14,9 +14,9 @@ from hub import key_file
 from hub.key_file import KeyFault, Made
 from hub.layout import Home, contracts_folder
 from hub.output import USAGE, AsJson, fail, show_json, show_table
-from services.ingest.channels.who.keys import KeyEntry
-from services.ingest.channels.who.principal import MODES, SCOPES, Mode, Scope
 from spine.clock import local_date, now
+from spine.who.keys import KeyEntry
+from spine.who.principal import ANSWERS, MODES, SCOPES, Mode, Scope
 
 #: How long an old key counts after a rotation, if nothing is said; and how long a sandbox key lives.
 KEEP_DAYS, SANDBOX_DAYS = 14, 30
@@ -51,7 +51,7 @@ def list_keys(
 def add(
     party: Annotated[str, typer.Option(help="Whose, as in contracts/parties.yaml.")],
     mode: Annotated[str, typer.Option(help="live, test or sandbox.")] = "live",
-    scope: Annotated[list[str] | None, typer.Option(help="events:write, receipts:read; may be repeated.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="events:write, receipts:read, answers:read; repeat.")] = None,
     until: Day = None,
     file: File = None,
     as_json: AsJson = False,
@@ -131,9 +131,9 @@ def _mode(text: str, as_json: bool) -> Mode:
 
 
 def _scopes(words: list[str] | None, as_json: bool) -> frozenset[Scope]:
-    chosen = frozenset(scope for scope in SCOPES if scope in (words or SCOPES))
+    chosen = frozenset(scope for scope in {*SCOPES, ANSWERS} if scope in (words or SCOPES))
     if words and len(chosen) != len(set(words)):
-        fail(f"scopes are {' and '.join(sorted(SCOPES))}", as_json=as_json, code=USAGE)
+        fail(f"scopes are {', '.join(sorted({*SCOPES, ANSWERS}))}", as_json=as_json, code=USAGE)
     return chosen
 
 

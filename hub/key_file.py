@@ -20,8 +20,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from services.ingest.channels.who.keys import KeyEntry, read_entries
-from services.ingest.channels.who.principal import Mode, Scope
+from spine.who.keys import KeyEntry, read_entries
+from spine.who.principal import Mode, Scope
 
 SECRET_BYTES = 24
 HEADER = (

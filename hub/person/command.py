@@ -17,6 +17,7 @@ from hub.layout import contracts_folder
 from hub.output import AsJson, fail, show_json, show_table
 from hub.person import picture
 from hub.person.told import Told, changes, told
+from hub.person.whom import ids_of
 from services.alerts.settings import load as alert_settings
 from services.console.tables import ACCESS
 from services.status.agent import policy_of
@@ -29,7 +30,10 @@ PAGE = "hub person show"
 
 
 def show(
-    person_id: Annotated[str, typer.Argument(metavar="ID", help="The person's id, as the console's address shows it.")],
+    named: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The person's id, as the console's address shows it; or party:source_ref."),
+    ],
     reason: Annotated[
         str, typer.Option(help="Why you look. It is written down with your name before anything is shown.")
     ],
@@ -44,7 +48,7 @@ def show(
     """Show what the hub believed of somebody: status, dates, timeline and why, agreed starts, alerts.
 
     Every use is written to the console's record of access, or nothing is shown. No name is printed.
-    Exit 0; 1 if nobody has that id or no database answers; 2 for a date that is none or an empty reason.
+    Exit 0; 1 if nobody or several are meant, or no database answers; 2 for a date that is none or an empty reason.
     """
     try:
         known_at, later = moment(known) if known else now(), moment(compare) if compare else None
@@ -55,6 +59,10 @@ def show(
         fail("person show: give a reason with --reason", as_json=as_json, code=2)
     try:
         with stored() as held:
+            people = ids_of(held, named)
+            if len(people) > 1:
+                fail(f"person show: several are meant, ask by id: {', '.join(people)}", as_json=as_json, code=UNKNOWN)
+            person_id = people[0] if people else named
             found = answer(held, person_id, known_at, day, contracts_folder())
             after = answer(held, person_id, later, day, contracts_folder()) if later else None
         if found is None:

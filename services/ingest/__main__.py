@@ -2,7 +2,7 @@
 
 ``door`` is another name of ``http``. Settings of the HTTP door: HUB_HTTP_HOST, HUB_HTTP_PORT, HUB_RATE_EVENTS (events a
 second for each party without limits of its own), HUB_SIMULATED_CLOCK=1 (demo: believe the header Hub-Simulated-Time);
-who may speak, and TLS: services/ingest/channels/who/settings.py. Files door: services/ingest/channels/files/run.py.
+who may speak, and TLS: spine/who/settings.py. Files door: services/ingest/channels/files/run.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.kafka_door import SERVICE, PartnerCatalogue, PartnerDoor, partner_topics
 from services.ingest.channels.live import LiveGate
 from services.ingest.channels.receipts import JournalReceipts, Recent
-from services.ingest.channels.who.settings import hearing_of, rate_of, tls_of
-from services.ingest.channels.who.tls import serving
 from services.ingest.door import Door
 from spine.clock import now
 from spine.health import HealthServer
@@ -34,6 +32,8 @@ from spine.schema import Catalogue
 from spine.service import prepare, serve
 from spine.step import Processor
 from spine.telemetry import log, setup
+from spine.who.settings import hearing_of, rate_of, tls_of
+from spine.who.tls import serving
 
 
 def http() -> None:

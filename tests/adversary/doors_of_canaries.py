@@ -29,12 +29,7 @@ from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.kafka_door import PartnerCatalogue, PartnerDoor
-from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.keys import ApiKey, KeyRing
-from services.ingest.channels.who.principal import SCOPES
-from services.ingest.channels.who.webhooks import Heard, Secret, Secrets
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -47,6 +42,11 @@ from spine.record import Record
 from spine.schema import Catalogue
 from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
+from spine.who.hearing import Hearing
+from spine.who.keys import ApiKey, KeyRing
+from spine.who.principal import SCOPES
+from spine.who.rate import PartyLimits, Rate
+from spine.who.webhooks import Heard, Secret, Secrets
 from tests.adversary.canaries import Flock
 from tests.adversary.world_of_canaries import CONTRACTS, SCHEMAS
 

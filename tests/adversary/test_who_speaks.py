@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
 from hub.issuer.local import LocalIssuer
-from services.ingest.channels.who.certificates import of_header, read_certificate
-from services.ingest.channels.who.issuer_keys import IssuerKeys, read_key_set
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.principal import Nobody, Principal
-from services.ingest.channels.who.speakers import Speakers
-from services.ingest.channels.who.tokens import Tokens, is_token
-from services.ingest.channels.who.webhooks import Secrets, Signed
+from spine.who.certificates import of_header, read_certificate
+from spine.who.issuer_keys import IssuerKeys, read_key_set
+from spine.who.keys import KeyRing
+from spine.who.principal import Nobody, Principal
+from spine.who.speakers import Speakers
+from spine.who.tokens import Tokens, is_token
+from spine.who.webhooks import Secrets, Signed
 
 AT = datetime(2025, 11, 24, 8, 5, tzinfo=UTC)
 NOW = int(AT.timestamp())

@@ -21,12 +21,7 @@ from services.ingest.agent import processor
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
-from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.keys import ApiKey, KeyRing
-from services.ingest.channels.who.principal import SCOPES, Mode
-from services.ingest.channels.who.webhooks import Heard
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -39,6 +34,11 @@ from spine.record import Fact
 from spine.schema import Catalogue
 from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
+from spine.who.hearing import Hearing
+from spine.who.keys import ApiKey, KeyRing
+from spine.who.principal import SCOPES, Mode
+from spine.who.rate import PartyLimits, Rate
+from spine.who.webhooks import Heard
 from tests.ingest.conftest import RECEIVED, TOPICS, _write_head, facts_of
 
 KINDS: tuple[tuple[str, Mode], ...] = (("-key", "live"), ("-test-key", "test"))

@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 
 from hub.__main__ import app
 from hub.issuer.local import LocalIssuer, create_app, speakers_of
-from services.ingest.channels.who.issuer_keys import IssuerKeys, fetch_url, read_key_set
-from services.ingest.channels.who.principal import Principal
-from services.ingest.channels.who.speakers import Speakers, read_speakers
-from services.ingest.channels.who.tokens import Tokens
-from services.ingest.channels.who.webhooks import Secrets
+from spine.who.issuer_keys import IssuerKeys, fetch_url, read_key_set
+from spine.who.principal import Principal
+from spine.who.speakers import Speakers, read_speakers
+from spine.who.tokens import Tokens
+from spine.who.webhooks import Secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 

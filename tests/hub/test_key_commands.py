@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.__main__ import app
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.principal import Nobody, Principal
-from services.ingest.channels.who.watched import LOOK_SECONDS, Watched
 from spine.clock import local_date, now
+from spine.who.keys import KeyRing
+from spine.who.principal import Nobody, Principal
+from spine.who.watched import LOOK_SECONDS, Watched
 
 TODAY = local_date(now())
 PARTY = "northvale-college"

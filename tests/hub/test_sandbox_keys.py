@@ -19,13 +19,13 @@ from services.ingest.agent import Gates
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
-from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.keys import ApiKey, KeyRing
-from services.ingest.channels.who.principal import Mode
-from services.ingest.channels.who.webhooks import Heard
 from services.ingest.door import Door
+from spine.who.hearing import Hearing
+from spine.who.keys import ApiKey, KeyRing
+from spine.who.principal import Mode
+from spine.who.rate import PartyLimits, Rate
+from spine.who.webhooks import Heard
 
 ROOT = Path(__file__).resolve().parents[2]
 STORY = ROOT / "tests" / "stories" / "S01.yaml"

@@ -19,12 +19,7 @@ from services.ingest.agent import processor
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
-from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.keys import ApiKey, KeyRing
-from services.ingest.channels.who.principal import READ, SCOPES, Mode, Scope
-from services.ingest.channels.who.webhooks import Heard
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -37,6 +32,11 @@ from spine.record import Fact
 from spine.schema import Catalogue
 from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
+from spine.who.hearing import Hearing
+from spine.who.keys import ApiKey, KeyRing
+from spine.who.principal import READ, SCOPES, Mode, Scope
+from spine.who.rate import PartyLimits, Rate
+from spine.who.webhooks import Heard
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "contracts"

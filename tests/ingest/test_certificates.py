@@ -24,17 +24,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.applications import Starlette
 
 from hub.issuer.local import LocalIssuer
-from services.ingest.channels.who.certificates import Certificates, authorities_of, of_connection, of_header
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.issuer_keys import IssuerKeys
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.principal import Nobody, Principal
-from services.ingest.channels.who.speakers import Certificate, Speakers
-from services.ingest.channels.who.tls import Tls, serving
-from services.ingest.channels.who.tokens import Tokens, thumbprint
-from services.ingest.channels.who.webhooks import Heard
 from services.ingest.gate import Gate
 from spine.schema import Catalogue
+from spine.who.certificates import Certificates, authorities_of, of_connection, of_header
+from spine.who.hearing import Hearing
+from spine.who.issuer_keys import IssuerKeys
+from spine.who.keys import KeyRing
+from spine.who.principal import Nobody, Principal
+from spine.who.speakers import Certificate, Speakers
+from spine.who.tls import Tls, serving
+from spine.who.tokens import Tokens, thumbprint
+from spine.who.webhooks import Heard
 from tests.ingest.authorities import DAY, Authority, Held
 from tests.ingest.conftest import RECEIVED, door_on_memory
 

@@ -13,13 +13,13 @@ import pytest
 
 from services.ingest.agent import partitions_of
 from services.ingest.channels.appender import RECORDS_WAITING_MAX, Appender, Busy
-from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import Recent
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.principal import READ, SCOPES, Mode, Nobody, Principal
 from services.ingest.decide import Heard
 from spine.errors import Halt, Retry
 from spine.record import Outgoing
+from spine.who.keys import KeyRing
+from spine.who.principal import READ, SCOPES, Mode, Nobody, Principal
+from spine.who.rate import PartyLimits, Rate
 
 ON = date(2026, 11, 25)
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from services.ingest.channels.rate import PartyLimits, Rate, read_limits
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.keys import ApiKey, KeyRing
-from services.ingest.channels.who.principal import SCOPES
-from services.ingest.channels.who.watched import LOOK_SECONDS, Watched
-from services.ingest.channels.who.webhooks import Heard
 from services.ingest.gate import Gate
 from spine.schema import Catalogue
+from spine.who.hearing import Hearing
+from spine.who.keys import ApiKey, KeyRing
+from spine.who.principal import SCOPES
+from spine.who.rate import PartyLimits, Rate, read_limits
+from spine.who.watched import LOOK_SECONDS, Watched
+from spine.who.webhooks import Heard
 from tests.ingest.conftest import CONTRACTS, KEYS, DoorOnMemory, door_on_memory
 
 LIMITED = {"northvale-college": PartyLimits(2, 5, 20_000)}

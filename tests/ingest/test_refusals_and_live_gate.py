@@ -16,12 +16,7 @@ from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.live import LOOK_SECONDS, LiveGate
-from services.ingest.channels.rate import PartyLimits, Rate
 from services.ingest.channels.receipts import JournalReceipts, Recent
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.principal import SCOPES, Principal
-from services.ingest.channels.who.webhooks import Heard
 from services.ingest.door import Door
 from services.ingest.gate import Gate, No, Said
 from services.ingest.parse import from_event
@@ -30,6 +25,11 @@ from spine.journal import MemoryJournal
 from spine.record import Changes
 from spine.schema import Catalogue
 from spine.seal import Sealer
+from spine.who.hearing import Hearing
+from spine.who.keys import KeyRing
+from spine.who.principal import SCOPES, Principal
+from spine.who.rate import PartyLimits, Rate
+from spine.who.webhooks import Heard
 from tests.ingest.conftest import CONTRACTS, RECEIVED, DoorOnMemory
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import structlog
 
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.watched import LOOK_SECONDS, Watched
 from spine.telemetry import metrics, setup
+from spine.who.keys import KeyRing
+from spine.who.watched import LOOK_SECONDS, Watched
 from tests.ingest.conftest import DoorOnMemory
 from tests.ingest.test_webhooks import COLLEGE, Hook
 from tests.ingest.test_webhooks import hook as hook

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from services.ingest.channels.who.settings import hearing_of, rate_of, tls_of
-from services.ingest.channels.who.tls import Tls, serving
+from spine.who.settings import hearing_of, rate_of, tls_of
+from spine.who.tls import Tls, serving
 from tests.ingest.authorities import Authority
 from tests.ingest.conftest import CONTRACTS
 

@@ -16,15 +16,15 @@ import pytest
 from joserfc.jwk import ECKey
 
 from hub.issuer.local import LocalIssuer
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.issuer_keys import PAUSE_SECONDS, IssuerKeys
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.principal import Nobody, Principal
-from services.ingest.channels.who.speakers import Speakers
-from services.ingest.channels.who.tokens import LIFE_SECONDS_MAX, Tokens, thumbprint
-from services.ingest.channels.who.webhooks import Heard
 from services.ingest.gate import Gate
 from spine.schema import Catalogue
+from spine.who.hearing import Hearing
+from spine.who.issuer_keys import PAUSE_SECONDS, IssuerKeys
+from spine.who.keys import KeyRing
+from spine.who.principal import Nobody, Principal
+from spine.who.speakers import Speakers
+from spine.who.tokens import LIFE_SECONDS_MAX, Tokens, thumbprint
+from spine.who.webhooks import Heard
 from tests.ingest.conftest import RECEIVED, DoorOnMemory, door_on_memory
 
 URL = "https://issuer.example/keys"

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from services.ingest.channels.rate import PartyLimits, Rate
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.webhooks import Heard, Secrets
 from services.ingest.gate import Gate
 from spine.schema import Catalogue
+from spine.who.hearing import Hearing
+from spine.who.keys import KeyRing
+from spine.who.rate import PartyLimits, Rate
+from spine.who.webhooks import Heard, Secrets
 from tests.ingest.conftest import RECEIVED, DoorOnMemory, door_on_memory
 
 COLLEGE = "northvale-college"
@@ -240,8 +240,8 @@ def test_a_file_of_secrets_with_a_fault_names_it_and_never_the_secret(tmp_path: 
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    from services.ingest.channels.who.principal import SCOPES, Principal
-    from services.ingest.channels.who.webhooks import Signed
+    from spine.who.principal import SCOPES, Principal
+    from spine.who.webhooks import Signed
 
     heard, who = Heard(lambda: 0.0, size=3), Principal("p", "webhook:x", "live", SCOPES)
     for number in range(5):

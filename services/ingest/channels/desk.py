@@ -18,7 +18,6 @@ from services.ingest.agent import state_key
 from services.ingest.channels.answers import Problem, explained, taken, turned_away
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.receipts import Receipts, Recent
-from services.ingest.channels.who.principal import Principal
 from services.ingest.decide import Heard
 from services.ingest.door import PAYLOAD_BYTES_MAX, Arrival, Door, event_message, unreadable_message
 from services.ingest.extracts import Extract, extract_told
@@ -28,6 +27,7 @@ from services.ingest.parse import ID, Envelope, content, from_event
 from spine.clock import local_date
 from spine.errors import Retry
 from spine.record import Outgoing
+from spine.who.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)

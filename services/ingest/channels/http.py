@@ -30,16 +30,16 @@ from services.ingest.channels.openapi import (
     WEBHOOKS,
     described,
 )
-from services.ingest.channels.rate import Rate
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.principal import READ, WRITE, Nobody, Principal, Scope
-from services.ingest.channels.who.refused import forbidden, refused, replayed
-from services.ingest.channels.who.webhooks import Signed
 from services.ingest.door import PAYLOAD_BYTES_MAX
 from services.ingest.fields import Bad, read_moment
 from services.ingest.parse import ID
 from spine.errors import Retry
 from spine.telemetry import log, where
+from spine.who.hearing import Hearing
+from spine.who.principal import READ, WRITE, Nobody, Principal, Scope
+from spine.who.rate import Rate
+from spine.who.refused import forbidden, refused, replayed
+from spine.who.webhooks import Signed
 
 BATCH_EVENTS_MAX = 500
 RETRY_SECONDS = 5

@@ -20,10 +20,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.ingest.channels.who.keys import IDENTIFIER
-from services.ingest.channels.who.principal import SCOPES, Mode, Nobody, Principal, Scope
-from services.ingest.channels.who.reading import Entry, doubles, read_list
 from spine.clock import local_date
+from spine.who.keys import IDENTIFIER
+from spine.who.principal import SCOPES, Mode, Nobody, Principal, Scope
+from spine.who.reading import Entry, doubles, read_list
 
 PREFIX = "whsec_"
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64

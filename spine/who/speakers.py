@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from services.ingest.channels.who.keys import IDENTIFIER
-from services.ingest.channels.who.principal import READ, SCOPES, WRITE, Mode, Scope
-from services.ingest.channels.who.reading import Entry, doubles, read_yaml, said
+from spine.who.keys import IDENTIFIER
+from spine.who.principal import READ, SCOPES, WRITE, Mode, Scope
+from spine.who.reading import Entry, doubles, read_yaml, said
 
 Name = Annotated[str, Field(pattern=IDENTIFIER)]
 Text = Annotated[str, Field(min_length=1, max_length=512)]

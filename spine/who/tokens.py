@@ -18,9 +18,9 @@ from joserfc import jws
 from joserfc.errors import ClaimError, ExpiredTokenError, JoseError, MissingClaimError
 from joserfc.jwt import JWTClaimsRegistry
 
-from services.ingest.channels.who.issuer_keys import PAUSE_SECONDS, Away, IssuerKeys, Key
-from services.ingest.channels.who.principal import Nobody, Principal
-from services.ingest.channels.who.speakers import Client, Issuer, Speakers
+from spine.who.issuer_keys import PAUSE_SECONDS, Away, IssuerKeys, Key
+from spine.who.principal import Nobody, Principal
+from spine.who.speakers import Client, Issuer, Speakers
 
 TOKEN_CHARACTERS_MAX = 8_192
 LEEWAY_SECONDS = 30

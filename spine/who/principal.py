@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Scope = Literal["events:write", "receipts:read"]
+Scope = Literal["events:write", "receipts:read", "answers:read"]
 WRITE: Scope = "events:write"
 READ: Scope = "receipts:read"
+#: To ask what agreements let one read: never had without being named.
+ANSWERS: Scope = "answers:read"
+#: What a credential may do that names no scopes.
 SCOPES: frozenset[Scope] = frozenset({WRITE, READ})
 
 #: ``live`` counts. ``test`` and ``sandbox`` go through the whole hub, marked, and reach no caseworker; a sandbox key

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.ingest.channels.who.principal import Nobody, Principal
 from spine.telemetry import log, metrics
+from spine.who.principal import Nobody, Principal
 
 
 def refused(nobody: Nobody) -> None:

@@ -12,13 +12,13 @@ from datetime import datetime
 
 from starlette.requests import Request
 
-from services.ingest.channels.who.certificates import Certificates, of_connection, of_header
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.principal import Nobody, Principal
-from services.ingest.channels.who.speakers import NONE, Speakers
-from services.ingest.channels.who.tokens import Tokens, is_token
-from services.ingest.channels.who.webhooks import Heard, Secrets, Signed
 from spine.clock import local_date
+from spine.who.certificates import Certificates, of_connection, of_header
+from spine.who.keys import KeyRing
+from spine.who.principal import Nobody, Principal
+from spine.who.speakers import NONE, Speakers
+from spine.who.tokens import Tokens, is_token
+from spine.who.webhooks import Heard, Secrets, Signed
 
 
 def _nobody_speaks() -> Speakers:

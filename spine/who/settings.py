@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from services.ingest.channels.rate import PartyLimits, Rate, read_limits
-from services.ingest.channels.who.certificates import Certificates, authorities_of
-from services.ingest.channels.who.hearing import Hearing
-from services.ingest.channels.who.issuer_keys import IssuerKeys
-from services.ingest.channels.who.keys import KeyRing
-from services.ingest.channels.who.speakers import NONE, Speakers, read_speakers
-from services.ingest.channels.who.tls import Tls
-from services.ingest.channels.who.tokens import Tokens
-from services.ingest.channels.who.watched import Watched
-from services.ingest.channels.who.webhooks import Heard, Secrets
+from spine.who.certificates import Certificates, authorities_of
+from spine.who.hearing import Hearing
+from spine.who.issuer_keys import IssuerKeys
+from spine.who.keys import KeyRing
+from spine.who.rate import PartyLimits, Rate, read_limits
+from spine.who.speakers import NONE, Speakers, read_speakers
+from spine.who.tls import Tls
+from spine.who.tokens import Tokens
+from spine.who.watched import Watched
+from spine.who.webhooks import Heard, Secrets
 
 EVENTS_A_SECOND = 5_000
 Clock = Callable[[], float]

@@ -17,8 +17,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from services.ingest.channels.who.principal import SCOPES, Mode, Nobody, Principal, Scope
-from services.ingest.channels.who.reading import Entry, doubles, read_list
+from spine.who.principal import SCOPES, Mode, Nobody, Principal, Scope
+from spine.who.reading import Entry, doubles, read_list
 
 KEY_CHARACTERS_MAX = 256
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

@@ -20,9 +20,9 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from services.ingest.channels.who.principal import Nobody, Principal
-from services.ingest.channels.who.speakers import Certificate, Speakers
 from spine.clock import local_date
+from spine.who.principal import Nobody, Principal
+from spine.who.speakers import Certificate, Speakers
 
 CERTIFICATE_BYTES_MAX = 16_384
 HEADER_CHARACTERS_MAX = 3 * CERTIFICATE_BYTES_MAX

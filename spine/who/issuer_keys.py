@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from services.ingest.channels.who.speakers import Issuer
 from spine.telemetry import log
+from spine.who.speakers import Issuer
 
 PAUSE_SECONDS = 30.0
 OLD_SECONDS = 600.0

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from services.ingest.channels.who.principal import Principal
-from services.ingest.channels.who.reading import Entry, read_yaml, said
+from spine.who.principal import Principal
+from spine.who.reading import Entry, read_yaml, said
 
 REQUEST_BYTES_MAX = 8 * 1024 * 1024
 EVENTS_A_SECOND_MAX = 100_000
