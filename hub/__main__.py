@@ -37,7 +37,20 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
 
-for _name in ("story", "contracts", "schemas", "bench", "files", "sandbox", "connect", "sealing", "matching", "person"):
+_GROUPS = (
+    "story",
+    "contracts",
+    "schemas",
+    "bench",
+    "files",
+    "sandbox",
+    "connect",
+    "sealing",
+    "matching",
+    "person",
+    "rules",
+)
+for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:
         app.add_typer(importlib.import_module(f"hub.{_name}").app, name=_name)
 
