@@ -8,8 +8,9 @@ from typing import Any
 
 from typer.testing import CliRunner
 
+from hub.layout import ROOT
 from hub.rules import app
-from hub.rules.command import PAGE, ROOT
+from hub.rules.command import PAGE
 from hub.rules.sheet import document
 from services.alerts.settings import load
 from services.alerts.sharing import Closed
