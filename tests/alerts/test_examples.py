@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,11 @@ FOLDER = Path(__file__).parent / "examples"
 OWN = {"on", "received", "type", "source", "id"}
 
 
-def rows() -> Iterator[tuple[str, dict[str, Any]]]:
+@cache
+def rows() -> tuple[tuple[str, dict[str, Any]], ...]:
     """(rule, example) of every file."""
-    for path in sorted(FOLDER.glob("*.yaml")):
-        for rule, found in YAML(typ="safe").load(path).items():
-            for row in found:
-                yield rule, row
+    read = (YAML(typ="safe").load(path) for path in sorted(FOLDER.glob("*.yaml")))
+    return tuple((rule, row) for rules in read for rule, found in rules.items() for row in found)
 
 
 def examples() -> Iterator[Any]:
