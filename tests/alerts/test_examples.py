@@ -38,10 +38,10 @@ def examples() -> Iterator[Any]:
 
 def believed(who: dict[str, Any]) -> Belief:
     return belief(
-        *[span(*map(_text, row)) for row in who.get("spans", [])],  # type: ignore[arg-type]
+        *[span(*map(_text, row)) for row in who.get("spans", [])],
         born=who.get("born", "2008-06-15"),
-        marks=[mark(*map(_text, row if isinstance(row, list) else [row])) for row in who.get("marks", [])],  # type: ignore[arg-type]
-        episodes=[episode(*map(_text, row)) for row in who.get("episodes", [])],  # type: ignore[arg-type]
+        marks=[mark(*map(_text, row if isinstance(row, list) else [row])) for row in who.get("marks", [])],
+        episodes=[episode(*map(_text, row)) for row in who.get("episodes", [])],
         waits=[wait(*row) for row in who.get("waits", [])],
         plans=[
             plan(
