@@ -55,6 +55,7 @@ _GROUPS = (
     "matching",
     "person",
     "returns",
+    "rules",
 )
 for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:

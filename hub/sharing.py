@@ -63,7 +63,7 @@ def read_sources(contracts: Path) -> Sources:
         agreements={path.name: read_yaml(path) for path in files},
         catalogue=read_yaml(contracts / "catalogue.yaml"),
         parties=read_yaml(contracts / "parties.yaml"),
-        policy=read_yaml(contracts / "policy" / "policy.yaml"),
+        policy=read_yaml(contracts / "policy" / "policy.yaml") | read_yaml(contracts / "policy" / "alerts.yaml"),
     )
 
 
@@ -170,6 +170,7 @@ def _source_files(contracts: Path) -> Iterable[Path]:
     yield contracts / "catalogue.yaml"
     yield contracts / "parties.yaml"
     yield contracts / "policy" / "policy.yaml"
+    yield contracts / "policy" / "alerts.yaml"
     yield from sorted((contracts / "agreements").glob("*.isa.yaml"))
 
 

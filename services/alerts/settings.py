@@ -13,14 +13,18 @@ from services.alerts.policy import parse
 from services.alerts.sharing import Closed, Compiled, Sharing
 from spine.headed import Head, read_policy
 
+#: The files that the processing policy is split into; its hash covers every one.
+FILES = ("policy.yaml", "alerts.yaml")
+
 
 def load(contracts: Path, sharing: Sharing | None = None) -> Settings:
     """Settings from the contracts folder; ``sharing`` replaces the compiled agreements."""
     yaml = YAML(typ="safe", pure=False)
-    text = (contracts / "policy" / "policy.yaml").read_bytes()
+    texts = [(contracts / "policy" / name).read_bytes() for name in FILES]
     catalogue = yaml.load(contracts / "catalogue.yaml")
-    digest = hashlib.sha256(text).hexdigest()
-    return Settings(parse(yaml.load(text), catalogue, digest), sharing or head(contracts))
+    digest = hashlib.sha256(b"\0".join(texts)).hexdigest()
+    policy = {key: value for text in texts for key, value in yaml.load(text).items()}
+    return Settings(parse(policy, catalogue, digest), sharing or head(contracts))
 
 
 def under(contracts: Path, moved: Head) -> Sharing:

@@ -24,7 +24,8 @@ SERVICE, TOPIC = "status", "attributions"
 def policy_of(contracts: Path) -> Policy:
     """The policy in force, from contracts/policy."""
     yaml, folder = YAML(typ="safe", pure=False), contracts / "policy"
-    return parse(yaml.load(folder / "policy.yaml"), yaml.load(folder / "codes.yaml"))
+    policy = yaml.load(folder / "policy.yaml") | yaml.load(folder / "alerts.yaml")
+    return parse(policy, yaml.load(folder / "codes.yaml"))
 
 
 def processor(catalogue: Catalogue, contracts: Path) -> KeyedProcessor[State]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from services.alerts.belief import Belief
+from services.alerts.policy import Policy
 from services.alerts.rules import RULES
 from tests.alerts.world import World, belief, episode, mark, plan, settings, span, wait
 
@@ -22,19 +24,24 @@ FOLDER = Path(__file__).parent / "examples"
 OWN = {"on", "received", "type", "source", "id"}
 
 
+@cache
+def rows() -> tuple[tuple[str, dict[str, Any]], ...]:
+    """(rule, example) of every file."""
+    read = (YAML(typ="safe").load(path) for path in sorted(FOLDER.glob("*.yaml")))
+    return tuple((rule, row) for rules in read for rule, found in rules.items() for row in found)
+
+
 def examples() -> Iterator[Any]:
-    for path in sorted(FOLDER.glob("*.yaml")):
-        for rule, rows in YAML(typ="safe").load(path).items():
-            for row in rows:
-                yield pytest.param(rule, row, id=f"{rule} {row['name']}")
+    for rule, row in rows():
+        yield pytest.param(rule, row, id=f"{rule} {row['name']}")
 
 
 def believed(who: dict[str, Any]) -> Belief:
     return belief(
-        *[span(*map(_text, row)) for row in who.get("spans", [])],  # type: ignore[arg-type]
+        *[span(*map(_text, row)) for row in who.get("spans", [])],
         born=who.get("born", "2008-06-15"),
-        marks=[mark(*map(_text, row if isinstance(row, list) else [row])) for row in who.get("marks", [])],  # type: ignore[arg-type]
-        episodes=[episode(*map(_text, row)) for row in who.get("episodes", [])],  # type: ignore[arg-type]
+        marks=[mark(*map(_text, row if isinstance(row, list) else [row])) for row in who.get("marks", [])],
+        episodes=[episode(*map(_text, row)) for row in who.get("episodes", [])],
         waits=[wait(*row) for row in who.get("waits", [])],
         plans=[
             plan(
@@ -53,9 +60,9 @@ def _text(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize(("rule", "row"), examples())
-def test_the_rule_is_raised_exactly_as_the_example_says(rule: str, row: dict[str, Any]) -> None:
-    chosen = settings()
+def played(row: dict[str, Any], policy: Policy | None = None) -> World:
+    """The world at the end of an example, under the policy of today or another."""
+    chosen = settings() if policy is None else replace(settings(), policy=policy)
     if "feeds" in row:
         chosen = replace(chosen, policy=replace(chosen.policy, feeds=frozenset(row["feeds"])))
     world, held = World(every_day=False, settings=chosen), believed(row.get("who", {}))
@@ -75,6 +82,18 @@ def test_the_rule_is_raised_exactly_as_the_example_says(rule: str, row: dict[str
         )
     if "until" in row:
         world.until(row["until"])
+    return world
+
+
+def outcome(rule: str, row: dict[str, Any], policy: Policy | None = None) -> tuple[list[str], list[str]]:
+    """(raise days, due days) of a rule's alerts at the end of an example."""
+    alerts = played(row, policy).alerts(rule)
+    return [a.raised_on.isoformat() for a in alerts], [a.due_on.isoformat() for a in alerts]
+
+
+@pytest.mark.parametrize(("rule", "row"), list(examples()))
+def test_the_rule_is_raised_exactly_as_the_example_says(rule: str, row: dict[str, Any]) -> None:
+    world = played(row)
     assert [alert.raised_on.isoformat() for alert in world.alerts(rule)] == row["raised"]
     if "to" in row:
         assert world.to(rule) == set(row["to"])

@@ -28,7 +28,8 @@ def contracts(tmp_path: Path) -> Path:
     folder = tmp_path / "contracts"
     (folder / "agreements").mkdir(parents=True)
     (folder / "policy").mkdir()
-    for name in ("catalogue.yaml", "parties.yaml", "isa.schema.json", "policy/policy.yaml", f"agreements/{COLLEGE}"):
+    policy = ("policy/policy.yaml", "policy/alerts.yaml")
+    for name in ("catalogue.yaml", "parties.yaml", "isa.schema.json", *policy, f"agreements/{COLLEGE}"):
         shutil.copy(ROOT / "contracts" / name, folder / name)
     return folder
 

@@ -1,0 +1,88 @@
+"""What the rules say to a story, through the real decisions of every service, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from hub.story import Story, play
+from services.alerts.case import Case
+from services.alerts.decide import cooling
+from services.alerts.policy import Policy
+from services.alerts.rules import HELD_ORDER, ORDER
+from services.alerts.rules.shape import Rule
+from services.alerts.state import State, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """One alert as it stood at the end."""
+
+    person: str
+    rule: str
+    raised_on: date
+    due_on: date
+    to: tuple[str, ...]
+    because: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A rule that never spoke of a person, and the first gate that it does not pass on the last day."""
+
+    person: str
+    rule: str
+    why: str
+
+
+def attempt(story: Story, contracts: Path, schemas: Path, policy: Policy) -> tuple[list[Raised], list[Silent]]:
+    """Alerts raised and rules that stayed silent, person by person (numbered in the order of their ids)."""
+    told = play(story, contracts, schemas)
+    today = date.fromisoformat(str(story["until"]))
+    raised, silent = [], []
+    for number, (_, body) in enumerate(sorted(told.hub.states("alerts").items()), 1):
+        state, person = decode(body), f"person {number}"
+        for alert in state.alerts:
+            to = tuple(sorted(recipient.role for recipient in alert.recipients))
+            raised.append(Raised(person, alert.rule, alert.raised_on, alert.due_on, to, alert.because, alert.outcome))
+        silent += [Silent(person, rule, why) for rule, why in quiet(state, today, policy).items()]
+    return raised, silent
+
+
+def quiet(state: State, today: date, policy: Policy) -> Mapping[str, str]:
+    """Rule -> why it is silent on ``today``, of the rules that were never raised.
+
+    A rule is one function: which of its conditions fails cannot be read off it, so only the gates around it are told.
+    """
+    case = Case(state, today, policy)
+    spoke = {alert.rule for alert in state.alerts}
+    order = ORDER if state.belief is not None else HELD_ORDER
+    return {rule.id: _why(case, rule) for rule in order if rule.id not in spoke}
+
+
+def _why(case: Case, rule: Rule) -> str:
+    if rule.silent_in_custody and case.in_custody:
+        return "silent in custody"
+    ground = rule.ground(case)
+    if ground is None:
+        return "its ground does not hold on the last day"
+    if ground.skip:
+        return "its mark falls where the rule is silent"
+    if cooling(case, rule):
+        return "one was closed within the cool-down"
+    return "its ground holds, but nobody may be told, or it waits for a working day"
+
+
+def story_of(read: Any) -> Story:
+    """A story; ValueError names every key that is missing. ``expect`` may be absent: here nothing is expected."""
+    missing = [key for key in ("id", "events", "until") if not isinstance(read, dict) or key not in read]
+    if missing:
+        raise ValueError(f"it needs {', '.join(missing)}; tests/stories has files of this form")
+    if not read["events"]:
+        raise ValueError("events is empty: write at least one")
+    story: Story = read
+    return story

@@ -1,0 +1,92 @@
+"""Each number of the policy is held by an example: moved by one, at least one example must break.
+
+A number without such an example is listed in UNHELD, which may only become shorter: a number that an example holds by
+now must leave it, and a new number may not enter unheld.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.alerts.policy import Policy
+from tests.alerts.test_examples import outcome, rows
+from tests.alerts.world import policy
+
+GENERAL = {
+    "cool_down_days": ("A04", "A05", "A09", "A10", "A11", "A30"),
+    "attendance_ground_days": ("A09", "A10", "A11"),
+    "soon_start_days": ("A06", "A19"),
+    "late_event_days": ("A15", "A16", "A38"),
+}
+
+#: Numbers that no example holds yet.
+UNHELD: frozenset[str] = frozenset(
+    [
+        "MR.sla",
+        "MR.sla_safeguarding",
+        "A08.sla_september",
+        "A21.est_weeks",
+        "A21.pa_months",
+        "A29.between_post16_months",
+        "A40.sla",
+        "A40.volume_drop_percent",
+        "A40.leaver_rise_percent",
+    ]
+)
+
+
+def numbers() -> list[str]:
+    held = policy()
+    found = [f"{name}.{key}" for name, row in held.rules.items() for key in row.numbers]
+    return [*found, *GENERAL, "long_neet_days.0", "long_neet_days.1"]
+
+
+def moved(held: Policy, number: str, by: int) -> Policy:
+    """The policy with one number moved."""
+    if number in GENERAL:
+        return replace(held, **{number: getattr(held, number) + by})
+    name, key = number.split(".")
+    if name == "long_neet_days":
+        days = list(held.long_neet_days)
+        days[int(key)] += by
+        return replace(held, long_neet_days=tuple(days))
+    row = held.rules[name]
+    changed = {**row.numbers, key: row.numbers[key] + by}
+    row = replace(row, numbers=changed, sla=changed["sla"])
+    rules: Mapping[str, Any] = {**held.rules, name: row}
+    return replace(held, rules=rules)
+
+
+def concerned(number: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    name = number.split(".")[0]
+    wanted = GENERAL.get(number, ("A06",) if name == "long_neet_days" else (name,))
+    return ((rule, row) for rule, row in rows() if rule in wanted)
+
+
+def value(number: str) -> int:
+    held = policy()
+    if number in GENERAL:
+        return int(getattr(held, number))
+    name, key = number.split(".")
+    return held.long_neet_days[int(key)] if name == "long_neet_days" else held.number(name, key)
+
+
+def held_by_an_example(number: str) -> bool:
+    """Whether examples break on either side; below nothing there is no neighbour."""
+    for by in (1, -1) if value(number) > 0 else (1,):
+        under = moved(policy(), number, by)
+        if not any(outcome(rule, row, under) != outcome(rule, row) for rule, row in concerned(number)):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("number", numbers())
+def test_a_number_moved_by_one_breaks_an_example(number: str) -> None:
+    if number in UNHELD:
+        assert not held_by_an_example(number), f"{number} is held by now: take it out of UNHELD"
+    else:
+        assert held_by_an_example(number), f"no example tells {number} from its neighbours: write one on either side"
