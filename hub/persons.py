@@ -13,6 +13,10 @@ from services.alerts import state as alerts
 from services.status import state as status
 
 
+#: What stands under this is a partner's feed (rule A40).
+FEED = "feed:"
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """One person as the two services keep them; ``alerts`` is empty where alerts has not heard of them."""
@@ -29,6 +33,8 @@ def persons(held: Held) -> Iterator[Person]:
     for person_id, own in held.all("status"):
         while key is not None and key < person_id:
             key, body = next(others, (None, b""))
+        if person_id.startswith(FEED):
+            continue
         known = status.decode(own)
         if not known.stub:
             told = alerts.decode(body) if key == person_id else alerts.State(person_id)

@@ -248,6 +248,10 @@ def _party(eyes: Sight, fact: Seen) -> str:
 def _why(eyes: Sight, title: str, relied: tuple[str, ...], withheld: tuple[Withheld, ...]) -> Iterator[str]:
     yield f"You are told as {words.role(eyes.recipient.role)}."
     yield f"Rule: {title}."
+    if eyes.alert.rule == "A40":
+        # About a feed, not a person: whose it is gives nobody away.
+        party = eyes.case.policy.directory.party_name.get(eyes.alert.source, "A partner")
+        yield f"{party}: {words.FEED[eyes.alert.tag]} Last extract: {words.day(eyes.alert.anchor or eyes.case.today)}."
     if relied:
         noun, verb = ("Agreement", "lets") if len(relied) == 1 else ("Agreements", "let")
         yield f"{noun} {words.listed(list(relied))} {verb} us share this."

@@ -60,6 +60,14 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """What is agreed of a feed: days from one extract to the next, and how many working days it may be late."""
+
+    every_days: int
+    tolerance_working_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The whole of it."""
 
@@ -82,7 +90,7 @@ class Policy:
     long_neet_days: tuple[int, ...]
     identity_authority: tuple[str, ...]
     rules: Mapping[str, RuleNumbers]
-    feeds: frozenset[str]
+    feeds: Mapping[str, Schedule]
     masks: Masks
     directory: Directory
 
@@ -116,10 +124,14 @@ def parse(policy: Mapping[str, Any], catalogue: Mapping[str, Any], digest: str) 
         long_neet_days=tuple(int(n) for n in status["long_neet_days"]),
         identity_authority=tuple(policy["identity"]["date_of_birth_authority"]),
         rules={name: _rule(row) for name, row in policy["rules"].items()},
-        feeds=frozenset(policy["feeds"]),
+        feeds={str(party): _schedule(row) for party, row in policy["feeds"].items()},
         masks=_masks(policy["masks"]),
         directory=_directory(catalogue),
     )
+
+
+def _schedule(row: Mapping[str, Any]) -> Schedule:
+    return Schedule(int(row["every_days"]), int(row["tolerance_working_days"]))
 
 
 def month_day(text: str) -> tuple[int, int]:

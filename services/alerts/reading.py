@@ -122,6 +122,8 @@ def seen_of(
 
 def subject_of(observation: Mapping[str, Any], seen: Seen, catalogue: Catalogue) -> Subject | None:
     """How the source names the person; None where it names nobody."""
+    if not observation["subject"]:
+        return None
     read = catalogue.open("subject.v1", observation["subject"], SUBJECT_FIELDS)
     fields = {name: str(plain(read[name])) for name in SUBJECT_FIELDS if read.get(name)}
     if not fields:

@@ -46,7 +46,15 @@ TITLES: Mapping[str, tuple[str, str, str]] = {
     "A37": ("housing", "Rent rises with work", "Support needed"),
     "A38": ("contact", "Lives in the area of another council", "Notice to another council needed"),
     "A39": ("", "Data came without an agreement", "Data came without an agreement"),
+    "A40": ("", "A partner's feed is silent or out of the ordinary", "A partner's feed is silent"),
     "MR": ("", "Match review", "Match review"),
+}
+
+#: What is out of the ordinary about a feed (A40).
+FEED: Mapping[str, str] = {
+    "late": "the next extract is later than agreed.",
+    "volume": "the last extract has far fewer rows than usual.",
+    "leavers": "the last extract has far more leavers than usual.",
 }
 
 TODO: Mapping[str, tuple[str, ...]] = {

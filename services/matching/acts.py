@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from services.matching.cluster import Held, Person
-from services.matching.facts import Observation
+from services.matching.facts import Fed, Observation
 from services.matching.index import Candidate, Index, Review
 from spine.record import Effect
 
@@ -34,6 +34,18 @@ def linked(person: Person, seen: Observation, how: str, weight: int | None) -> E
         seen.received_at,
         how=how,
         weight_millibits=weight,
+        observation_id=seen.event_id,
+        observation=seen.body,
+    )
+
+
+def fed(seen: Fed) -> Effect:
+    """About a feed, not about a person: under ``feed:`` and the party's id, so that rule A40 has a place to stand."""
+    return _act(
+        f"feed:{seen.feed}",
+        "linked",
+        seen.received_at,
+        how="exact",
         observation_id=seen.event_id,
         observation=seen.body,
     )

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from services.matching import acts
 from services.matching.cluster import Face, Person, SourceRecord
-from services.matching.facts import Linked, Matter, Observation, Separated, Suggested
+from services.matching.facts import Fed, Linked, Matter, Observation, Separated, Suggested
 from services.matching.index import Candidate, Index, Review, record_in
 from services.matching.rows import Ledger, held_of, person_key, review_key
 from services.matching.rules import Result
@@ -34,6 +34,8 @@ def decide(matcher: Matcher, ledger: Ledger, stored: Store, fact: Matter) -> lis
             return separate(ledger, stored, fact)
         case Suggested():
             return suggest(matcher, ledger, fact)
+        case Fed():
+            return [acts.fed(fact)]
         case _:
             assert_never(fact)
 

@@ -67,4 +67,14 @@ class Suggested:
     other: RecordKey
 
 
-Matter = Observation | Linked | Separated | Suggested
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """The hub's own word about a party's feed. It is about nobody and goes on under the feed's name."""
+
+    event_id: str
+    received_at: datetime
+    feed: str
+    body: Mapping[str, Any]
+
+
+Matter = Observation | Linked | Separated | Suggested | Fed

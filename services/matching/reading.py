@@ -9,12 +9,13 @@ from functools import lru_cache
 from typing import Any
 
 from services.matching.acts import TEST_SUFFIX
-from services.matching.facts import Linked, Matter, Observation, RecordKey, Separated, Suggested
+from services.matching.facts import Fed, Linked, Matter, Observation, RecordKey, Separated, Suggested
 from services.matching.identity import Identity, identity_of
 from services.matching.rows import Codec
 from spine.keystore import Erased
 from spine.schema import Catalogue
 
+FEED_TYPES = "feed."
 ENROLS = "education.enrolment.started"
 ENDED = "care.episode.ended"
 #: Types whose data can name a provider at which the person is enrolled (POLICY 4.2, I8), and the field.
@@ -82,7 +83,10 @@ class Reader:
                 data = self._data(fields)
                 one, other = (data["source_a"], data["ref_a"]), (data["source_b"], data["ref_b"])
                 return Suggested(fields["event_id"], fields["received_at"], one, other)
-            case kind if str(kind).startswith(("feed.", "identity.")):
+            case kind if str(kind).startswith(FEED_TYPES):
+                feed = str(self._data(fields)["feed_source"]) + (TEST_SUFFIX if fields["test"] else "")
+                return Fed(fields["event_id"], fields["received_at"], feed, fields)
+            case kind if str(kind).startswith("identity."):
                 return None
             case _:
                 return self._observation(fields)

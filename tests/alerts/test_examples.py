@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from services.alerts.belief import Belief
-from services.alerts.policy import Policy
+from services.alerts.policy import Policy, Schedule
 from services.alerts.rules import RULES
 from tests.alerts.world import World, belief, episode, mark, plan, settings, span, wait
 
@@ -60,11 +60,17 @@ def _text(value: Any) -> Any:
     return value
 
 
+def schedules(feeds: Any) -> dict[str, Schedule]:
+    """A list names parties whose schedule does not matter."""
+    agreed = feeds if isinstance(feeds, dict) else dict.fromkeys(feeds, {"every_days": 7, "tolerance_working_days": 2})
+    return {party: Schedule(row["every_days"], row["tolerance_working_days"]) for party, row in agreed.items()}
+
+
 def played(row: dict[str, Any], policy: Policy | None = None) -> World:
     """The world at the end of an example, under the policy of today or another."""
     chosen = settings() if policy is None else replace(settings(), policy=policy)
     if "feeds" in row:
-        chosen = replace(chosen, policy=replace(chosen.policy, feeds=frozenset(row["feeds"])))
+        chosen = replace(chosen, policy=replace(chosen.policy, feeds=schedules(row["feeds"])))
     world, held = World(every_day=False, settings=chosen), believed(row.get("who", {}))
     for fact in row["facts"]:
         if world.state.last_day is not None:

@@ -32,9 +32,6 @@ UNHELD: frozenset[str] = frozenset(
         "A21.est_weeks",
         "A21.pa_months",
         "A29.between_post16_months",
-        "A40.sla",
-        "A40.volume_drop_percent",
-        "A40.leaver_rise_percent",
     ]
 )
 

@@ -1,0 +1,78 @@
+"""A partner's feed that falls silent, through every service in process: A40 speaks of the feed and of nobody."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.held import InProcess
+from hub.inprocess import InProcessHub
+from hub.persons import persons
+from services.alerts.state import Alert, decode
+
+ROOT = Path(__file__).resolve().parents[2]
+STEWARD, COLLEGE = "northshire-data-steward", "northvale-college"
+FEED = f"feed:{COLLEGE}"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> InProcessHub:
+    """A council that has agreed a weekly extract with the college."""
+    contracts = tmp_path / "contracts"
+    shutil.copytree(ROOT / "contracts", contracts)
+    alerts = contracts / "policy" / "alerts.yaml"
+    agreed = f"feeds: {{{COLLEGE}: {{every_days: 7, tolerance_working_days: 2}}}}"
+    alerts.write_text(
+        "\n".join(agreed if line.startswith("feeds:") else line for line in alerts.read_text().splitlines())
+    )
+    return InProcessHub(contracts, ROOT / "schemas" / "avro")
+
+
+def extract(hub: InProcessHub, on: date, rows: int = 400) -> None:
+    data = {"feed_source": COLLEGE, "shape": "delta", "rows": rows, "leaver_rows": 4}
+    event = {
+        "specversion": "1.0",
+        "id": f"extract-{on}",
+        "source": STEWARD,
+        "type": "feed.extract_received",
+        "data": {"effective_on": on.isoformat(), "subject": {}, "data": data},
+    }
+    hub.submit(event, party=STEWARD, received_at=datetime.combine(on, time(6), UTC))
+    hub.settle()
+
+
+def days(hub: InProcessHub, first: date, last: date) -> None:
+    while first <= last:
+        hub.tick(first)
+        hub.settle()
+        first += timedelta(days=1)
+
+
+def raised(hub: InProcessHub) -> list[Alert]:
+    body = hub.states("alerts").get(FEED)
+    return [] if body is None else list(decode(body).alerts)
+
+
+def test_a_feed_that_falls_silent_is_asked_about_and_the_next_extract_answers(hub: InProcessHub) -> None:
+    days(hub, date(2025, 11, 3), date(2025, 11, 3))
+    extract(hub, date(2025, 11, 3))
+    days(hub, date(2025, 11, 4), date(2025, 11, 12))
+    assert not raised(hub)
+    days(hub, date(2025, 11, 13), date(2025, 11, 16))
+    (alert,) = raised(hub)
+    assert (alert.rule, alert.raised_on, alert.due_on) == ("A40", date(2025, 11, 13), date(2025, 11, 14))
+    assert "data-manager" in {recipient.role for recipient in alert.recipients}
+    views = [str(fact.fields["recipients"]) for fact in hub.facts("alerts") if fact.fields["rule"] == "A40"]
+    assert views and "Northvale College: the next extract is later than agreed." in views[0]
+    extract(hub, date(2025, 11, 17))
+    assert [one.outcome for one in raised(hub)] == ["resolved"]
+
+
+def test_a_feed_is_no_person(hub: InProcessHub) -> None:
+    extract(hub, date(2025, 11, 3))
+    assert FEED in hub.states("status")
+    assert not list(persons(InProcess(hub)))
+    assert not list(hub.facts("reviews"))
