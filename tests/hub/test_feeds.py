@@ -64,7 +64,7 @@ def test_a_feed_that_falls_silent_is_asked_about_and_the_next_extract_answers(hu
     days(hub, date(2025, 11, 13), date(2025, 11, 16))
     (alert,) = raised(hub)
     assert (alert.rule, alert.raised_on, alert.due_on) == ("A40", date(2025, 11, 13), date(2025, 11, 14))
-    assert "data-manager" in {recipient.role for recipient in alert.recipients}
+    assert {recipient.role for recipient in alert.recipients} == {"data-manager", "agency-spoc"}
     views = [str(fact.fields["recipients"]) for fact in hub.facts("alerts") if fact.fields["rule"] == "A40"]
     assert views and "Northvale College: the next extract is later than agreed." in views[0]
     extract(hub, date(2025, 11, 17))

@@ -163,5 +163,7 @@ def test_authorities_in_one_partition_do_not_meet() -> None:
     assert outcome(known(), {**BARE, "upn": ALEX["upn"]}, authority="eastmarsh") == "new"
 
 
-def test_feeds_are_about_nobody() -> None:
-    assert Matching().observe("feed", "steward", None, "feed.extract_received", b"") == []
+def test_a_feed_is_nobody_and_goes_on_under_its_own_name() -> None:
+    told = {"feed_source": "northvale-college", "shape": "delta", "rows": 412, "leaver_rows": 6}
+    (act,) = Matching().observe("feed", "steward", None, "feed.extract_received", told)
+    assert (act["person_id"], act["act"]) == ("feed:northvale-college", "linked")
