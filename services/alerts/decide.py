@@ -22,6 +22,7 @@ from services.alerts.state import Alert, Recipient, Skip, State, with_fact, with
 from spine.clock import LONDON, local_date
 from spine.record import Effect
 
+ALLOCATIONS = ("case.assigned", "case.unassigned")
 TICK_AT = time(0, 30)
 ROUNDS_MAX = 8
 
@@ -269,9 +270,11 @@ class Step:
                 self.case.alerts[index] = alert
 
     def reassign(self) -> None:
-        """The same roles, but the worker who now holds the case: a standing alert follows, and says so."""
-        seen = self.news.seen if isinstance(self.news, Told) else None
-        if seen is None or not seen.type.startswith("case."):
+        """The same roles, but the worker who now holds the case: a standing alert follows, and says so.
+
+        Also on the day after the last day of an allocation, when nobody says anything: then the duty desk has it.
+        """
+        if not self.allocation_may_have_moved():
             return
         for alert in [a for a in self.case.alerts if a.open and a.alert_id not in self.touched]:
             ground = Ground(alert.matter, alert.because, alert.evidence, source=alert.source)
@@ -280,6 +283,13 @@ class Step:
                 handed = replace(alert, recipients=recipients)
                 self.put(handed)
                 self.acts.add(self.case, handed, "updated", [r for r in recipients if r not in alert.recipients])
+
+    def allocation_may_have_moved(self) -> bool:
+        seen = self.news.seen if isinstance(self.news, Told) else None
+        if seen is not None and seen.type.startswith("case."):
+            return True
+        since = (self.before.last_day or self.case.today) - timedelta(days=1)
+        return any(since <= fact.effective_on <= self.case.today for fact in self.case.facts(*ALLOCATIONS))
 
     def refresh(self) -> None:
         """Recipients of a standing alert get new views when what they may see has changed."""

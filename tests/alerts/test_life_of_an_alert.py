@@ -98,6 +98,19 @@ def test_a_standing_alert_follows_the_case_to_its_new_worker() -> None:
     assert {e.fields["worker"] for e in effects if e.kind == "delivery.v1"} == {"w-1101"}
 
 
+def test_the_day_after_a_worker_left_the_duty_desk_has_the_alert() -> None:
+    world = low()
+    world.tell(
+        "case.assigned", "2025-10-21", source="care", role="social-worker", team="csc-north", worker_ref="w-1101"
+    )
+    world.tell("case.unassigned", "2025-10-23", source="care", role="social-worker", reason="worker_left")
+    (kept,) = [r for r in world.alert("A10").recipients if r.role == "social-worker"]
+    assert kept.worker == "w-1101", "the 23rd is the last day of the allocation"
+    world.until("2025-10-24")
+    (found,) = [r for r in world.alert("A10").recipients if r.role == "social-worker"]
+    assert (found.team, found.worker) == (None, None)
+
+
 def test_the_source_takes_its_event_back() -> None:
     world = low()
     event = world.state.facts[-1].message_id
