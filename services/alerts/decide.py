@@ -11,7 +11,7 @@ from services.alerts.acts import Acts, alert_id
 from services.alerts.calendar import birthday
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
-from services.alerts.looks import different
+from services.alerts.looks import allocated_otherwise, different
 from services.alerts.policy import Policy
 from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
 from services.alerts.routing import covered, may_be_told, owner_roles, permitted, resolve, roles_of
@@ -19,10 +19,10 @@ from services.alerts.rules import HELD_ORDER, ORDER, RULES
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, SUPERSEDED, Closing, Ground, Rule
 from services.alerts.sharing import Sharing
 from services.alerts.state import Alert, Recipient, Skip, State, with_fact, without_fact
+from services.alerts.worked import assigned_to, put_off
 from spine.clock import LONDON, local_date
 from spine.record import Effect
 
-ALLOCATIONS = ("case.assigned", "case.unassigned")
 TICK_AT = time(0, 30)
 ROUNDS_MAX = 8
 
@@ -245,8 +245,18 @@ class Step:
             self.acts.add(self.case, replace(alert, acknowledged=True), "acknowledged")
         elif news.verb == "outcome":
             self._outcome(alert, news.value)
+        elif news.verb == "assign":
+            self._assign(alert, news.role, news.value.strip())
+        elif news.verb == "snooze":
+            self.put(put_off(self.case, alert, news.value))
         elif news.verb == "wrong_person":
             self._outcome(alert, "wrong_person")
+
+    def _assign(self, alert: Alert, role: str, worker: str) -> None:
+        handed = assigned_to(alert, role, worker)
+        if handed != alert:
+            self.put(handed)
+            self.acts.add(self.case, handed, "updated", [r for r in handed.recipients if r not in alert.recipients])
 
     def _outcome(self, alert: Alert, word: str) -> None:
         outcome = _OUTCOMES.get(word)
@@ -274,7 +284,7 @@ class Step:
 
         Also on the day after the last day of an allocation, when nobody says anything: then the duty desk has it.
         """
-        if not self.allocation_may_have_moved():
+        if not allocated_otherwise(self.case, self.before, self.news):
             return
         for alert in [a for a in self.case.alerts if a.open and a.alert_id not in self.touched]:
             ground = Ground(alert.matter, alert.because, alert.evidence, source=alert.source)
@@ -283,13 +293,6 @@ class Step:
                 handed = replace(alert, recipients=recipients)
                 self.put(handed)
                 self.acts.add(self.case, handed, "updated", [r for r in recipients if r not in alert.recipients])
-
-    def allocation_may_have_moved(self) -> bool:
-        seen = self.news.seen if isinstance(self.news, Told) else None
-        if seen is not None and seen.type.startswith("case."):
-            return True
-        since = (self.before.last_day or self.case.today) - timedelta(days=1)
-        return any(since <= fact.effective_on <= self.case.today for fact in self.case.facts(*ALLOCATIONS))
 
     def refresh(self) -> None:
         """Recipients of a standing alert get new views when what they may see has changed."""

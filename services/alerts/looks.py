@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.alerts import consent
+from services.alerts.calendar import DAY
 from services.alerts.case import Case
 from services.alerts.reading import Moved, News, Told
 from services.alerts.sharing import Sharing
@@ -21,6 +22,14 @@ def different(case: Case, before: State, news: News, sharing: Sharing) -> bool:
         or looks(case, case.state) != looks(case, before)
         or day_of_change(case, before)
     )
+
+
+def allocated_otherwise(case: Case, before: State, news: News) -> bool:
+    """Whether a case was allocated or given up with this fact, or by a day that has come since the last one."""
+    if isinstance(news, Told) and news.seen is not None and news.seen.type.startswith("case."):
+        return True
+    since = (before.last_day or case.today) - DAY
+    return any(since <= fact.effective_on <= case.today for fact in case.facts("case.assigned", "case.unassigned"))
 
 
 def turned(case: Case, before: State, sharing: Sharing) -> bool:

@@ -62,8 +62,9 @@ def _text(value: Any) -> Any:
 
 def schedules(feeds: Any) -> dict[str, Schedule]:
     """A list names parties whose schedule does not matter."""
-    agreed = feeds if isinstance(feeds, dict) else dict.fromkeys(feeds, {"every_days": 7, "tolerance_working_days": 2})
-    return {party: Schedule(row["every_days"], row["tolerance_working_days"]) for party, row in agreed.items()}
+    if not isinstance(feeds, dict):
+        return {party: Schedule(7, 2) for party in feeds}
+    return {party: Schedule(row["every_days"], row["tolerance_working_days"]) for party, row in feeds.items()}
 
 
 def played(row: dict[str, Any], policy: Policy | None = None) -> World:

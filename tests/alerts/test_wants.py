@@ -49,4 +49,4 @@ def test_no_rule_has_a_ground_without_the_facts_that_it_wants() -> None:
                 if rule.wants:
                     assert rule.ground(Case(without(state, rule.wants), day, policy)) is None, rule.id
     wanting = {rule.id for rule in ORDER if rule.wants}
-    assert grounds >= wanting - {"A02", "A12", "A20", "A37"}, "the stories no longer reach these rules"
+    assert grounds >= wanting - {"A02", "A12", "A20", "A37", "A40"}, "the stories no longer reach these rules"
