@@ -55,6 +55,7 @@ _GROUPS = (
     "matching",
     "person",
     "returns",
+    "risk",
     "rules",
 )
 for _name in _GROUPS:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import typer
 
 from hub.output import AsJson, fail, show_json
+from hub.private import write_private
 from hub.returns.nccis import disarmed
 from hub.running import where
 from services.console.tables import INBOX
@@ -64,7 +65,7 @@ def worklist(
     out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the open alerts of a team or role, oldest due first. Prints personal data: for that team only.
+    """List the open alerts of a team or role, oldest due first. Personal data: a file is for its owner's eyes only.
 
     Exit 0; 2 without a team and a role, or if the file cannot be written; 3 if no hub answers.
     """
@@ -77,7 +78,7 @@ def worklist(
             rows = [line({str(name): value for name, value in one.items()}) for one in found]
         engine.dispose()
         if out is not None:
-            out.write_text(as_csv(rows), encoding="utf-8", newline="")
+            write_private(out, as_csv(rows))
     except OSError as error:
         fail(f"worklist: {error}", as_json=as_json, code=2)
     except (SpineError, sa.exc.OperationalError, sa.exc.ProgrammingError) as error:

@@ -12,10 +12,11 @@ import typer
 
 from hub.held import Held, stored
 from hub.layout import contracts_folder
-from hub.measures import count, picture
+from hub.measures import audits, count, picture
 from hub.output import AsJson, fail, show_json, show_table
 from hub.persons import persons
 from hub.returns.command import settings_of
+from services.alerts import settings as alerts_settings
 from services.status.agent import policy_of
 from services.status.belief import belief
 from services.status.bitemporal import live
@@ -37,10 +38,12 @@ def counted(held: Held, on: date, known_at: datetime, contracts: Path) -> Mappin
     """Everything that may be published of a day. Raises OSError or ValueError for unusable settings."""
     read, policy = settings_of(contracts), policy_of(contracts)
     settings = count.Settings(read["suppress_below"], frozenset(read["cohort_ages"]), tuple(read["vulnerable"]))
+    beside = audits.Settings.parse(read, alerts_settings.load(contracts).policy)
     tally, known = count.Tally(on, month_ends(on)), milliseconds(known_at)
     for one in persons(held):
         told = belief(live(one.status.seen, policy, known), policy)
         count.add(tally, told, one.alerts, known, settings)
+        audits.add(tally, told, one.alerts, known, beside)
     return {
         "on": on,
         "known_at": known_at,

@@ -57,7 +57,7 @@ def add(tally: Tally, told: Belief, alerts: Alerts, known: int, settings: Settin
             tally.trend.setdefault(month, [0, 0, 0])[which(told.code(month.toordinal()))] += 1
     day = tally.on.toordinal()
     code = told.code(day)
-    if code in OUTSIDE:
+    if code in OUTSIDE or told.over(day):
         return
     groups = [name for name in settings.vulnerable if told.marked(name, day)]
     if _inside(told, tally.on, settings):
@@ -74,7 +74,7 @@ def which(code: str) -> int:
 
 
 def _inside(told: Belief, on: date, settings: Settings) -> bool:
-    return told.born is not None and academic_age(told.born, on) in settings.ages
+    return told.born is not None and not told.over(on.toordinal()) and academic_age(told.born, on) in settings.ages
 
 
 def _cohort(tally: Tally, told: Belief, alerts: Alerts, of: int, groups: Sequence[str]) -> None:

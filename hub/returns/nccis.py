@@ -61,7 +61,7 @@ def academic_age(born: int, on: date) -> int:
 
 
 def in_cohort(told: Belief, on: date, settings: Settings) -> bool:
-    if told.born is None:
+    if told.born is None or told.over(on.toordinal()):
         return False
     age = academic_age(told.born, on)
     if age in settings.ages:

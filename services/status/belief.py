@@ -39,6 +39,10 @@ class Belief:
         span = self.span(day)
         return codes.NOT_KNOWN if span is None else span.code
 
+    def over(self, day: int) -> bool:
+        """Whether the person died or moved abroad for good before ``day``."""
+        return bool(self.timeline) and self.timeline[-1].end < day
+
     def marked(self, name: str, day: int) -> bool:
         return any(mark.name == name and mark.start <= day <= mark.end for mark in self.marks)
 

@@ -1,5 +1,6 @@
 """A small county, counted by hand."""
 
+from dataclasses import replace
 from datetime import date
 
 from hub.measures.command import month_ends
@@ -42,6 +43,12 @@ def test_neet_not_known_and_combined_share_one_denominator_without_young_adult_c
     assert rate(tally, "not_known") == (5, 100)
     assert rate(tally, "combined") == (11, 100)
     assert rate(tally, "known") == (95, 100)
+
+
+def test_who_died_or_moved_abroad_for_good_is_in_no_denominator() -> None:
+    left = replace(somebody("230"), timeline=(Layer(1, ON.toordinal() - 1, "230"),))
+    tally = county((7, left), (90, somebody("230")))
+    assert rate(tally, "known") == (90, 90)
 
 
 def test_an_agreed_start_is_neet_and_voluntary_work_with_study_is_not() -> None:

@@ -14,8 +14,11 @@ from hub.persons import persons
 from hub.returns.agreement import NotCovered, agreement_for
 from hub.returns.command import make
 from hub.returns.frozen import Broken, difference
-from hub.returns.nccis import academic_age, disarmed
+from hub.returns.nccis import Settings, academic_age, disarmed, in_cohort
 from hub.story import play, read_story
+from services.status.belief import Belief
+from services.status.days import FOREVER
+from services.status.spans import Layer
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
@@ -45,7 +48,7 @@ def _everybody(tmp_path: Path) -> Path:
     contracts = tmp_path / "contracts"
     (contracts / "policy").mkdir(parents=True)
     (contracts / "returns").mkdir()
-    for name in ("policy.yaml", "codes.yaml", "measures.yaml"):
+    for name in ("policy.yaml", "alerts.yaml", "codes.yaml", "measures.yaml"):
         (contracts / "policy" / name).write_text((CONTRACTS / "policy" / name).read_text())
     text = (CONTRACTS / "policy" / "measures.yaml").read_text().replace("[16, 17]", str(list(range(11, 26))))
     (contracts / "policy" / "measures.yaml").write_text(text)
@@ -124,3 +127,11 @@ def test_what_comes_later_changes_no_row_of_the_same_moment(tmp_path: Path) -> N
         make(held, f"{known:%Y-%m}", tmp_path / n, contracts, known, NOW) for n, held in (("a", whole), ("b", part))
     ]
     assert made[0]["files"] == made[1]["files"] and made[0]["rows"] >= 1
+
+
+def test_who_died_or_moved_abroad_for_good_before_the_day_is_in_no_return() -> None:
+    settings = Settings(frozenset({16, 17}), None, 30, {})
+    born, on = date(2009, 11, 2).toordinal(), date(2026, 11, 30)
+    stays = Belief(born, (Layer(1, FOREVER, "230"),), (), (), (), ())
+    left = Belief(born, (Layer(1, on.toordinal() - 1, "230"),), (), (), (), ())
+    assert in_cohort(stays, on, settings) and not in_cohort(left, on, settings)

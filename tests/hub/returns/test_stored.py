@@ -53,6 +53,9 @@ def test_what_is_stored_is_counted_returned_and_listed(
     assert run(app, ["returns", "ssda903", "--year", "2026", "--out", str(tmp_path), "--json"]).exit_code == 0
     listed = run(app, ["worklist", "--team", "yjt"])
     assert listed.exit_code == 0 and listed.output.startswith("due_on,")
+    assert run(app, ["worklist", "--team", "yjt", "--out", str(tmp_path / "list.csv")]).exit_code == 0
+    assert (tmp_path / "list.csv").stat().st_mode & 0o077 == 0
+    assert run(app, ["risk", "list", "--role", "nobody"]).exit_code == 2
     assert run(app, ["worklist"]).exit_code == 2
 
 

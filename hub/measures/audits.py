@@ -1,0 +1,85 @@
+"""Governance counts beside the cohort (DOMAIN 8.4): youth justice (G3), teenage parents (G4), ceased plans (G6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from hub.measures.count import Tally
+from services.alerts import consent
+from services.alerts.case import Case
+from services.alerts.policy import Policy
+from services.alerts.state import State as Alerts
+from services.status import codes, days
+from services.status.belief import Belief
+from services.status.facts import HUNDREDTHS
+from services.status.spans import Layer
+
+_PART_TIME = frozenset({"250", "360"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of contracts/policy/measures.yaml. Hours a week of ETE at the end of a disposal (DOMAIN 3)."""
+
+    months: int
+    teenage_below: int
+    hours_school_age: int
+    hours_above: int
+    policy: Policy
+
+    @classmethod
+    def parse(cls, read: Mapping[str, Any], policy: Policy) -> Settings:
+        """Raises KeyError or ValueError."""
+        hours = read["yj_hours"]
+        months, below = int(read["period_months"]), int(read["teenage_below"])
+        return cls(months, below, int(hours["school_age"]), int(hours["above"]), policy)
+
+    def in_period(self, day: int, on: date) -> bool:
+        return days.months_after(on, -self.months).toordinal() < day <= on.toordinal()
+
+
+def add(tally: Tally, told: Belief, alerts: Alerts, known: int, settings: Settings) -> None:
+    """Count one person. ``known``: UTC milliseconds."""
+    facts = replace(alerts, facts=tuple(fact for fact in alerts.facts if fact.known_ms <= known))
+    _disposals(tally, told, facts, settings)
+    _teenage_parents(tally, told, Case(facts, tally.on, settings.policy), settings)
+    for held in told.plans:
+        if settings.in_period(held.start, tally.on) and (held.refused or held.state == "ceased"):
+            tally.share("ehcp_cease_lawful", not held.refused)
+
+
+def _disposals(tally: Tally, told: Belief, alerts: Alerts, settings: Settings) -> None:
+    """Disposals of children that ended in the period, outside custody. Youth justice's own hours decide (9.2)."""
+    hours = {
+        fact.effective_on.toordinal(): fact.number("ete_hours_at_end")
+        for fact in alerts.facts
+        if fact.type == "yj.disposal.ended"
+    }
+    for mark in told.marks:
+        if mark.name != "yj_open" or told.born is None or not settings.in_period(mark.end, tally.on):
+            continue
+        if mark.end < days.birthday(told.born, 18) and not told.marked("custody", mark.end):
+            tally.share("yj_ete_at_end", in_ete(told.span(mark.end), hours.get(mark.end), settings))
+
+
+def in_ete(span: Layer | None, told_hours: float | None, settings: Settings) -> bool:
+    """Hours where they are known; else everything but part-time codes counts: 25 h at school age, 16 h above."""
+    group = "" if span is None else codes.group(span.code)
+    needed = settings.hours_school_age if group.startswith("PRE16") else settings.hours_above
+    if told_hours is not None:
+        return told_hours >= needed
+    if span is None or group not in codes.EET_GROUPS:
+        return False
+    return span.code not in _PART_TIME if span.hours is None else span.hours >= needed * HUNDREDTHS
+
+
+def _teenage_parents(tally: Tally, told: Belief, case: Case, settings: Settings) -> None:
+    """Without permission somebody is only in this count, which names nobody."""
+    day = tally.on.toordinal()
+    if told.born is None or told.over(day) or day >= days.birthday(told.born, settings.teenage_below):
+        return
+    if told.marked("pregnant_or_parent", day):
+        tally.share("tbag_with_permission", consent.allowed(case, consent.TEENAGE_PARENT))

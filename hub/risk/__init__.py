@@ -1,0 +1,3 @@
+"""The risk of dropping out, for triage: reasons with points, never only a number."""
+
+from hub.risk.command import app as app

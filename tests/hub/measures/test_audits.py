@@ -1,0 +1,68 @@
+"""Governance counts: youth justice at the end of a disposal, teenage parents, ceased plans."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from hub.measures import audits
+from hub.measures.count import Tally
+from services.alerts import settings as alerts_settings
+from services.alerts.state import Seen, State
+from services.status.belief import Belief
+from services.status.characteristics import Mark
+from services.status.days import FOREVER
+from services.status.plan import PlanState
+from services.status.spans import Layer
+
+ON = date(2026, 11, 30)
+DAY = ON.toordinal()
+POLICY = alerts_settings.load(Path(__file__).resolve().parents[3] / "contracts").policy
+SETTINGS = audits.Settings(12, 20, 25, 16, POLICY)
+BORN = date(2010, 1, 5).toordinal()
+
+
+def told(*marks: Mark, code: str = "230", plans: tuple[PlanState, ...] = ()) -> Belief:
+    return Belief(BORN, (Layer(1, FOREVER, code),), (), marks, (), plans)
+
+
+def fact(type_: str, on: date, **data: object) -> Seen:
+    return Seen(type_, "northshire-social-care", "social-care", "m", type_, on, on, 0, 0, data=data)  # type: ignore[arg-type]
+
+
+def counted(belief: Belief, *facts: Seen) -> dict[str, list[int]]:
+    tally = Tally(ON, ())
+    audits.add(tally, belief, State("p", facts), 1 << 60, SETTINGS)
+    return tally.shares
+
+
+def test_youth_justice_s_own_hours_decide_at_the_end_of_a_disposal() -> None:
+    ended = Mark(1, DAY - 40, "yj_open")
+    on = date.fromordinal(DAY - 40)
+    assert counted(told(ended)) == {"yj_ete_at_end": [1, 0]}
+    assert counted(told(ended), fact("yj.disposal.ended", on, ete_hours_at_end=15.5)) == {"yj_ete_at_end": [0, 1]}
+    assert counted(told(ended, code="110"), fact("yj.disposal.ended", on, ete_hours_at_end=24.0)) == {
+        "yj_ete_at_end": [0, 1]
+    }
+    assert counted(told(ended, code="619")) == {"yj_ete_at_end": [0, 1]}
+
+
+def test_open_disposals_old_ones_and_those_that_end_in_custody_are_not_counted() -> None:
+    assert counted(told(Mark(1, DAY + 5, "yj_open"))) == {}
+    assert counted(told(Mark(1, DAY - 400, "yj_open"))) == {}
+    assert counted(told(Mark(1, DAY - 40, "yj_open"), Mark(1, DAY, "custody"))) == {}
+
+
+def test_a_teenage_parent_is_counted_with_permission_while_the_consent_stands() -> None:
+    parent = told(Mark(1, FOREVER, "pregnant_or_parent"))
+    given = fact("consent.given", date(2026, 10, 1), purpose="teenage_parent_support")
+    over = fact("consent.given", date(2026, 10, 1), purpose="teenage_parent_support", expires_on="2026-11-29")
+    assert counted(parent) == {"tbag_with_permission": [0, 1]}
+    assert counted(parent, given) == {"tbag_with_permission": [1, 0]}
+    assert counted(parent, over) == {"tbag_with_permission": [0, 1]}
+    assert counted(replace(parent, born=date(2006, 11, 30).toordinal()), given) == {}
+
+
+def test_a_closure_that_the_guard_refused_is_no_lawful_cease() -> None:
+    ceased = PlanState(0, DAY - 10, "ceased", None, None, False, "e")
+    refused = PlanState(0, DAY - 20, "maintained", None, None, True, "e")
+    assert counted(told(plans=(refused, ceased))) == {"ehcp_cease_lawful": [1, 1]}
