@@ -19,7 +19,6 @@ from services.alerts.rules import HELD_ORDER, ORDER, RULES
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, SUPERSEDED, Closing, Ground, Rule
 from services.alerts.sharing import Sharing
 from services.alerts.state import Alert, Recipient, Skip, State, with_fact, without_fact
-from services.alerts.worked import assigned_to, put_off
 from spine.clock import LONDON, local_date
 from spine.record import Effect
 
@@ -245,18 +244,8 @@ class Step:
             self.acts.add(self.case, replace(alert, acknowledged=True), "acknowledged")
         elif news.verb == "outcome":
             self._outcome(alert, news.value)
-        elif news.verb == "assign":
-            self._assign(alert, news.role, news.value.strip())
-        elif news.verb == "snooze":
-            self.put(put_off(self.case, alert, news.value))
         elif news.verb == "wrong_person":
             self._outcome(alert, "wrong_person")
-
-    def _assign(self, alert: Alert, role: str, worker: str) -> None:
-        handed = assigned_to(alert, role, worker)
-        if handed != alert:
-            self.put(handed)
-            self.acts.add(self.case, handed, "updated", [r for r in handed.recipients if r not in alert.recipients])
 
     def _outcome(self, alert: Alert, word: str) -> None:
         outcome = _OUTCOMES.get(word)

@@ -9,8 +9,7 @@ from services.alerts.state import Alert
 
 
 def falls_on(case: Case, alert: Alert) -> date:
-    counted_from = max(alert.due_on, alert.put_off_until or alert.due_on)
-    return case.policy.calendar.after(counted_from, case.policy.escalate_after)
+    return case.policy.calendar.after(alert.due_on, case.policy.escalate_after)
 
 
 def waiting(alert: Alert) -> bool:

@@ -86,8 +86,6 @@ class Policy:
     cool_down_rules: frozenset[str]
     attendance_ground_days: int
     escalate_after: int
-    put_off_days_max: int
-    never_put_off: frozenset[str]
     soon_start_days: int
     long_neet_days: tuple[int, ...]
     identity_authority: tuple[str, ...]
@@ -122,8 +120,6 @@ def parse(policy: Mapping[str, Any], catalogue: Mapping[str, Any], digest: str) 
         cool_down_rules=frozenset(alerts["cool_down_rules"]),
         attendance_ground_days=int(alerts["attendance_ground_days"]),
         escalate_after=int(alerts["escalate_after_due_working_days"]),
-        put_off_days_max=int(alerts["put_off"]["days_max"]),
-        never_put_off=frozenset(alerts["put_off"]["never"]),
         soon_start_days=int(status["awaiting_start_quiet_days"]),
         long_neet_days=tuple(int(n) for n in status["long_neet_days"]),
         identity_authority=tuple(policy["identity"]["date_of_birth_authority"]),

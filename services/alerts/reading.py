@@ -44,15 +44,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """A worker did something with an alert, as ``role``. ``value``: the outcome; whom it is assigned to; the day until
-    which it is put off, and why."""
+    """A worker did something with an alert."""
 
     event_id: str
     at: datetime
     alert_id: str
     verb: str
     value: str
-    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
     if fact.kind == "tick.v1":
         return Ticked(fact.event_id, fields["on"])
     if fact.kind == "action.v1":
-        return Acted(fact.event_id, fields["at"], fields["alert_id"], fields["verb"], fields["value"], fields["role"])
+        return Acted(fact.event_id, fields["at"], fields["alert_id"], fields["verb"], fields["value"])
     if fact.kind == "policy.v1":
         return Moved(fact.event_id, fields["at"])
     if fact.kind != "status.v1":

@@ -90,8 +90,7 @@ class Recipient:
 class Alert:
     """One alert's life. ``anchor`` and ``until`` are days of its ground (an episode's start, a wait's end).
 
-    ``gone``: roles from which it was pulled back, because a consent or an agreement ended. ``put_off_until``: last day
-    on which a worker has put it off; until then nobody is told that it is overdue.
+    ``gone``: roles from which it was pulled back, because a consent or an agreement ended.
     """
 
     alert_id: str
@@ -120,7 +119,6 @@ class Alert:
     test: bool = False
     shown: str = ""
     gone: tuple[str, ...] = ()
-    put_off_until: date | None = None
 
     @property
     def open(self) -> bool:
@@ -218,7 +216,6 @@ def _subject(read: dict[str, Any]) -> Subject:
 def _alert(read: dict[str, Any]) -> Alert:
     for name in ("raised_on", "due_on", "anchor", "until", "closed_on"):
         read[name] = day_of(read[name])
-    read["put_off_until"] = day_of(read.get("put_off_until"))
     read["recipients"] = tuple(Recipient(**r) for r in read["recipients"])
     read["gone"] = tuple(read.get("gone", ()))
     read["evidence"], read["folded"] = tuple(read["evidence"]), tuple(read["folded"])

@@ -111,45 +111,6 @@ def test_the_day_after_a_worker_left_the_duty_desk_has_the_alert() -> None:
     assert (found.team, found.worker) == (None, None)
 
 
-def test_a_colleague_in_the_same_role_takes_an_alert_over_and_is_told() -> None:
-    world = low()
-    before = world.alert("A10").recipients
-    effects = world.act("A10", "assign", "2025-10-21", "w-1107", role="social-worker")
-    told = {(e.fields["role"], e.fields["worker"]) for e in effects if e.kind == "delivery.v1"}
-    assert told == {("social-worker", "w-1107")}
-    assert [r for r in world.alert("A10").recipients if r.role != "social-worker"] == [
-        r for r in before if r.role != "social-worker"
-    ]
-    assert not world.act("A10", "assign", "2025-10-21", "", role="social-worker")
-
-
-def test_an_alert_that_is_put_off_is_not_escalated_before_that_day() -> None:
-    """Raised on Monday the 20th, due on the 22nd: else the manager hears on the 23rd."""
-    world = low()
-    world.act("A10", "snooze", "2025-10-21", "2025-11-05 on holiday with the family")
-    world.until("2025-11-05")
-    assert not world.alert("A10").escalated
-    world.until("2025-11-06")
-    assert world.alert("A10").escalated
-
-
-@pytest.mark.parametrize(
-    "value", ["2025-11-05", "2025-11-05  ", "2025-10-21 today", "2025-12-05 too far", "soon on holiday", ""]
-)
-def test_without_a_day_ahead_and_a_reason_nothing_is_put_off(value: str) -> None:
-    world = low()
-    world.act("A10", "snooze", "2025-10-21", value)
-    assert world.alert("A10").put_off_until is None
-
-
-def test_what_must_be_done_at_once_is_not_put_off() -> None:
-    world = World()
-    world.tell("housing.homelessness.approached", "2025-10-20", circumstance="eviction", authority="northshire")
-    assert world.alert("A36").severity == "P1"
-    world.act("A36", "snooze", "2025-10-20", "2025-10-28 on leave")
-    assert world.alert("A36").put_off_until is None
-
-
 def test_the_source_takes_its_event_back() -> None:
     world = low()
     event = world.state.facts[-1].message_id
