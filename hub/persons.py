@@ -12,7 +12,6 @@ from hub.held import Held
 from services.alerts import state as alerts
 from services.status import state as status
 
-
 #: What stands under this is a partner's feed (rule A40).
 FEED = "feed:"
 

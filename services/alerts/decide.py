@@ -249,12 +249,9 @@ class Step:
             self._outcome(alert, news.value)
         elif news.verb == "wrong_person":
             self._outcome(alert, "wrong_person")
-        elif news.verb == "snooze" and (later := workers.snoozed(self.case, alert, news.value)) is not None:
+        elif (later := workers.acted(self.case, alert, news)) is not None:
             self.put(later)
-            self.acts.add(self.case, later, "updated")
-        elif news.verb == "assign" and (other := workers.handed(alert, news.role, news.value)) is not None:
-            self.put(other)
-            self.acts.add(self.case, other, "updated", [r for r in other.recipients if r not in alert.recipients])
+            self.acts.add(self.case, later, "updated", [r for r in later.recipients if r not in alert.recipients])
 
     def _outcome(self, alert: Alert, word: str) -> None:
         outcome = _OUTCOMES.get(word)

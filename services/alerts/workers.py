@@ -9,9 +9,21 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from services.alerts.case import Case
+from services.alerts.reading import Acted
 from services.alerts.state import Alert, Recipient
 
 DAY_CHARACTERS = len("2026-01-31")
+
+
+def acted(case: Case, alert: Alert, news: Acted) -> Alert | None:
+    """The alert after ``snooze`` or ``assign``; None where the act changes nothing."""
+    match news.verb:
+        case "snooze":
+            return snoozed(case, alert, news.value)
+        case "assign":
+            return handed(alert, news.role, news.value)
+        case _:
+            return None
 
 
 def snoozed(case: Case, alert: Alert, value: str) -> Alert | None:

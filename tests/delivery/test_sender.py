@@ -404,3 +404,21 @@ def test_who_was_told_something_today_needs_no_heartbeat(service: Service) -> No
     service.now = march(5, 9)
     assert not sender.once()
     assert [m.subject for _, m in post.mails] == ["You have 1 new alert"]
+
+
+def test_a_receiver_that_asks_for_a_pause_gets_it_and_others_are_told_meanwhile(service: Service) -> None:
+    post = Post([Failed("http_429", 600)])
+    sender = service.sender(post)
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    sender.once()
+    service.create(2, severity="P1", team="est", role="est")
+    service.settle()
+    service.later(seconds=300)
+    while sender.once():
+        pass
+    assert [to for to, _ in post.mails] == ["yjt@northshire.example", "est@northshire.example"]
+    service.later(seconds=301)
+    assert sender.once()
+    assert len(post.mails) == 3

@@ -51,7 +51,7 @@ class Sender:
     engine: sa.Engine
     log: Log
     catalogue: Catalogue
-    channel: Channel
+    channel: Channel | None
     policy: DeliveryPolicy
     directory: Directory
     link: str
@@ -96,8 +96,11 @@ class Sender:
                 self._breaker.succeeded(leased.recipient)
                 team = self.directory.team_named(leased.recipient)
                 metrics().gauge("hub_last_delivery_timestamp_seconds", self.clock().timestamp(), team=team)
-            case Failed():
+            case Failed(_, after_s):
                 self._breaker.failed(leased.recipient, self.clock())
+                if after_s is not None:
+                    pause = timedelta(seconds=min(after_s, self.policy.retry.longest_s))
+                    self._breaker.pause(leased.recipient, self.clock() + pause)
         self._away = 0
         self._report(leased, outcome)
         return True
