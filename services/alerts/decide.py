@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
-from services.alerts import due, escalation
+from services.alerts import due, escalation, workers
 from services.alerts.acts import Acts, alert_id
 from services.alerts.calendar import birthday
 from services.alerts.case import Case
@@ -121,8 +121,9 @@ class Step:
                     self.raise_rule(rule)
         self.close_replaced()
         for alert in escalation.due(self.case):
-            self.put(replace(alert, escalated=True))
-            self.acts.escalate(self.case, alert, self.case.policy.manager_of[alert.owner])
+            manager = self.case.policy.manager_of[alert.owner]
+            self.put(replace(alert, escalated=True, former=workers.with_former(alert, [Recipient(manager)])))
+            self.acts.escalate(self.case, alert, manager)
         self.reassign()
         self.refresh()
 
@@ -153,7 +154,8 @@ class Step:
             barred=barred,
         )
         self.put(closed)
-        self.acts.add(self.case, closed, closing.outcome)
+        told = workers.to_recall(closed) if closing.outcome == RETRACTED else None
+        self.acts.add(self.case, closed, closing.outcome, told)
 
     def move_away(self) -> None:
         """An observation went to another person, and the safeguarding alert on it went with it."""
@@ -227,7 +229,7 @@ class Step:
     # Workers
 
     def apply_outcome(self) -> None:
-        """Acknowledge, outcome, wrong person, assign; or an outcome that a partner recorded."""
+        """Acknowledge, outcome, wrong person, assign, snooze; or an outcome that a partner recorded."""
         news = self.news
         seen = news.seen if isinstance(news, Told) and news.cause == "observed" else None
         if seen is not None and seen.type == "alert.outcome_recorded":
@@ -246,6 +248,9 @@ class Step:
             self._outcome(alert, news.value)
         elif news.verb == "wrong_person":
             self._outcome(alert, "wrong_person")
+        elif (later := workers.acted(self.case, alert, news)) is not None:
+            self.put(later)
+            self.acts.add(self.case, later, "updated", [r for r in later.recipients if r not in alert.recipients])
 
     def _outcome(self, alert: Alert, word: str) -> None:
         outcome = _OUTCOMES.get(word)
@@ -279,7 +284,8 @@ class Step:
             ground = Ground(alert.matter, alert.because, alert.evidence, source=alert.source)
             recipients = tuple(resolve(self.case, r.role, ground) for r in alert.recipients)
             if recipients != alert.recipients:
-                handed = replace(alert, recipients=recipients)
+                lost = [r for r in alert.recipients if r not in recipients]
+                handed = replace(alert, recipients=recipients, former=workers.with_former(alert, lost))
                 self.put(handed)
                 self.acts.add(self.case, handed, "updated", [r for r in recipients if r not in alert.recipients])
 

@@ -9,7 +9,9 @@ from services.alerts.state import Alert
 
 
 def falls_on(case: Case, alert: Alert) -> date:
-    return case.policy.calendar.after(alert.due_on, case.policy.escalate_after)
+    """A worker who put it off with a reason has until that day."""
+    day = case.policy.calendar.after(alert.due_on, case.policy.escalate_after)
+    return day if alert.snoozed_until is None else max(day, case.policy.calendar.on_or_after(alert.snoozed_until))
 
 
 def waiting(alert: Alert) -> bool:

@@ -86,6 +86,8 @@ class Policy:
     cool_down_rules: frozenset[str]
     attendance_ground_days: int
     escalate_after: int
+    snooze_days_max: int
+    snooze_never: frozenset[str]
     soon_start_days: int
     long_neet_days: tuple[int, ...]
     identity_authority: tuple[str, ...]
@@ -120,6 +122,8 @@ def parse(policy: Mapping[str, Any], catalogue: Mapping[str, Any], digest: str) 
         cool_down_rules=frozenset(alerts["cool_down_rules"]),
         attendance_ground_days=int(alerts["attendance_ground_days"]),
         escalate_after=int(alerts["escalate_after_due_working_days"]),
+        snooze_days_max=int(alerts["snooze_days_max"]),
+        snooze_never=frozenset(map(str, alerts["snooze_never"])),
         soon_start_days=int(status["awaiting_start_quiet_days"]),
         long_neet_days=tuple(int(n) for n in status["long_neet_days"]),
         identity_authority=tuple(policy["identity"]["date_of_birth_authority"]),

@@ -51,6 +51,7 @@ class Acted:
     alert_id: str
     verb: str
     value: str
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
     if fact.kind == "tick.v1":
         return Ticked(fact.event_id, fields["on"])
     if fact.kind == "action.v1":
-        return Acted(fact.event_id, fields["at"], fields["alert_id"], fields["verb"], fields["value"])
+        return Acted(fact.event_id, fields["at"], fields["alert_id"], fields["verb"], fields["value"], fields["role"])
     if fact.kind == "policy.v1":
         return Moved(fact.event_id, fields["at"])
     if fact.kind != "status.v1":

@@ -90,7 +90,8 @@ class Recipient:
 class Alert:
     """One alert's life. ``anchor`` and ``until`` are days of its ground (an episode's start, a wait's end).
 
-    ``gone``: roles from which it was pulled back, because a consent or an agreement ended.
+    ``gone``: roles from which it was pulled back, because a consent or an agreement ended. ``former``: others who
+    were told of it and hold no part in it (a manager, the worker before); they hear of it when it is retracted.
     """
 
     alert_id: str
@@ -119,6 +120,8 @@ class Alert:
     test: bool = False
     shown: str = ""
     gone: tuple[str, ...] = ()
+    former: tuple[Recipient, ...] = ()
+    snoozed_until: date | None = None
 
     @property
     def open(self) -> bool:
@@ -218,5 +221,7 @@ def _alert(read: dict[str, Any]) -> Alert:
         read[name] = day_of(read[name])
     read["recipients"] = tuple(Recipient(**r) for r in read["recipients"])
     read["gone"] = tuple(read.get("gone", ()))
+    read["former"] = tuple(Recipient(**r) for r in read.get("former", ()))
+    read["snoozed_until"] = day_of(read.get("snoozed_until"))
     read["evidence"], read["folded"] = tuple(read["evidence"]), tuple(read["folded"])
     return Alert(**read)

@@ -253,3 +253,61 @@ def test_a_consent_that_ends_stands_an_alert_down_whether_or_not_sharing_was_sus
     for step in order:
         step(world)
     assert world.alert("A10").outcome == "stood_down"
+
+
+def recalled(effects: list[Any]) -> set[tuple[str, str | None]]:
+    """Who is told by message that an alert was retracted."""
+    told = [e.fields for e in effects if e.kind == "delivery.v1" and e.fields["act"] == "retracted"]
+    return {(f["role"], f["worker"]) for f in told if f["rule"] == "A10" and f["channel"] == "email"}
+
+
+def test_everybody_who_was_ever_told_hears_that_it_was_the_wrong_person() -> None:
+    world = low()
+    world.until("2025-10-24")
+    assert "escalated" in acts(world, "A10")
+    world.tell(
+        "case.assigned", "2025-10-27", source="care", role="social-worker", team="csc-north", worker_ref="w-1101"
+    )
+    effects = world.act("A10", "wrong_person", "2025-10-28")
+    assert recalled(effects) == {
+        ("social-worker", None),
+        ("social-worker", "w-1101"),
+        ("social-work-manager", None),
+        ("virtual-school", None),
+        ("provider-welfare", None),
+    }
+
+
+def test_an_alert_put_off_with_a_reason_goes_to_the_manager_only_after_that_day() -> None:
+    world = low()
+    world.act("A10", "snooze", "2025-10-21", "2025-11-03 the family is away")
+    world.until("2025-11-02")
+    assert acts(world, "A10") == ["raised", "updated"]
+    world.until("2025-11-03")
+    assert acts(world, "A10") == ["raised", "updated", "escalated"]
+
+
+@pytest.mark.parametrize(
+    "value", ["2025-11-03", "2025-11-03  ", "2026-11-03 too far", "2025-10-21 not ahead", "soon because", "x", ""]
+)
+def test_nothing_is_put_off_without_a_reason_or_beyond_the_limit(value: str) -> None:
+    world = low()
+    world.act("A10", "snooze", "2025-10-21", value)
+    world.until("2025-10-24")
+    assert acts(world, "A10") == ["raised", "escalated"]
+
+
+def test_a_colleague_who_is_handed_an_alert_is_told_and_the_one_before_hears_of_a_retraction() -> None:
+    world = low()
+    effects = world.act("A10", "assign", "2025-10-21", "w-1104", role="social-worker")
+    assert {(e.fields["role"], e.fields["worker"]) for e in effects if e.kind == "delivery.v1"} == {
+        ("social-worker", "w-1104")
+    }
+    assert world.act("A10", "assign", "2025-10-21", "w-1104", role="social-worker") == []
+    assert world.act("A10", "assign", "2025-10-21", "w-9", role="health-lead") == []
+    assert ("social-worker", None) in recalled(world.act("A10", "wrong_person", "2025-10-22"))
+
+
+def test_a_note_changes_no_alert() -> None:
+    world = low()
+    assert world.act("A10", "note", "2025-10-21", "rang twice") == []

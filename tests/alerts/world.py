@@ -172,11 +172,11 @@ class World:
         at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
         return self.feed(Told(f"w{self.number}", "withdrawn", at, None, None, None, to, None, False, event_id))
 
-    def act(self, rule: str, verb: str, on: str, value: str = "") -> list[Effect]:
+    def act(self, rule: str, verb: str, on: str, value: str = "", role: str = "") -> list[Effect]:
         self.number += 1
         alert = self.alert(rule)
         return self.feed(
-            Acted(f"a{self.number}", datetime.fromisoformat(f"{on}T12:00:00+00:00"), alert.alert_id, verb, value)
+            Acted(f"a{self.number}", datetime.fromisoformat(f"{on}T12:00:00+00:00"), alert.alert_id, verb, value, role)
         )
 
     def until(self, last: str) -> World:

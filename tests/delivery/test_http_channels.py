@@ -19,7 +19,7 @@ from hub.machine.ports import free_ports
 from services.alerts.delivery import http_channels
 from services.alerts.delivery.channel import Away, Failed, Sent
 from services.alerts.delivery.grouping import Mail
-from services.alerts.delivery.http_channels import Notify, Refused, Teams, Webhook, guarded
+from services.alerts.delivery.http_channels import Notify, Refused, Teams, Webhook, guarded, retry_after
 from services.alerts.delivery.routes import Routes, Step, parse
 
 AT = datetime.now(UTC)
@@ -193,3 +193,10 @@ def test_routes_name_every_fault_at_once_and_fall_back_on_mail() -> None:
     assert made.of("team:dwp", urgent=False) == (Step("smtp"),)
     with pytest.raises(ValueError, match=r"pigeon is no channel.*nightly: say routine or urgent"):
         parse({"team:dwp": {"urgent": [{"by": "pigeon"}], "nightly": []}})
+
+
+def test_when_to_come_again_is_read_as_a_number_or_a_date_and_bounded() -> None:
+    at = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
+    said = {"120": 120, "99999999999": 86_400, "Tue, 03 Nov 2026 09:01:00 GMT": 60, "Mon, 02 Nov 2026 09:00:00 GMT": 0}
+    assert {text: retry_after(text, at) for text in said} == said
+    assert [retry_after(text, at) for text in (None, "", "soon", "-5")] == [None] * 4

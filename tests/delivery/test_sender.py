@@ -101,6 +101,11 @@ class Service:
             return int(connection.scalar(sa.select(sa.func.count()).select_from(WAITING)) or 0)
 
 
+def march(day: int, hour: int) -> datetime:
+    """A moment of March 2027, when London has UTC; the 5th is a Friday."""
+    return datetime(2027, 3, day, hour, tzinfo=UTC)
+
+
 @pytest.fixture
 def service(fresh_database: str) -> Iterator[Service]:
     made = Service(fresh_database)
@@ -371,3 +376,49 @@ def test_nobody_listening_is_away_not_failed() -> None:
     (port,) = free_ports(1)
     mail = Mail("s", "t", "r", ("d",))
     assert isinstance(Smtp("127.0.0.1", port, "hub@northshire.example").send("x@y.example", mail), Away)
+
+
+def test_a_recipient_hears_once_a_working_day_that_the_hub_is_alive(service: Service) -> None:
+    post = Post()
+    senders = [service.sender(post), service.sender(post)]
+    for sender in senders:
+        sender.policy = replace(sender.policy, heartbeats={"team:yjt": time(9)})
+    for moment in (march(5, 8), march(5, 9), march(5, 10), march(6, 9), march(8, 9)):
+        service.now = moment
+        for sender in senders:
+            sender.once()
+    assert [(to, m.subject) for to, m in post.mails] == [
+        ("yjt@northshire.example", "The hub is alive, nothing new")
+    ] * 2
+    assert len({m.reference for _, m in post.mails}) == 2
+
+
+def test_who_was_told_something_today_needs_no_heartbeat(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    sender.policy = replace(sender.policy, heartbeats={"team:yjt": time(9)})
+    service.create(1, severity="P1")
+    service.settle()
+    service.now = march(5, 8)
+    assert sender.once()
+    service.now = march(5, 9)
+    assert not sender.once()
+    assert [m.subject for _, m in post.mails] == ["You have 1 new alert"]
+
+
+def test_a_receiver_that_asks_for_a_pause_gets_it_and_others_are_told_meanwhile(service: Service) -> None:
+    post = Post([Failed("http_429", 600)])
+    sender = service.sender(post)
+    service.create(1, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    sender.once()
+    service.create(2, severity="P1", team="est", role="est")
+    service.settle()
+    service.later(seconds=300)
+    while sender.once():
+        pass
+    assert [to for to, _ in post.mails] == ["yjt@northshire.example", "est@northshire.example"]
+    service.later(seconds=301)
+    assert sender.once()
+    assert len(post.mails) == 3

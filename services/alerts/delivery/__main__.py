@@ -46,14 +46,15 @@ class Sending:
 
 
 def begin_sending(running: Running) -> Sending | None:
-    """Without a mail server deliveries by e-mail wait in the table; everything else goes on."""
-    if not os.environ.get("HUB_SMTP"):
+    """Where no channel has a server or a key, deliveries wait in the table; everything else goes on."""
+    if not any(os.environ.get(name) for name in ("HUB_SMTP", "HUB_NOTIFY_KEY_FILE", "HUB_WEBHOOK_SECRETS_FILE")):
         return None
     contracts = Settings().contracts
     made = policy.load(contracts)
     assert isinstance(running.journal, PostgresJournal)
     link = os.environ.get("HUB_CONSOLE_URL", "http://127.0.0.1:8080")
-    channel = Smtp.of_environment(made.sender)
+    # A council may tell by Notify alone: a step that names a channel without a server then fails over, or is given up.
+    channel = Smtp.of_environment(made.sender) if os.environ.get("HUB_SMTP") else None
     engine, people = running.journal.engine, directory.load(contracts)
     # A producer of its own: the service's log has one appender already, the relay.
     own = KafkaLog(running.broker, running.catalogue.frame, source="delivery-sender")

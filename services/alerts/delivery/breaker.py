@@ -25,6 +25,10 @@ class Breaker:
         if self._failures[recipient] >= self.failures_max:
             self._open_until[recipient] = now + timedelta(seconds=self.open_s)
 
+    def pause(self, recipient: str, until: datetime) -> None:
+        """The other side asked not to be tried before ``until``."""
+        self._open_until[recipient] = max(until, self._open_until.get(recipient, until))
+
     def succeeded(self, recipient: str) -> None:
         self._failures.pop(recipient, None)
         self._open_until.pop(recipient, None)

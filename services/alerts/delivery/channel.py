@@ -24,6 +24,8 @@ class Failed:
     """This recipient's mail was not taken. ``reason`` is a machine word; ``refused…`` lasts."""
 
     reason: str
+    #: Seconds for which the other side asked to be left alone.
+    after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLong
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +27,10 @@ from standardwebhooks import Webhook as Signer
 
 from services.alerts.delivery.channel import Away, Failed, Outcome, Sent
 from services.alerts.delivery.grouping import Mail
+from spine.clock import now
 
 ANSWER_S_MAX = 15
+RETRY_AFTER_S_MAX = 86_400
 UUID_CHARACTERS = 36
 #: Statuses of a receiver that no repetition can mend. 408, 425 and 429 pass.
 PASSING = frozenset({408, 425, 429})
@@ -61,7 +64,7 @@ class Notify:
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         url = f"{self.base}/v2/notifications/{self.kind}"
         try:
-            status = post(url, orjson.dumps(body), headers)
+            status, _ = post(url, orjson.dumps(body), headers)
         except (httpx2.HTTPError, TooLong) as error:
             return Away(type(error).__name__)
         if status == 201:
@@ -89,13 +92,13 @@ class Webhook:
         secret = self.secrets.get(address)
         if secret is None:
             return Failed("no_channel")
-        now = self.clock()
-        body = orjson.dumps({"id": mail.reference, "type": "feed.changed", "timestamp": now})
-        signature = Signer(secret).sign(mail.reference, now, body.decode())
+        at = self.clock()
+        body = orjson.dumps({"id": mail.reference, "type": "feed.changed", "timestamp": at})
+        signature = Signer(secret).sign(mail.reference, at, body.decode())
         headers = {
             "Content-Type": "application/json",
             "webhook-id": mail.reference,
-            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": signature,
         }
         return _call(address, body, headers, self.private)
@@ -134,7 +137,7 @@ def _call(address: str, body: bytes, headers: Mapping[str, str], private: frozen
     """One call to a receiver of its own: what fails is this recipient's, never everybody's."""
     try:
         url, more, extensions = guarded(address, private)
-        status = post(url, body, {**headers, **more}, extensions)
+        status, after_s = post(url, body, {**headers, **more}, extensions)
     except Refused as refused:
         return Failed(refused.reason)
     except TooLong:  # Before OSError, of which it is one.
@@ -146,7 +149,7 @@ def _call(address: str, body: bytes, headers: Mapping[str, str], private: frozen
     if 200 <= status < 300:
         return Sent()
     lasting = 300 <= status < 500 and status not in PASSING
-    return Failed(f"refused_{status}" if lasting else f"http_{status}")
+    return Failed(f"refused_{status}") if lasting else Failed(f"http_{status}", after_s)
 
 
 def guarded(address: str, private: frozenset[str]) -> tuple[str, dict[str, str], dict[str, Any]]:
@@ -170,9 +173,23 @@ def guarded(address: str, private: frozenset[str]) -> tuple[str, dict[str, str],
     return url, {"Host": parts.netloc}, {"sni_hostname": host}
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], extensions: Mapping[str, Any] | None = None) -> int:
-    """Status of the answer. Raises httpx2.HTTPError, or TimeoutError after ANSWER_S_MAX, however slowly it drips."""
-    answer: Future[int] = Future()
+def retry_after(said: str | None, at: datetime) -> int | None:
+    """Seconds of a Retry-After header, a number or a date, at most a day; None where there is none to read."""
+    if not said:
+        return None
+    try:
+        seconds = float(said) if said.strip().isdecimal() else (parsedate_to_datetime(said) - at).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(max(0, min(seconds, RETRY_AFTER_S_MAX)))
+
+
+def post(
+    url: str, body: bytes, headers: Mapping[str, str], extensions: Mapping[str, Any] | None = None
+) -> tuple[int, int | None]:
+    """Status and Retry-After of the answer. Raises httpx2.HTTPError, or TimeoutError after ANSWER_S_MAX, however
+    slowly it drips."""
+    answer: Future[tuple[int, int | None]] = Future()
 
     def call() -> None:
         try:
@@ -180,7 +197,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], extensions: Mapping[
                 httpx2.Client(timeout=ANSWER_S_MAX, follow_redirects=False, trust_env=False) as client,
                 client.stream("POST", url, content=body, headers=headers, extensions=dict(extensions or {})) as got,
             ):
-                answer.set_result(got.status_code)
+                answer.set_result((got.status_code, retry_after(got.headers.get("retry-after"), now())))
         except Exception as error:
             if not answer.done():
                 answer.set_exception(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class DeliveryPolicy:
     feed_services: frozenset[str] = frozenset()
     working: WorkingHours = field(default_factory=WorkingHours)
     urgent_rules: frozenset[str] = frozenset()
+    #: From when on, London time, a recipient hears each working day that the hub is alive.
+    heartbeats: Mapping[str, time] = field(default_factory=dict)
 
     def is_urgent(self, severity: str, rule: str) -> bool:
         return severity in self.urgent or rule in self.urgent_rules
@@ -64,6 +66,7 @@ def parse(read: Mapping[str, Any], days: WorkingDays = WEEKDAYS) -> DeliveryPoli
         feed_services=frozenset(map(str, read.get("feed_services") or [])),
         working=hours.parse(read.get("hours") or {}, days),
         urgent_rules=frozenset(map(str, email.get("urgent_rules") or [])),
+        heartbeats={str(who): time.fromisoformat(str(at)) for who, at in (read.get("heartbeats") or {}).items()},
     )
 
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 
 from services.alerts.delivery import decide as core
+from services.alerts.delivery import heartbeat
 from services.alerts.delivery.breaker import Breaker
 from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent
 from services.alerts.delivery.decide import Delivery
@@ -24,6 +25,7 @@ from services.alerts.delivery.grouping import Mail, Waiting, compose, plan
 from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.routes import Step
 from services.alerts.delivery.tables import MAILED, WAITING
+from spine.clock import local_date
 from spine.errors import Retry
 from spine.log import Log
 from spine.record import Outgoing
@@ -49,7 +51,7 @@ class Sender:
     engine: sa.Engine
     log: Log
     catalogue: Catalogue
-    channel: Channel
+    channel: Channel | None
     policy: DeliveryPolicy
     directory: Directory
     link: str
@@ -78,7 +80,7 @@ class Sender:
         """One recipient's mail. False if nothing was due, or nobody answered."""
         leased = self._lease()
         if leased is None:
-            return False
+            return self._beat()
         if not leased.deliveries:
             return True
         outcome = self._attempt(leased)
@@ -94,8 +96,11 @@ class Sender:
                 self._breaker.succeeded(leased.recipient)
                 team = self.directory.team_named(leased.recipient)
                 metrics().gauge("hub_last_delivery_timestamp_seconds", self.clock().timestamp(), team=team)
-            case Failed():
+            case Failed(_, after_s):
                 self._breaker.failed(leased.recipient, self.clock())
+                if after_s is not None:
+                    pause = timedelta(seconds=min(after_s, self.policy.retry.longest_s))
+                    self._breaker.pause(leased.recipient, self.clock() + pause)
         self._away = 0
         self._report(leased, outcome)
         return True
@@ -144,9 +149,30 @@ class Sender:
         """No transaction is open here: a slow mail server must not hold a database connection."""
         mail = compose([self._waiting(d) for d in leased.deliveries], self.link)
         urgent = any(self.policy.is_urgent(d.severity, d.rule) for d in leased.deliveries)
+        return self._tell(leased.recipient, mail, urgent=urgent)
+
+    def _beat(self) -> bool:
+        """One heartbeat that is due today. Nothing hangs on it: one that failed is said, and not repeated."""
+        now = self.clock()
+        on = local_date(now)
+        if not self.policy.heartbeats or not self.policy.working.days.is_working(on):
+            return False
+        with self.engine.begin() as connection:
+            recipient = heartbeat.claim(connection, self.policy, now)
+        if recipient is None:
+            return False
+        outcome = self._tell(recipient, heartbeat.beat(recipient, now, self.link), urgent=False)
+        said = "sent" if isinstance(outcome, Sent) else outcome.reason
+        with self.engine.begin() as connection:
+            heartbeat.settle(connection, recipient, on, said)
+        LOG.info("heartbeat", outcome=said, recipient=recipient)
+        return True
+
+    def _tell(self, recipient: str, mail: Mail, *, urgent: bool) -> Outcome:
+        """By the recipient's steps in order, until one takes it."""
         came: list[Outcome] = []
-        for way in self.policy.routes.of(leased.recipient, urgent=urgent):
-            came.append(self._by(way, leased.recipient, mail))
+        for way in self.policy.routes.of(recipient, urgent=urgent):
+            came.append(self._by(way, recipient, mail))
             if isinstance(came[-1], Sent):
                 return came[-1]
         # One step that may yet work keeps the delivery alive, whatever the others said for good.

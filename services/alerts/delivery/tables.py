@@ -55,3 +55,12 @@ FEED_END = sa.Table(
     sa.Column("recipient", sa.Text, primary_key=True),
     sa.Column("number", sa.BigInteger, nullable=False),
 )
+
+#: Heartbeats: one a day and recipient, and what came of it.
+BEATS = sa.Table(
+    "beats",
+    META,
+    sa.Column("recipient", sa.Text, primary_key=True),
+    sa.Column("on", sa.Date, primary_key=True),
+    sa.Column("outcome", sa.Text, nullable=False),
+)
