@@ -12,6 +12,8 @@ from services.alerts.case import Case
 from services.alerts.rules import ORDER
 
 _AGES = (16, 18, 19, 25)
+#: A day so long past, moved to the next working day, is past too.
+PAST = timedelta(days=10)
 
 
 def due_on(case: Case) -> date:
@@ -24,7 +26,7 @@ def due_on(case: Case) -> date:
     if not calendar.is_working(today):
         first = min(first, calendar.on_or_after(tomorrow))
     for day in candidates(case):
-        if not today - timedelta(days=10) < day < first:
+        if not today - PAST < day < first:
             continue
         for moved in (day, calendar.on_or_after(day)):
             if today < moved < first:
@@ -36,12 +38,16 @@ def candidates(case: Case) -> Iterator[date]:
     """Days on which a ground may begin or end."""
     yield from days_of_change(case.belief)
     for rule in ORDER:
-        yield from rule.timers(case)
-    for fact in case.state.facts:
+        if not rule.wants or case.holds_any(rule.wants):
+            yield from rule.timers(case)
+    for fact in reversed(case.state.facts):
+        # In order of their days: what is long past begins nothing more.
+        if fact.effective_on < case.today - PAST:
+            break
         yield fact.effective_on
         yield fact.effective_on + DAY
-        expires = fact.day("expires_on")
-        if expires is not None:
+    for fact in case.state.facts:
+        if "expires_on" in fact.data and (expires := fact.day("expires_on")) is not None:
             yield expires + DAY
     for alert in case.alerts:
         if escalation.waiting(alert):
