@@ -28,10 +28,6 @@ UNHELD: frozenset[str] = frozenset(
     [
         "MR.sla",
         "MR.sla_safeguarding",
-        "A08.sla_september",
-        "A21.est_weeks",
-        "A21.pa_months",
-        "A29.between_post16_months",
     ]
 )
 

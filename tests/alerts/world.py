@@ -20,7 +20,7 @@ from spine.clock import local_date
 from spine.record import Effect
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = {"230": "EET", "280": "EET", "330": "EET", "210": "EET", "530": "EET_SOFT", "110": "PRE16_IN"}
+GROUPS = {"230": "EET", "240": "EET", "280": "EET", "330": "EET", "210": "EET", "530": "EET_SOFT", "110": "PRE16_IN"}
 GROUPS |= {
     "619": "NEET",
     "610": "NEET",
@@ -28,6 +28,7 @@ GROUPS |= {
     "620": "NEET_UNAVAILABLE",
     "640": "NEET_UNAVAILABLE",
     "650": "NEET_UNAVAILABLE",
+    "670": "NEET_UNAVAILABLE",
 }
 GROUPS |= {
     "615": "NEET_AWAITING_START",
