@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.alerts.case import Case
 from services.alerts.rules.attendance import enrolment_ended
-from services.alerts.rules.shape import RESOLVED, SUPERSEDED, Closing, Ground, Rule
+from services.alerts.rules.shape import RESOLVED, STOOD_DOWN, SUPERSEDED, Closing, Ground, Rule
 from services.alerts.state import Alert
 
 
@@ -27,9 +27,12 @@ def closing(case: Case, alert: Alert) -> Closing | None:
 
 
 def replaced(case: Case, alert: Alert) -> Closing | None:
-    """The intended withdrawal happened, and leaving is now the matter."""
-    left = enrolment_ended(case, alert.source, alert.anchor or alert.raised_on)
-    return Closing(SUPERSEDED, "left learning") if left and case.open("A01", "A02", "A03") else None
+    """The intended withdrawal happened: leaving is now the matter, or, with somewhere to go, there is none (P14)."""
+    if not enrolment_ended(case, alert.source, alert.anchor or alert.raised_on):
+        return None
+    if case.open("A01", "A02", "A03"):
+        return Closing(SUPERSEDED, "left learning")
+    return Closing(STOOD_DOWN, "left for somewhere known")
 
 
 RULE = Rule("A12", ground, closing, replaced=replaced, wants=frozenset({"education.withdrawal.intended"}))
