@@ -82,7 +82,10 @@ class EventSchemas:
         kind = event.get("type")
         if not isinstance(kind, str) or kind not in self.types:
             return (Fault("/type", "unknown_type", _WORDS["unknown_type"], "a type of the event catalogue"),)
-        found = {fault: None for error in self._validator(kind).iter_errors(event) for fault in _faults(error)}
+        told = {fault: None for error in self._validator(kind).iter_errors(event) for fault in _faults(error)}
+        # Of a value that is no whole number at all the door does not say that it is too small as well.
+        unlike = {fault.pointer for fault in told if fault.code == "wrong_type"}
+        found = [fault for fault in told if fault.code != "number_range" or fault.pointer not in unlike]
         return tuple(sorted(found, key=lambda f: (f.pointer, f.code))[:FAULTS_MAX])
 
     def _build(self, kind: str) -> Draft202012Validator:

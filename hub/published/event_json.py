@@ -70,7 +70,9 @@ def _event(spec: TypeSpec) -> Schema:
     if spec.name in WHY_NOT_IN_EET:
         given, needed = WHY_NOT_IN_EET[spec.name]
         facts["if"] = {"properties": {given: {"const": NOT_IN_EET}}, "required": [given]}
-        facts["then"] = {"required": [needed]}
+        # Null is a value that was not sent: needed here as much as one that is not there.
+        sent = {"type": ["string", "number", "boolean", "object", "array"]}
+        facts["then"] = {"required": [needed], "properties": {needed: sent}}
     return {
         "type": "object",
         "required": ["specversion", "id", "source", "type", "data"],

@@ -22,6 +22,11 @@ def review_id(event_id: str) -> str:
     return "r-" + hashlib.sha256(event_id.encode()).hexdigest()[:20]
 
 
+def feed_id(feed: str) -> str:
+    """Id under which a feed is decided."""
+    return "feed:" + hashlib.sha256(feed.encode()).hexdigest()[:20]
+
+
 def _act(person: str, act: str, known_at: datetime, **fields: Any) -> Effect:
     body: dict[str, Any] = {"person_id": person, "act": act, "known_at": known_at, **fields}
     return Effect("attributions", person, "attribution.v1", body)
@@ -40,9 +45,10 @@ def linked(person: Person, seen: Observation, how: str, weight: int | None) -> E
 
 
 def fed(seen: Fed) -> Effect:
-    """About a feed, not about a person: under ``feed:`` and the party's id, so that rule A40 has a place to stand."""
+    """About a feed, not about a person: under ``feed:``, so that rule A40 has a place to stand. By the name's hash:
+    what a partner wrote as the name of a feed must not stand in clear as a key on the topics."""
     return _act(
-        f"feed:{seen.feed}",
+        feed_id(seen.feed),
         "linked",
         seen.received_at,
         how="exact",

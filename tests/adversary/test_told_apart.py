@@ -79,7 +79,7 @@ def told_apart(world: World, settings: Settings) -> Iterator[tuple[str, str]]:
                 continue
             specs = catalogue["types"][fact.type]["data"]
             changed: dict[str, Seen | None] = {
-                f"data.{name}": replace(fact, data={**fact.data, name: other(specs[name], catalogue["enums"], value)})
+                f"data.{name}": fact._replace(data={**fact.data, name: other(specs[name], catalogue["enums"], value)})
                 for name, value in fact.data.items()
                 if value is not None and name in specs
             }

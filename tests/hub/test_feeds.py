@@ -12,10 +12,11 @@ from hub.held import InProcess
 from hub.inprocess import InProcessHub
 from hub.persons import persons
 from services.alerts.state import Alert, decode
+from services.matching.acts import feed_id
 
 ROOT = Path(__file__).resolve().parents[2]
 STEWARD, COLLEGE = "northshire-data-steward", "northvale-college"
-FEED = f"feed:{COLLEGE}"
+FEED = feed_id(COLLEGE)
 
 
 @pytest.fixture

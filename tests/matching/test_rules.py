@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hub_of_matching import Matching, acts
 
+from services.matching.acts import feed_id
+
 ALEX = {
     "source_ref": "S1",
     "given_name": "Benjamin",
@@ -166,4 +168,4 @@ def test_authorities_in_one_partition_do_not_meet() -> None:
 def test_a_feed_is_nobody_and_goes_on_under_its_own_name() -> None:
     told = {"feed_source": "northvale-college", "shape": "delta", "rows": 412, "leaver_rows": 6}
     (act,) = Matching().observe("feed", "steward", None, "feed.extract_received", told)
-    assert (act["person_id"], act["act"]) == ("feed:northvale-college", "linked")
+    assert (act["person_id"], act["act"]) == (feed_id("northvale-college"), "linked")

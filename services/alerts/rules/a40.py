@@ -1,6 +1,6 @@
 """A40 feed silent, shrunk or full of leavers: a question to the partner about its feed, not about a person. Leeds 2011.
 
-It stands under ``feed:`` and the party's id. Only parties with an agreed schedule in ``feeds`` are asked (POLICY 5.2).
+It stands under the feed's own key (matching). Only parties with an agreed schedule in ``feeds`` are asked (POLICY 5.2).
 """
 
 from __future__ import annotations
