@@ -13,7 +13,7 @@ from datetime import date
 from xml.etree import ElementTree
 
 from hub.persons import Person
-from services.alerts.state import Subject
+from services.alerts.state import Seen, Subject
 from services.status import ccis, days
 from services.status.belief import Belief, belief
 from services.status.bitemporal import live
@@ -31,7 +31,7 @@ ACTIVITY = (
     "PredictedEndDate",
 )
 PERSON = ("YoungPersonsID", "GivenName", "FamilyName", "Postcode", "Gender", "DOB", "UniqueLearnerNo")
-FIELDS = (*PERSON, "UniquePupilNumber", "SENDFlag", "CharacteristicCode", *ACTIVITY)
+FIELDS = (*PERSON, "UniquePupilNumber", "GuaranteeStatus", "SENDFlag", "CharacteristicCode", *ACTIVITY)
 _OF_SUBJECT = {
     "GivenName": "given_name",
     "FamilyName": "family_name",
@@ -41,6 +41,7 @@ _OF_SUBJECT = {
     "UniquePupilNumber": "upn",
 }
 MANY = " "
+GUARANTEE = "september_guarantee.status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def row(
     values |= {
         "YoungPersonsID": person.person_id,
         "DOB": _day(told.born),
+        "GuaranteeStatus": _guarantee(person.alerts.facts, on, known),
         "SENDFlag": "Y" if told.marked("ehcp", day) else "N",
         "CharacteristicCode": MANY.join(marked),
         "ActivityCode": told.code(day),
@@ -108,6 +110,13 @@ def _named(subjects: Sequence[Subject], field: str, known: int) -> str:
     held = [one for one in subjects if one.received_ms <= known and one.fields.get(field)]
     best = max(held, key=lambda one: (one.effective_on, one.received_ms, one.source), default=None)
     return "" if best is None else str(best.fields[field])
+
+
+def _guarantee(facts: Sequence[Seen], on: date, known: int) -> str:
+    """The latest word on the September Guarantee of this school year (DOMAIN 1.6), which ends in October."""
+    began = date(on.year if on.month >= 10 else on.year - 1, 10, 1)
+    told = [one for one in facts if one.type == GUARANTEE and began <= one.effective_on <= on and one.known_ms <= known]
+    return told[-1].text("status") if told else ""
 
 
 def _day(day: int | None) -> str:
@@ -134,6 +143,7 @@ def as_xml(rows: Sequence[Mapping[str, str]], head: Mapping[str, str]) -> bytes:
     for one in rows:
         person = ElementTree.SubElement(root, "YoungPerson")
         _add(person, {name: value for name, value in one.items() if name in (*PERSON, "UniquePupilNumber")})
+        _add(person, {"GuaranteeStatus": one["GuaranteeStatus"]})
         need = ElementTree.SubElement(person, "LevelOfNeed")
         _add(need, {"SENDFlag": one["SENDFlag"]})
         for code in one["CharacteristicCode"].split():

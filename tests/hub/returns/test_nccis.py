@@ -14,11 +14,12 @@ from hub.persons import persons
 from hub.returns.agreement import NotCovered, agreement_for
 from hub.returns.command import make
 from hub.returns.frozen import Broken, difference
-from hub.returns.nccis import Settings, academic_age, disarmed, in_cohort
+from hub.returns.nccis import FIELDS, Settings, academic_age, disarmed, in_cohort, row
 from hub.story import play, read_story
 from services.status.belief import Belief
 from services.status.days import FOREVER
 from services.status.spans import Layer
+from services.status.story import default_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
@@ -36,6 +37,25 @@ def test_academic_age_is_the_age_on_the_31_august_before() -> None:
     assert academic_age(born, date(2026, 8, 31)) == 15
     assert academic_age(born, date(2026, 9, 1)) == 16
     assert academic_age(date(2009, 8, 31).toordinal(), date(2026, 9, 1)) == 17
+
+
+def test_the_latest_word_on_the_guarantee_of_this_school_year_is_returned() -> None:
+    run = play(read_story(ROOT / "tests" / "stories" / "S27.yaml"), CONTRACTS, SCHEMAS)
+    (pupil,) = persons(InProcess(run.hub))
+    settings = Settings(frozenset({15, 16}), None, 30, {})
+    told = {
+        (day, known): row(pupil, date.fromisoformat(day), ms, default_policy(), settings, frozenset(FIELDS))
+        for day, known, ms in [
+            ("2026-07-01", "later", 1 << 60),
+            ("2026-07-01", "before", 1),
+            ("2026-10-02", "later", 1 << 60),
+        ]
+    }
+    said = told["2026-07-01", "later"]
+    assert said is not None and said["GuaranteeStatus"] == "no_offer"
+    assert told["2026-07-01", "before"] is None
+    after = told["2026-10-02", "later"]
+    assert after is not None and after["GuaranteeStatus"] == ""
 
 
 def _period(states: InProcess) -> tuple[str, datetime]:
