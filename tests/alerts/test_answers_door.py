@@ -9,11 +9,12 @@ from pathlib import Path
 from fastapi import APIRouter, Depends
 from starlette.testclient import TestClient
 
-from services.alerts.answers.door import Api, caller, codes_of, create_app
+from services.alerts.answers.door import Api, caller, codes_of, create_app, team_calling
+from services.alerts.delivery import directory, policy
 from spine.errors import Retry
 from spine.who.hearing import Hearing
 from spine.who.keys import ApiKey, KeyRing
-from spine.who.principal import ANSWERS, SCOPES, Principal
+from spine.who.principal import ANSWERS, SCOPES, Mode, Principal
 from spine.who.rate import PartyLimits, Rate
 from spine.who.webhooks import Heard
 
@@ -101,3 +102,28 @@ def test_what_is_mounted_knows_its_caller_and_fails_as_the_door_does() -> None:
         assert (answer.status_code, "secret" in answer.text) == (status, False)
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_partys_own_team_reads_its_feed_and_nobody_else_has_one() -> None:
+    people, services = directory.load(CONTRACTS), policy.load(CONTRACTS).feed_services
+    router = APIRouter()
+
+    @router.get("/v1/feed")
+    def feed(team: str = Depends(team_calling(people, services))) -> dict[str, str]:
+        return {"team": team}
+
+    def asks(party: str, mode: Mode = "live") -> tuple[int, object]:
+        key = ApiKey(party, "k", hashlib.sha256(b"k").digest(), mode, scopes=frozenset({ANSWERS}))
+        ring = KeyRing([key])
+        hearing = Hearing(lambda: ring, Heard(lambda: 0.0))
+        api = Api(
+            hearing, Rate(PartyLimits(9, 9), lambda: 0.0), lambda: datetime(2026, 1, 30, tzinfo=UTC), (), (router,)
+        )
+        answer = TestClient(create_app(api)).get("/v1/feed", headers=signed("k"))
+        return answer.status_code, answer.json().get("team")
+
+    assert asks("northvale-college") == (200, "northvale-college")
+    assert asks("jobcentre-plus") == (200, "dwp")
+    assert asks("northvale-college", "test") == (404, None)
+    assert asks("northshire-youth-justice") == (404, None)
+    assert asks("csc-north") == (404, None)

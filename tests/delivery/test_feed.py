@@ -114,6 +114,7 @@ def test_a_caller_reads_on_from_its_number_and_only_its_own(service: Service) ->
         False,
         5,
     ]
+    assert all("rule" not in item for item in first["items"])
     assert client.get("/v1/feed?after=5", headers=mine).json() == {"items": [], "after": 5, "more": False}
     assert client.get("/v1/feed", headers={"team": "southmere-college"}).json()["items"] == []
     assert client.get("/v1/feed?limit=501", headers=mine).status_code == 422

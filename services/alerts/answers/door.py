@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
 from ruamel.yaml import YAML
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 
+from services.alerts.delivery.directory import Directory
 from spine.errors import Retry
 from spine.telemetry import log, where
 from spine.who.hearing import Hearing
@@ -80,6 +81,19 @@ def caller(request: Request) -> Principal:
     if wait:
         raise Stop("too_fast", wait)
     return who
+
+
+def team_calling(directory: Directory, services: frozenset[str]) -> Callable[..., str]:
+    """Dependency of the feed: the outside team of the party that asks. 404 for one that has none, and for test keys:
+    what is told of real people is nothing for them."""
+
+    def calling(who: Annotated[Principal, Depends(caller)]) -> str:
+        team = directory.team_of_party.get(who.party, "")
+        if who.test or directory.services.get(team) not in services:
+            raise Stop("not_found")
+        return team
+
+    return calling
 
 
 def create_app(api: Api) -> FastAPI:

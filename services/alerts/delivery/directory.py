@@ -16,6 +16,7 @@ class Directory:
     desks: Mapping[str, str]
     services: Mapping[str, str] = field(default_factory=dict)
     team_of_worker: Mapping[str, str] = field(default_factory=dict)
+    team_of_party: Mapping[str, str] = field(default_factory=dict)
 
     def team_of(self, worker: str | None, team: str | None, role: str) -> str:
         """The team that is told: the named one, else the worker's, else the duty desk; empty if nobody knows."""
@@ -44,4 +45,6 @@ def load(contracts: Path) -> Directory:
         desks={str(role): str(team) for role, team in read.get("desks", {}).items()},
         services={str(name): str(t["service"]) for name, t in read["teams"].items()},
         team_of_worker={str(name): str(w["team"]) for name, w in read["workers"].items()},
+        # A provider's team is named as its party; other parties' teams say whose they are.
+        team_of_party={str(t.get("party", name)): str(name) for name, t in read["teams"].items()},
     )

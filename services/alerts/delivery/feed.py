@@ -2,6 +2,7 @@
 
 It is the canonical way for teams outside the council; webhook, mail and card are hints that there is more to read. One
 item is one telling: the inbox's delivery of an act. An item names nobody; who it is about the reader asks separately.
+The number of the rule stays out: it can say more than the headline that the reader may see (release from custody).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def feed(engine: sa.Engine, recipient: str, after: int, limit: int = ITEMS_MAX) 
     """Items of the team ``recipient`` with a number above ``after``, at most ``limit`` and never above ITEMS_MAX."""
     limit = max(1, min(limit, ITEMS_MAX))
     mine = sa.and_(FEED.c.recipient == recipient, FEED.c.number > after)
-    columns = [column for column in FEED.c if column.name != "recipient"]
+    columns = [column for column in FEED.c if column.name not in ("recipient", "rule")]
     with engine.connect() as connection:
         rows = connection.execute(sa.select(*columns).where(mine).order_by(FEED.c.number).limit(limit + 1)).mappings()
         found = [dict(row) for row in rows]
