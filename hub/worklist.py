@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import typer
 
+from hub.access import write_down
 from hub.output import AsJson, fail, show_json
 from hub.private import write_private
 from hub.returns.nccis import disarmed
@@ -65,7 +66,8 @@ def worklist(
     out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the open alerts of a team or role, oldest due first. Personal data: a file is for its owner's eyes only.
+    """List the open alerts of a team or role, oldest due first. Personal data: a file is for its owner's eyes only, and
+    everybody shown is written to the record of access first.
 
     Exit 0; 2 without a team and a role, or if the file cannot be written; 3 if no hub answers.
     """
@@ -75,8 +77,10 @@ def worklist(
         engine = engine_for(where().postgres, "console")
         with engine.connect() as connection:
             found = connection.execute(query(team, role)).mappings()
-            rows = [line({str(name): value for name, value in one.items()}) for one in found]
+            told = [{str(name): value for name, value in one.items()} for one in found]
         engine.dispose()
+        write_down("hub worklist", [one["person_id"] for one in told], f"team {team or ''} role {role or ''}")
+        rows = [line(one) for one in told]
         if out is not None:
             write_private(out, as_csv(rows))
     except OSError as error:

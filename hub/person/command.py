@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +10,7 @@ import psycopg
 import sqlalchemy as sa
 import typer
 
+from hub import access
 from hub.held import Held, stored
 from hub.layout import contracts_folder
 from hub.output import AsJson, fail, show_json, show_table
@@ -19,11 +18,9 @@ from hub.person import picture
 from hub.person.told import Told, changes, told
 from hub.person.whom import ids_of
 from services.alerts.settings import load as alert_settings
-from services.console.tables import ACCESS
 from services.status.agent import policy_of
 from spine.clock import LONDON, now
 from spine.errors import Retry
-from spine.postgres import engine_for
 
 UNKNOWN = 1
 PAGE = "hub person show"
@@ -100,16 +97,7 @@ def answer(held: Held, person_id: str, known_at: datetime, on: date, contracts: 
 
 
 def write_down(person_id: str, reason: str) -> None:
-    """One row of access, as for a page of the console: no view without it."""
-    from hub.running import where
-
-    engine = engine_for(os.environ.get("HUB_POSTGRES") or where().postgres, "console")
-    row = {"at": now(), "user_id": f"operator:{getpass.getuser()}", "roles": "operator", "page": PAGE}
-    try:
-        with engine.begin() as connection:
-            connection.execute(sa.insert(ACCESS).values(**row, person_id=person_id, about=reason.strip()[:500]))
-    finally:
-        engine.dispose()
+    access.write_down(PAGE, [person_id], reason)
 
 
 def _show(found: Told, otherwise: list[str]) -> None:

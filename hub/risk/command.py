@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import psycopg
+import sqlalchemy as sa
 import typer
 from ruamel.yaml import YAML
 
+from hub.access import write_down
 from hub.held import Held, stored
 from hub.layout import contracts_folder
 from hub.output import HALTED, USAGE, AsJson, fail, show_json, show_table
@@ -81,7 +83,8 @@ def listed(
 ) -> None:
     """Young people in EET at risk of dropping out, most points first, with every reason. Triage, never a decision.
 
-    A role sees the cases that it owns, and of each only reasons that mask and agreements let it read.
+    A role sees the cases that it owns, and of each only reasons that mask and agreements let it read. Everybody shown
+    is written to the record of access first.
 
     Exit 0; 2 for wrong usage or settings; 3 if no hub answers.
     """
@@ -96,10 +99,11 @@ def listed(
             known = ", ".join(sorted(settings.policy.masks.roles))
             fail(f"no role is called {role}: one of {known}", as_json=as_json, code=USAGE)
         with stored() as held:
-            found = risks(held, settings, policy, role, local_date(now()))
-    except (SpineError, psycopg.OperationalError) as error:
-        fail(f"risk: {error}", as_json=as_json, code=HALTED)
-    found = [risk for risk in found if risk.points >= least]
+            found = [r for r in risks(held, settings, policy, role, local_date(now())) if r.points >= least]
+        write_down("hub risk list", [risk.person_id for risk in found], f"role {role}")
+    except (SpineError, psycopg.OperationalError, sa.exc.SQLAlchemyError) as error:
+        # Without its text: a database error can hold values.
+        fail(f"risk: no hub answers ({type(error).__name__})", as_json=as_json, code=HALTED)
     if as_json:
         rows = [{"person_id": r.person_id, "name": r.name, "points": r.points, "band": r.band} for r in found]
         told = [[reason._asdict() for reason in risk.reasons] for risk in found]

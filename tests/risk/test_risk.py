@@ -77,7 +77,10 @@ def test_the_list_says_that_it_is_for_triage(county: County, monkeypatch: pytest
     monkeypatch.setattr(command, "settings_in_force", alerts_settings.load)
     monkeypatch.setattr(command, "now", lambda: datetime.fromisoformat("2026-11-05T09:00:00Z"))
     monkeypatch.setattr(command, "stored", lambda: nullcontext(InProcess(county.hub)))
+    written: list[tuple[str, list[str], str]] = []
+    monkeypatch.setattr(command, "write_down", lambda *row: written.append(row))
     told = json.loads(CliRunner().invoke(app, ["risk", "list", "--role", "inclusion-team", "--json"]).output)
+    assert written == [("hub risk list", [one["person_id"] for one in told["people"]], "role inclusion-team")]
     assert "triage only" in told["note"]
     assert [(one["points"], len(one["reasons"])) for one in told["people"]] == [(4, 2)]
     assert CliRunner().invoke(app, ["risk", "list", "--role", "nobody"]).exit_code == 2

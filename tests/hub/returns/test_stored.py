@@ -1,8 +1,9 @@
 """The commands read a real database: a county's states go into PostgreSQL, and the return is that of the memory."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from hub.__main__ import app
 from hub.held import InProcess, stored
 from hub.persons import persons
 from hub.story import play, read_story
+from services.console.tables import ACCESS, INBOX
 from spine.migrate import migrate
 from spine.postgres import engine_for
 
@@ -61,3 +63,34 @@ def test_what_is_stored_is_counted_returned_and_listed(
 
 def _now() -> str:
     return datetime(2026, 11, 6, tzinfo=UTC).isoformat()
+
+
+def test_whom_a_worklist_shows_is_written_down_before_it_is_shown(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(fresh_database, "console")
+    engine = engine_for(fresh_database, "console")
+    day, view = date(2026, 11, 20), {"headline": "Contact needed", "lines": [], "todo": []}
+    row: dict[str, Any] = {
+        "alert_id": "a1",
+        "role": "yjt-manager",
+        "team": "yjt",
+        "worker": "",
+        "ref": "r1",
+        "person_id": "p-1",
+    }
+    row |= {"rule": "A30", "severity": "P2", "raised_on": day, "due_on": day, "open": True, "act": "raised"}
+    row |= {"times": 1, "handed_on": False, "at": datetime(2026, 11, 20, tzinfo=UTC), "view": view}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(INBOX).values(**row))
+    monkeypatch.setenv("HUB_POSTGRES", fresh_database)
+    monkeypatch.setenv("HUB_KAFKA", "127.0.0.1:1")
+    shown = CliRunner().invoke(app, ["worklist", "--team", "yjt"])
+    assert shown.exit_code == 0 and "Contact needed" in shown.output
+    with engine.begin() as connection:
+        (seen,) = connection.execute(sa.select(ACCESS.c.person_id, ACCESS.c.page, ACCESS.c.about)).all()
+        assert tuple(seen) == ("p-1", "hub worklist", "team yjt role")
+        connection.execute(sa.text("ALTER TABLE access RENAME TO access_gone"))
+    refused = CliRunner().invoke(app, ["worklist", "--team", "yjt"])
+    engine.dispose()
+    assert refused.exit_code == 3 and "Contact needed" not in refused.output
