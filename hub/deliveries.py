@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,16 +11,14 @@ import typer
 
 from hub.output import FAILED, AsJson, fail, show_json, show_table
 from hub.running import running_hub
+from hub.whole_topic import facts_of
 from services.alerts.delivery.decide import KIND, RETRIED, TOPIC
 from spine.clock import now
 from spine.errors import SpineError
-from spine.log import Log, Place
+from spine.log import Log
 from spine.record import Fact, Outgoing
 from spine.schema import Catalogue
 
-READ_MAX = 500
-EMPTY_READS_MAX = 20
-READ_MS = 500
 COLUMNS = ("delivery_id", "role", "team", "worker", "rule", "act", "severity", "channel", "attempt", "reason", "at")
 
 app = typer.Typer(help="Tellings that were given up, and trying them again.", no_args_is_help=True)
@@ -49,7 +47,7 @@ class GivenUp:
 def given_up(log: Log, catalogue: Catalogue) -> list[GivenUp]:
     """All that stand as given up, oldest first. It reads the whole topic."""
     last: dict[str, Fact] = {}
-    for fact in _facts(log, catalogue):
+    for fact in (one for one in facts_of(log, catalogue, TOPIC) if one.kind == KIND):
         # What was delivered after all stays delivered: an attempt in flight may be told after the giving up.
         held = last.get(fact.fields["delivery_id"])
         if held is None or held.fields["state"] != "delivered":
@@ -95,19 +93,3 @@ def retry(
         show_json({"retried": [one.delivery_id for one in chosen]})
     else:
         typer.echo(f"{len(chosen)} tried again; `hub deliveries failed` shows what remains")
-
-
-def _facts(log: Log, catalogue: Catalogue) -> Iterator[Fact]:
-    for n in range(log.partitions(TOPIC)):
-        place: Place = (TOPIC, n)
-        at, end, empty = log.start(place), log.end(place), 0
-        while at < end and empty < EMPTY_READS_MAX:
-            records = log.read({place: at}, READ_MAX, READ_MS)
-            empty = 0 if records else empty + 1
-            for record in records:
-                at = record.offset + 1
-                if catalogue.unframe(record.value) is None:
-                    continue
-                fact = catalogue.fact(record)
-                if fact.kind == KIND:
-                    yield fact

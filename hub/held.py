@@ -75,7 +75,7 @@ class Stored:
 def stored(postgres: str | None = None) -> Iterator[Stored]:
     """The journals at ``postgres``, else at HUB_POSTGRES, else of the hub of this machine; one snapshot, read only.
 
-    Raises psycopg.OperationalError when nobody answers, ValueError or OSError when no hub is known here.
+    Raises psycopg.OperationalError when nobody answers, Retry when no hub is known here.
     """
     url = postgres or os.environ.get("HUB_POSTGRES") or where().postgres
     with psycopg.connect(url, application_name="hub-held") as connection:

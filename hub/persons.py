@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from hub.held import Held
 from services.alerts import state as alerts
+from services.matching.acts import FEED
 from services.status import state as status
-
-#: What stands under this is a partner's feed (rule A40).
-FEED = "feed:"
 
 
 @dataclass(frozen=True, slots=True)

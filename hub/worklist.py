@@ -17,9 +17,9 @@ import typer
 from hub.access import write_down
 from hub.output import AsJson, fail, show_json
 from hub.private import write_private
-from hub.returns.nccis import disarmed
 from hub.running import where
 from services.console.tables import INBOX
+from services.ingest.channels.files.feedback import safe_cell
 from spine.errors import SpineError
 from spine.postgres import engine_for
 
@@ -56,7 +56,7 @@ def as_csv(rows: Iterable[Mapping[str, str]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({name: disarmed(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in rows)
     return out.getvalue()
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from services.alerts import state as alerts
+from services.alerts.rules.a25 import RISKS
 from services.status import ccis, days
 from services.status import state as statuses
 from services.status.belief import Belief
@@ -18,10 +19,8 @@ from services.status.bitemporal import live
 from services.status.codes import GROUPS
 from services.status.facts import DECIDE_A_CODE, Seen, received_on
 from services.status.policy import Policy
+from services.status.reading import milliseconds, moment
 from services.status.story import believed, view
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-RISKS = ("A10", "A11", "A12", "A36")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def told(
 ) -> Told:
     """``status``, ``held``: the person's states of status and of alerts. ``warn_days``: days before a lapse (A04)."""
     state = statuses.decode(status)
-    at = (known_at - _EPOCH) // timedelta(milliseconds=1)
+    at = milliseconds(known_at)
     facts = live(state.seen, policy, at)
     belief = believed(state, known_at, policy)
     standing = tuple(_standing(alerts.decode(held), at)) if held is not None else ()
@@ -205,6 +204,6 @@ def _heard(seen: Sequence[Seen], facts: Sequence[Seen], at: int) -> Iterator[Hea
     counting = {one.id for one in facts}
     for one in seen:
         if one.known <= at:
-            known_at = _EPOCH + timedelta(milliseconds=one.known)
+            known_at = moment(one.known)
             received = days.to_date(received_on(one))
             yield Heard(days.to_date(one.on), one.type, one.source, received, known_at, one.id in counting)

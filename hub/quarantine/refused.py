@@ -13,22 +13,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from hub.whole_topic import facts_of
 from services.ingest.agent import Opener, decode_state
 from services.ingest.gate import Gate, No
 from services.ingest.processor import SUBMISSION, state_key
 from services.ingest.processor import TOPIC as SUBMISSIONS
 from spine.clock import local_date
-from spine.errors import Retry
 from spine.headed import Head, decode_head, head_key
 from spine.journal import Journal
-from spine.log import Log, Place
+from spine.log import Log
 from spine.record import Fact, Fields, Outgoing
 from spine.schema import Catalogue
 
 TOPIC, KIND = "refusals", "refusal.v1"
 READ_MAX = 1_000
 KEYS_MAX = 5_000
-EMPTY_READS_MAX = 60
 UNSENT_MAX = 10_000
 
 
@@ -67,7 +66,7 @@ class Chosen:
 
 def refusals(log: Log, catalogue: Catalogue, ingest: Journal, chosen: Chosen) -> list[Waiting]:
     """Every refusal still on the log that is meant, oldest first, with what became of it."""
-    found = [fact for fact in _facts(log, catalogue) if fact.kind == KIND and chosen.takes(fact.fields)]
+    found = [fact for fact in facts_of(log, catalogue, TOPIC) if fact.kind == KIND and chosen.takes(fact.fields)]
     keys = {fact.event_id: _key(fact.fields) for fact in found}
     heard: dict[str, bytes] = {}
     names = sorted(set(keys.values()))
@@ -87,20 +86,6 @@ def gate_has_seen(head: Head, ingest: Journal, partitions: int) -> bool:
     if len(seen) < partitions or min(seen, default=0) < head.number:
         return False
     return not any(out.topic == TOPIC for out in ingest.unsent(UNSENT_MAX))
-
-
-def _facts(log: Log, catalogue: Catalogue) -> Iterator[Fact]:
-    for n in range(log.partitions(TOPIC)):
-        place: Place = (TOPIC, n)
-        at, end, empty = log.start(place), log.end(place), 0
-        while at < end:
-            records = log.read({place: at}, READ_MAX, 500)
-            empty = 0 if records else empty + 1
-            if empty >= EMPTY_READS_MAX:
-                raise Retry("the broker does not give the refusals: try again")
-            for record in records:
-                at = record.offset + 1
-                yield catalogue.fact(record)
 
 
 def _key(fields: Fields) -> str:

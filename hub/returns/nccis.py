@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from hub.persons import Person
 from services.alerts.state import Seen, Subject
+from services.ingest.channels.files.feedback import safe_cell
 from services.status import ccis, days
 from services.status.belief import Belief, belief
 from services.status.bitemporal import live
@@ -128,12 +129,8 @@ def as_csv(rows: Sequence[Mapping[str, str]], fields: Sequence[str] = FIELDS) ->
     out = io.StringIO()
     writer = csv.DictWriter(out, fields, lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({name: disarmed(value) for name, value in one.items()} for one in rows)
+    writer.writerows({name: safe_cell(value) for name, value in one.items()} for one in rows)
     return out.getvalue().encode()
-
-
-def disarmed(value: str) -> str:
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def as_xml(rows: Sequence[Mapping[str, str]], head: Mapping[str, str]) -> bytes:

@@ -22,9 +22,13 @@ def review_id(event_id: str) -> str:
     return "r-" + hashlib.sha256(event_id.encode()).hexdigest()[:20]
 
 
+#: What stands under this is a partner's feed, not a person.
+FEED = "feed:"
+
+
 def feed_id(feed: str) -> str:
     """Id under which a feed is decided."""
-    return "feed:" + hashlib.sha256(feed.encode()).hexdigest()[:20]
+    return FEED + hashlib.sha256(feed.encode()).hexdigest()[:20]
 
 
 def _act(person: str, act: str, known_at: datetime, **fields: Any) -> Effect:

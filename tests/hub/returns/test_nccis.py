@@ -14,8 +14,9 @@ from hub.persons import persons
 from hub.returns.agreement import NotCovered, agreement_for
 from hub.returns.command import make
 from hub.returns.frozen import Broken, difference
-from hub.returns.nccis import FIELDS, Settings, academic_age, disarmed, in_cohort, row
+from hub.returns.nccis import FIELDS, Settings, academic_age, in_cohort, row
 from hub.story import play, read_story
+from services.ingest.channels.files.feedback import safe_cell
 from services.status.belief import Belief
 from services.status.days import FOREVER
 from services.status.spans import Layer
@@ -128,8 +129,8 @@ def test_a_period_that_has_not_frozen_is_refused(states: InProcess, tmp_path: Pa
         make(states, "2026-11", tmp_path, CONTRACTS, None, datetime(2026, 11, 20, tzinfo=UTC))
 
 
-def test_a_name_that_a_spreadsheet_would_run_is_disarmed() -> None:
-    assert disarmed("=1+1") == "'=1+1" and disarmed("Ann") == "Ann" and json.dumps(disarmed("")) == '""'
+def test_a_name_that_a_spreadsheet_would_run_is_safe_cell() -> None:
+    assert safe_cell("=1+1") == "'=1+1" and safe_cell("Ann") == "Ann" and json.dumps(safe_cell("")) == '""'
 
 
 def test_what_comes_later_changes_no_row_of_the_same_moment(tmp_path: Path) -> None:

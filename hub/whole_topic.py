@@ -1,0 +1,28 @@
+"""Every fact of a topic from its start to its end of now, partition by partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spine.errors import Retry
+from spine.log import Log, Place
+from spine.record import Fact
+from spine.schema import Catalogue
+
+READ_MAX, READ_MS = 500, 500
+EMPTY_READS_MAX = 60
+
+
+def facts_of(log: Log, catalogue: Catalogue, topic: str) -> Iterator[Fact]:
+    """Raises Retry where the broker gives nothing for long: half a topic must not pass for the whole."""
+    for n in range(log.partitions(topic)):
+        place: Place = (topic, n)
+        at, end, empty = log.start(place), log.end(place), 0
+        while at < end:
+            records = log.read({place: at}, READ_MAX, READ_MS)
+            empty = 0 if records else empty + 1
+            if empty >= EMPTY_READS_MAX:
+                raise Retry(f"the broker does not give what stands on {topic}: try again")
+            for record in records:
+                at = record.offset + 1
+                yield catalogue.fact(record)
