@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import calendar
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +19,12 @@ from hub.layout import contracts_folder
 from hub.output import AsJson, fail, show_json, show_table
 from hub.persons import persons
 from hub.returns import nccis, ssda903
-from hub.returns.agreement import NotCovered, agreement_for
+from hub.returns.agreement import Agreement, NotCovered, agreement_for
 from hub.returns.frozen import Broken, difference, freeze, frozen
 from services.status.agent import policy_of
+from services.status.policy import Policy
 from services.status.reading import milliseconds
+from spine.clock import now
 from spine.errors import SpineError
 
 app = typer.Typer(help="Returns that leave the hub: frozen, under an agreement.", no_args_is_help=True)
@@ -44,7 +47,7 @@ def last_day(period: str) -> date:
     return first.replace(day=calendar.monthrange(first.year, first.month)[1])
 
 
-def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime | None, now: datetime) -> Any:
+def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime | None, at: datetime) -> Any:
     """The frozen return of a period: as it stands, or made now. Raises NotCovered, Broken, ValueError or OSError."""
     folder, on = out / f"nccis-{period}", last_day(period)
     stands = frozen(folder)
@@ -57,7 +60,7 @@ def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime
     read = settings_of(contracts)
     due = datetime.combine(on + timedelta(days=1 + int(read["freeze_days_after_period"])), time(), UTC)
     known_at = known_at or due
-    if known_at > now:
+    if known_at > at:
         raise ValueError(f"{period} freezes at {known_at.isoformat()}, which has not come: give an earlier --known")
     covered, policy = agreement_for(contracts, "nccis", known_at.date()), policy_of(contracts)
     last = read["cohort_with_plan_until"]
@@ -68,8 +71,15 @@ def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime
     found = (nccis.row(one, on, known, policy, settings, covered.fields) for one in persons(held))
     rows = [one for one in found if one is not None]
     head = {"DateOfSend": known_at.date().isoformat(), "PeriodEnd": on.isoformat(), "SupplierName": "EET Hub"}
-    record = {
-        "return": "nccis",
+    record = _record("nccis", period, known_at, rows, covered, policy)
+    return freeze(folder, {"nccis.csv": nccis.as_csv(rows), "nccis.xml": nccis.as_xml(rows, head)}, record)
+
+
+def _record(
+    name: str, period: str, known_at: datetime, rows: Sequence[object], covered: Agreement, policy: Policy
+) -> Mapping[str, Any]:
+    return {
+        "return": name,
         "period": period,
         "known_at": known_at.isoformat(),
         "rows": len(rows),
@@ -77,7 +87,29 @@ def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime
         "to": covered.recipient,
         "policy": f"{policy.version} {policy.fingerprint}",
     }
-    return freeze(folder, {"nccis.csv": nccis.as_csv(rows), "nccis.xml": nccis.as_xml(rows, head)}, record)
+
+
+@contextmanager
+def _failing(command: str, *, as_json: bool) -> Iterator[None]:
+    """1: no agreement covers it, or a frozen return was changed; 2: wrong usage; 3: no hub answers."""
+    try:
+        yield
+    except (NotCovered, Broken) as error:
+        fail(f"{command}: {error}", as_json=as_json)
+    except (ValueError, OSError, KeyError) as error:
+        fail(f"{command}: {error}", as_json=as_json, code=2)
+    except SpineError as error:
+        fail(f"{command}: {error}", as_json=as_json, code=3)
+    except psycopg.OperationalError as error:
+        # Without its text: a database error can hold values.
+        fail(f"{command}: no hub answers ({type(error).__name__})", as_json=as_json, code=3)
+
+
+def _told(record: Mapping[str, Any], title: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json(record)
+    else:
+        show_table(title, ["what", "is"], [(k, json.dumps(v)) for k, v in record.items()])
 
 
 @app.command("nccis")
@@ -93,31 +125,22 @@ def nccis_command(
 
     Exit 0; 1 if no agreement covers it or a frozen return was changed; 2 for wrong usage; 3 if no hub answers.
     """
-    try:
+    with _failing("returns nccis", as_json=as_json):
         known_at = None if known is None else datetime.fromisoformat(known.replace("Z", "+00:00"))
         if known_at is not None and known_at.tzinfo is None:
             known_at = known_at.replace(tzinfo=UTC)
         with stored() as held:
-            record = make(held, period, out, contracts_folder(), known_at, datetime.now(UTC))
-    except (NotCovered, Broken) as error:
-        fail(f"returns nccis: {error}", as_json=as_json)
-    except (ValueError, OSError) as error:
-        fail(f"returns nccis: {error}", as_json=as_json, code=2)
-    except (SpineError, psycopg.OperationalError) as error:
-        fail(f"returns nccis: {error}", as_json=as_json, code=3)
-    if as_json:
-        show_json(record)
-    else:
-        show_table(f"NCCIS return of {period}", ["what", "is"], [(k, json.dumps(v)) for k, v in record.items()])
+            record = make(held, period, out, contracts_folder(), known_at, now())
+    _told(record, f"NCCIS return of {period}", as_json=as_json)
 
 
-def make_ssda903(held: Held, year: int, out: Path, contracts: Path, known_at: datetime, now: datetime) -> Any:
+def make_ssda903(held: Held, year: int, out: Path, contracts: Path, known_at: datetime, at: datetime) -> Any:
     """The frozen extract of the year to 31 March ``year``. Raises as ``make``."""
     folder, first, last = out / f"ssda903-{year}", date(year - 1, 4, 1), date(year, 3, 31)
     stands = frozen(folder)
     if stands is not None:
         return stands
-    if known_at > now:
+    if known_at > at:
         raise ValueError("--known lies ahead: give a moment that has been")
     read, policy = settings_of(contracts), policy_of(contracts)
     covered, told = agreement_for(contracts, "ssda903", known_at.date()), read["ssda903"]
@@ -126,15 +149,7 @@ def make_ssda903(held: Held, year: int, out: Path, contracts: Path, known_at: da
     rows = [
         row for one in persons(held) for row in ssda903.rows(one, first, last, known, policy, window, covered.fields)
     ]
-    record = {
-        "return": "ssda903",
-        "period": str(year),
-        "known_at": known_at.isoformat(),
-        "rows": len(rows),
-        "agreement": covered.name,
-        "to": covered.recipient,
-        "policy": f"{policy.version} {policy.fingerprint}",
-    }
+    record = _record("ssda903", str(year), known_at, rows, covered, policy)
     return freeze(folder, {"ssda903.csv": nccis.as_csv(rows, ssda903.FIELDS)}, record)
 
 
@@ -148,20 +163,10 @@ def ssda903_command(
 
     Exit 0; 1 if no agreement covers it or a frozen return was changed; 2 for wrong usage; 3 if no hub answers.
     """
-    now = datetime.now(UTC)
-    try:
-        with stored() as held:
-            record = make_ssda903(held, year, out, contracts_folder(), now, now)
-    except (NotCovered, Broken) as error:
-        fail(f"returns ssda903: {error}", as_json=as_json)
-    except (ValueError, OSError, KeyError) as error:
-        fail(f"returns ssda903: {error}", as_json=as_json, code=2)
-    except (SpineError, psycopg.OperationalError) as error:
-        fail(f"returns ssda903: {error}", as_json=as_json, code=3)
-    if as_json:
-        show_json(record)
-    else:
-        show_table(f"SSDA903 extract of {year}", ["what", "is"], [(k, json.dumps(v)) for k, v in record.items()])
+    at = now()
+    with _failing("returns ssda903", as_json=as_json), stored() as held:
+        record = make_ssda903(held, year, out, contracts_folder(), at, at)
+    _told(record, f"SSDA903 extract of {year}", as_json=as_json)
 
 
 @app.command("difference")

@@ -101,7 +101,9 @@ def listed(
         with stored() as held:
             found = [r for r in risks(held, settings, policy, role, local_date(now())) if r.points >= least]
         write_down("hub risk list", [risk.person_id for risk in found], f"role {role}")
-    except (SpineError, psycopg.OperationalError, sa.exc.SQLAlchemyError) as error:
+    except SpineError as error:
+        fail(f"risk: {error}", as_json=as_json, code=HALTED)
+    except (psycopg.OperationalError, sa.exc.SQLAlchemyError) as error:
         # Without its text: a database error can hold values.
         fail(f"risk: no hub answers ({type(error).__name__})", as_json=as_json, code=HALTED)
     if as_json:
