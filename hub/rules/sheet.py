@@ -30,7 +30,6 @@ class Sheet:
     id: str
     name: str
     source: str
-    built: bool
     severity: str
     sla: int
     to: tuple[str, ...]
@@ -49,22 +48,21 @@ def sheets(policy: Policy) -> list[Sheet]:
 def sheet(policy: Policy, name: str) -> Sheet:
     """The sheet of one rule. Raises KeyError for a rule that the policy does not know."""
     row = policy.rules[name]
-    rule = RULES.get(name)
-    module = importlib.import_module(f"services.alerts.rules.{name.lower()}") if rule is not None else None
+    rule = RULES[name]
+    module = importlib.import_module(f"services.alerts.rules.{name.lower()}")
     title, _, source = (inspect.getdoc(module) or name).partition(". ")
     lists = [f"{key.removeprefix('to_').replace('_', ' ')}: {words(to)}" for key, to in row.lists.items()]
     return Sheet(
         id=name,
-        name=title.removeprefix(name).strip() or "not built",
+        name=title.removeprefix(name).strip(),
         source=" ".join(source.split()),
-        built=rule is not None,
         severity=row.severity,
         sla=row.sla,
         to=tuple([word(to) for to in row.to] + lists),
-        timer=rule is not None and rule.timers is not no_days,
+        timer=rule.timers is not no_days,
         numbers={**row.numbers, **{key: list(value) for key, value in row.words.items() if key != "severity"}},
-        raised="" if rule is None else _said(rule.ground),
-        closes="" if rule is None else _closes(rule),
+        raised=_said(rule.ground),
+        closes=_closes(rule),
         silent=_silent(policy, name, rule),
     )
 
@@ -102,7 +100,6 @@ def document(policy: Policy) -> str:
         lines += [f"* Raised: {one.raised}"] if one.raised else []
         lines += [f"* Closes: {one.closes}"] if one.closes else []
         lines += [f"* Silent: {text}" for text in one.silent]
-        lines += [] if one.built else ["* Not built yet."]
         numbers = ", ".join(f"`{key}` {value}" for key, value in one.numbers.items() if key != "sla")
         lines += [f"* Numbers: {numbers}"] if numbers else []
         parts.append("\n".join(lines))
@@ -117,11 +114,11 @@ def _closes(rule: Rule) -> str:
     return "by its outcome, or when the fact is taken back" if rule.closing is never else _said(rule.closing)
 
 
-def _silent(policy: Policy, name: str, rule: Rule | None) -> tuple[str, ...]:
+def _silent(policy: Policy, name: str, rule: Rule) -> tuple[str, ...]:
     found = []
-    if rule is not None and rule.silent_in_custody:
+    if rule.silent_in_custody:
         found.append("in custody")
-    if rule is not None and rule.custody_stands_down:
+    if rule.custody_stands_down:
         found.append("custody stands a standing alert down")
     if name in policy.cool_down_rules:
         found.append(f"for {policy.cool_down_days} days after one was closed")
