@@ -15,7 +15,6 @@ from datetime import date
 from services.alerts import consent, masks, words
 from services.alerts.belief import Span
 from services.alerts.case import Case
-from services.alerts.routing import ABOUT_A_FEED
 from services.alerts.sharing import Sharing
 from services.alerts.sight import Sight
 from services.alerts.state import Alert, Recipient, Seen, Value
@@ -249,7 +248,7 @@ def _party(eyes: Sight, fact: Seen) -> str:
 def _why(eyes: Sight, title: str, relied: tuple[str, ...], withheld: tuple[Withheld, ...]) -> Iterator[str]:
     yield f"You are told as {words.role(eyes.recipient.role)}."
     yield f"Rule: {title}."
-    if eyes.alert.rule in ABOUT_A_FEED:
+    if eyes.alert.rule in masks.ABOUT_A_FEED:
         # About a feed, not a person: whose it is gives nobody away.
         party = eyes.case.policy.directory.party_name.get(eyes.alert.source, "A partner")
         yield f"{party}: {words.FEED[eyes.alert.tag]} Last extract: {words.day(eyes.alert.anchor or eyes.case.today)}."
