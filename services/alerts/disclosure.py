@@ -78,7 +78,17 @@ class View:
 
 
 def disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) -> View:
-    """What ``recipient`` may see of ``alert`` today. Pure."""
+    """What ``recipient`` may see of ``alert`` today. Pure. Asked again within one step, it is not worked out again."""
+    about = (alert.rule, alert.evidence, alert.recipients, alert.tag, alert.source, alert.anchor)
+    key = (recipient, *about, id(sharing))
+    view = case.views.get(key)
+    if view is None:
+        view = case.views[key] = _disclose(case, alert, recipient, sharing)
+    assert isinstance(view, View)
+    return view
+
+
+def _disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) -> View:
     eyes = Sight(case, alert, recipient, sharing)
     name = " ".join(
         n for n in (eyes.of_subject("given_name", "identity"), eyes.of_subject("family_name", "identity")) if n
