@@ -104,7 +104,7 @@ def _disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) 
         # Two events that say the same are one line.
         lines=tuple(dict.fromkeys(lines)),
         why=(*told, *_why(eyes, title, relied, withheld)),
-        todo=words.TODO.get(alert.rule, words.TODO_OTHERS),
+        todo=words.todo(alert.rule, masked=title != words.title(alert.rule)),
         timeline=_timeline(eyes) if status else (),
         withheld=withheld,
         agreements=relied,
@@ -132,7 +132,7 @@ def seen_now(case: Case, alert: Alert, sharing: Sharing) -> str:
 
 
 def _title(eyes: Sight) -> str:
-    category, title, otherwise = words.TITLES.get(eyes.alert.rule, ("", "Alert", "Alert"))
+    category, title, otherwise = words.TITLES.get(eyes.alert.rule, words.TITLE_OTHERS)
     return title if not category or eyes.stands(category) else otherwise
 
 
