@@ -112,6 +112,27 @@ def _disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) 
     )
 
 
+def about(case: Case, recipient: Recipient, sharing: Sharing) -> View | None:
+    """What ``recipient`` may see of a person when nothing is the matter, today. None where it may read nothing at all:
+    then it may not know of the person either. Rows of agreements that are bound to a rule open nothing."""
+    nothing = Alert("", "", "", case.today, case.today, "", 0, ())
+    eyes = Sight(case, nothing, recipient, sharing)
+    name = " ".join(
+        n for n in (eyes.of_subject("given_name", "identity"), eyes.of_subject("family_name", "identity")) if n
+    )
+    status = "status" in eyes.mask and eyes.knows_status()
+    lines = tuple(dict.fromkeys((*_identity(eyes, name), *_status(eyes, status))))
+    if not lines:
+        return None
+    return View(
+        headline=name,
+        lines=lines,
+        timeline=_timeline(eyes) if status else (),
+        agreements=tuple(sorted(agreement for agreement in eyes.relied if agreement)),
+        policy=sharing.digest,
+    )
+
+
 def taken_away(sharing: Sharing) -> View:
     """What remains for a recipient who may no longer see an alert: that it was there, and nothing of it."""
     return View(
