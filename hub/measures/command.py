@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ import typer
 from hub.held import Held, stored
 from hub.layout import contracts_folder
 from hub.measures import audits, count, picture
+from hub.moments import moment
 from hub.output import AsJson, fail, show_json, show_table
 from hub.persons import persons
 from hub.returns.command import settings_of
@@ -21,7 +22,7 @@ from services.status.agent import policy_of
 from services.status.belief import belief
 from services.status.bitemporal import live
 from services.status.reading import milliseconds
-from spine.clock import local_date
+from spine.clock import local_date, now
 from spine.errors import SpineError
 
 
@@ -56,7 +57,12 @@ def counted(held: Held, on: date, known_at: datetime, contracts: Path) -> Mappin
 
 def measures(
     on: Annotated[str | None, typer.Option(help="Day, as 2026-11-30; default today.")] = None,
-    known: Annotated[str | None, typer.Option(help="UTC moment of what is known; default now.")] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            help="Moment of knowing: 2026-03-02 (end of that day) or with a time, London's unless it says; default now."
+        ),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,8 +71,7 @@ def measures(
     Exit 0; 2 for wrong usage or settings; 3 if no hub answers.
     """
     try:
-        known_at = datetime.now(UTC) if known is None else datetime.fromisoformat(known.replace("Z", "+00:00"))
-        known_at = known_at if known_at.tzinfo else known_at.replace(tzinfo=UTC)
+        known_at = now() if known is None else moment(known)
         day = local_date(known_at) if on is None else date.fromisoformat(on)
         with stored() as held:
             found = counted(held, day, known_at, contracts_folder())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ import typer
 from hub import access
 from hub.held import Held, stored
 from hub.layout import contracts_folder
+from hub.moments import moment
 from hub.output import AsJson, fail, show_json, show_table
 from hub.person import picture
 from hub.person.told import Told, changes, told
@@ -77,14 +78,6 @@ def show(
         show_json({**found.document(), "changes": otherwise})
     else:
         _show(found, otherwise)
-
-
-def moment(text: str) -> datetime:
-    """A moment with its zone; a bare day means its end in London. Raises ValueError."""
-    if len(text) == 10:
-        return datetime.combine(date.fromisoformat(text), time(23, 59, 59), LONDON).astimezone(UTC)
-    read = datetime.fromisoformat(text)
-    return (read if read.tzinfo else read.replace(tzinfo=LONDON)).astimezone(UTC)
 
 
 def answer(held: Held, person_id: str, known_at: datetime, on: date, contracts: Path) -> Told | None:

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from hub.held import Held, stored
 from hub.layout import contracts_folder
+from hub.moments import moment
 from hub.output import AsJson, fail, show_json, show_table
 from hub.persons import persons
 from hub.returns import nccis, ssda903
@@ -117,7 +118,8 @@ def nccis_command(
     period: Annotated[str, typer.Option(help="Month, as 2026-11.")],
     out: Annotated[Path, typer.Option(help="Folder of the frozen returns; it will hold names.")],
     known: Annotated[
-        str | None, typer.Option(help="UTC moment of what is known; default: the period's freeze.")
+        str | None,
+        typer.Option(help="Moment of knowing, in London's time unless it says; default: the period's freeze."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -126,9 +128,7 @@ def nccis_command(
     Exit 0; 1 if no agreement covers it or a frozen return was changed; 2 for wrong usage; 3 if no hub answers.
     """
     with _failing("returns nccis", as_json=as_json):
-        known_at = None if known is None else datetime.fromisoformat(known.replace("Z", "+00:00"))
-        if known_at is not None and known_at.tzinfo is None:
-            known_at = known_at.replace(tzinfo=UTC)
+        known_at = None if known is None else moment(known)
         with stored() as held:
             record = make(held, period, out, contracts_folder(), known_at, now())
     _told(record, f"NCCIS return of {period}", as_json=as_json)

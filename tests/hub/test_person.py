@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from hub.__main__ import app
 from hub.held import InProcess
+from hub.moments import moment
 from hub.person import command, picture
-from hub.person.command import answer, moment
+from hub.person.command import answer
 from hub.person.told import Told, changes
 from hub.story import play, read_story
 

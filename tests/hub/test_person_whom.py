@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hub.held import InProcess, stored
-from hub.person.command import answer, moment
+from hub.moments import moment
+from hub.person.command import answer
 from hub.person.told import Told
 from hub.person.whom import ids_of
 from hub.story import Story, all_events, play, read_story

@@ -93,3 +93,12 @@ def test_a_record_made_of_test_messages_is_nobody() -> None:
     county.student()
     county.hub.settle()
     assert len(list(persons(InProcess(county.hub)))) == 1
+
+
+def test_every_fault_of_the_file_is_named_at_once() -> None:
+    wrong = {**READ, "decay_days": 0, "hours_cutt": 1, "bands": {"offer": 1, "additional": 2}}
+    with pytest.raises(ValueError) as told:
+        RiskPolicy.parse(wrong)
+    assert all(name in str(told.value) for name in ("decay_days", "hours_cutt", "bands.substantial"))
+    with pytest.raises(ValueError, match="no priority group is called left_handed"):
+        RiskPolicy.parse({**READ, "standing": {"left_handed": 2}})
