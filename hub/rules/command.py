@@ -69,7 +69,7 @@ def try_story(
     """What would be raised, for whom and why; which rules stay silent. Exit 0; 1: nothing raised; 2: unusable."""
     try:
         story = story_of(YAML(typ="safe", pure=True).load(file))
-        raised, silent = attempt(story, contracts, schemas, load(contracts, Closed()).policy)
+        raised, silent = attempt(story, contracts, schemas, load(contracts))
     except (ValueError, KeyError, YAMLError) as error:
         typer.echo(f"hub rules: {file.name} is not usable: {error}", err=True)
         raise typer.Exit(USAGE) from error

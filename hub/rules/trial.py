@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,10 +10,12 @@ from typing import Any
 
 from hub.story import Story, play
 from services.alerts.case import Case
-from services.alerts.policy import Policy
+from services.alerts.decide import Settings, begun_by_a_fact
 from services.alerts.raising import cooling
+from services.alerts.routing import covered, permitted, roles_of
 from services.alerts.rules import HELD_ORDER, ORDER
 from services.alerts.rules.shape import Rule
+from services.alerts.sharing import Sharing
 from services.alerts.state import State, decode
 
 
@@ -39,7 +41,7 @@ class Silent:
     why: str
 
 
-def attempt(story: Story, contracts: Path, schemas: Path, policy: Policy) -> tuple[list[Raised], list[Silent]]:
+def attempt(story: Story, contracts: Path, schemas: Path, settings: Settings) -> tuple[list[Raised], list[Silent]]:
     """Alerts raised and rules that stayed silent, person by person (numbered in the order of their ids)."""
     told = play(story, contracts, schemas)
     today = date.fromisoformat(str(story["until"]))
@@ -49,22 +51,22 @@ def attempt(story: Story, contracts: Path, schemas: Path, policy: Policy) -> tup
         for alert in state.alerts:
             to = tuple(sorted(recipient.role for recipient in alert.recipients))
             raised.append(Raised(person, alert.rule, alert.raised_on, alert.due_on, to, alert.because, alert.outcome))
-        silent += [Silent(person, rule, why) for rule, why in quiet(state, today, policy).items()]
+        silent += [Silent(person, rule, why) for rule, why in quiet(state, today, settings).items()]
     return raised, silent
 
 
-def quiet(state: State, today: date, policy: Policy) -> Mapping[str, str]:
+def quiet(state: State, today: date, settings: Settings) -> Mapping[str, str]:
     """Rule -> why it is silent on ``today``, of the rules that were never raised.
 
     A rule is one function: which of its conditions fails cannot be read off it, so only the gates around it are told.
     """
-    case = Case(state, today, policy)
+    case = Case(state, today, settings.policy)
     spoke = {alert.rule for alert in state.alerts}
     order = ORDER if state.belief is not None else HELD_ORDER
-    return {rule.id: _why(case, rule) for rule in order if rule.id not in spoke}
+    return {rule.id: _why(case, rule, settings.sharing) for rule in order if rule.id not in spoke}
 
 
-def _why(case: Case, rule: Rule) -> str:
+def _why(case: Case, rule: Rule, sharing: Sharing) -> str:
     if rule.silent_in_custody and case.in_custody:
         return "silent in custody"
     ground = rule.ground(case)
@@ -74,7 +76,23 @@ def _why(case: Case, rule: Rule) -> str:
         return "its mark falls where the rule is silent"
     if cooling(case, rule):
         return "one was closed within the cool-down"
-    return "its ground holds, but nobody may be told, or it waits for a working day"
+    roles = roles_of(case, rule.id, ground)
+    agreed = [role for role in roles if permitted(case, role)]
+    if not roles:
+        return "its ground holds, but it names nobody to tell"
+    if not agreed:
+        return f"its ground holds, but {_listed(roles)} may be told only with a consent that is not there"
+    if not any(covered(case, rule.id, ground, role, sharing) for role in agreed):
+        return f"its ground holds, but no agreement lets {_listed(agreed)} be told"
+    if not case.policy.calendar.is_working(case.today):
+        return "its ground holds; it waits for a working day"
+    if rule.by_event and not begun_by_a_fact(case):
+        return "its ground holds, but only an event raises it, and none came"
+    return "its ground holds: it is raised at the next fact or tick"
+
+
+def _listed(roles: Sequence[str]) -> str:
+    return ", ".join(roles)
 
 
 def story_of(read: Any) -> Story:

@@ -285,6 +285,28 @@ def test_a_recipient_is_told_by_its_own_channel_and_by_the_next_when_that_fails(
     assert service.waiting() == 0
 
 
+def test_a_channel_that_fails_again_and_again_is_passed_over_while_the_next_one_takes_it(service: Service) -> None:
+    post, most = Post(), policy.load(CONTRACTS).breaker_failures_max
+    hook = Post(answers=[Failed("500")] * most)
+    sender = service.sender(post)
+    steps = {"default": (Step("webhook", "https://a.example/"), Step("smtp", ""))}
+    sender.policy = replace(sender.policy, routes=Routes(urgent=steps))
+    sender.others = {"webhook": hook}
+    for n in range(most + 2):
+        service.create(n, severity="P1")
+        service.settle()
+        service.later(seconds=2)
+        assert sender.once()
+    assert len(hook.mails) == most, "it rests after so many failures"
+    assert len(post.mails) == most + 2, "and nobody waits for it"
+    service.later(seconds=policy.load(CONTRACTS).breaker_open_s + 60)
+    service.create(99, severity="P1")
+    service.settle()
+    service.later(seconds=2)
+    assert sender.once()
+    assert len(hook.mails) == most + 1, "after the pause it is tried again"
+
+
 def test_a_fall_back_that_refuses_for_good_does_not_end_what_the_first_channel_may_yet_take(service: Service) -> None:
     post, text = Post([Failed("refused_550")] * 2), Post([Away("notify_503"), Failed("http_503"), Sent()])
     sender = service.sender(post)

@@ -1,4 +1,4 @@
-"""One breaker per recipient: after some failures in a row nobody is tried for a while. Pure: time is handed in."""
+"""One breaker per recipient, or per step of theirs: after some failures in a row it is not tried for a while. Pure."""
 
 from __future__ import annotations
 

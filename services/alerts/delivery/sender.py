@@ -59,10 +59,13 @@ class Sender:
     stop: threading.Event = field(default_factory=threading.Event)
     others: Mapping[str, Channel] = field(default_factory=dict)
     _breaker: Breaker = field(init=False)
+    #: The same for each of a recipient's steps: a receiver that is down must not slow what its fall-back takes.
+    _steps: Breaker = field(init=False)
     _away: int = 0
 
     def __post_init__(self) -> None:
         self._breaker = Breaker(self.policy.breaker_failures_max, self.policy.breaker_open_s)
+        self._steps = Breaker(self.policy.breaker_failures_max, self.policy.breaker_open_s)
 
     def run(self) -> None:
         """Until ``stop`` is set. A database or broker that is away only slows it down."""
@@ -171,10 +174,16 @@ class Sender:
     def _tell(self, recipient: str, mail: Mail, *, urgent: bool) -> Outcome:
         """By the recipient's steps in order, until one takes it."""
         came: list[Outcome] = []
-        for way in self.policy.routes.of(recipient, urgent=urgent):
+        ways, now = self.policy.routes.of(recipient, urgent=urgent), self.clock()
+        resting = set(self._steps.open_for(now))
+        # A step that failed again and again is passed over for a while, where there is another one to take its place.
+        chosen = [way for way in ways if _step(way, recipient) not in resting] or ways
+        for way in chosen:
             came.append(self._by(way, recipient, mail))
             if isinstance(came[-1], Sent):
+                self._steps.succeeded(_step(way, recipient))
                 return came[-1]
+            self._steps.failed(_step(way, recipient), now)
         # One step that may yet work keeps the delivery alive, whatever the others said for good.
         return min(came, key=_hopeless)
 
@@ -227,6 +236,10 @@ class Sender:
         day = None if d.due_on is None else date.fromisoformat(d.due_on)
         urgent = self.policy.is_urgent(d.severity, d.rule)
         return Waiting(d.delivery_id, d.alert_id, d.act, d.severity, day, urgent, d.attempt)
+
+
+def _step(way: Step, recipient: str) -> str:
+    return f"{recipient} by {way.by} to {way.to}"
 
 
 def _hopeless(outcome: Outcome) -> int:
