@@ -229,18 +229,20 @@ def _write_operations(archive: Archive, connection: psycopg.Connection[Any], siz
     first = held[-1][1] + 1 if held else 0
     while first < size:
         found = operations.operations_from(connection, first, min(LEAVES_MAX, size - first))
-        rows = [
-            {
-                "leaf": one.number,
-                "kind": one.kind,
-                "about": canonical(one.about).decode(),
-                "at_us": microseconds(one.at),
-            }
-            for one in found
-        ]
+        rows = map(operation_row, found)
         write_container(archive.folder / "operations" / f"{first}-{first + len(found) - 1}.avro", OPERATIONS, rows)
         written.operations += len(found)
         first += len(found)
+
+
+def operation_row(one: operations.Operation) -> Mapping[str, Any]:
+    return {
+        "leaf": one.number,
+        "kind": one.kind,
+        "about": canonical(one.about).decode(),
+        "at_us": microseconds(one.at),
+        "leaf_hash": leaf_hash(one.leaf),
+    }
 
 
 def _write_checkpoints(archive: Archive, connection: psycopg.Connection[Any], written: Written) -> None:
