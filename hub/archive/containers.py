@@ -35,26 +35,8 @@ SEGMENT = _record(
     value=_BYTES,
     headers={"type": "array", "items": _record("Header", name=_TEXT, value=_BYTES)},
 )
-DECISIONS = _record(
-    "Decision",
-    leaf=_LONG,
-    topic=_TEXT,
-    partition="int",
-    offset=_LONG,
-    event_id=_TEXT,
-    kind=_TEXT,
-    input_hash=_BYTES,
-    state_before=_BYTES,
-    state_after=_BYTES,
-    effects={"type": "array", "items": _record("Effect", id=_TEXT, hash=_BYTES)},
-    build=_TEXT,
-    settings=_TEXT,
-    tick=["null", {"type": "int", "logicalType": "date"}],
-    note=_TEXT,
-    link=_BYTES,
-    recorded_us=_LONG,
-    leaf_hash=_BYTES,
-)
+#: ``row`` is what the chain of its place hashes: the decision's columns but for the link, as canonical JSON.
+DECISIONS = _record("Decision", leaf=_LONG, row=_BYTES, link=_BYTES, recorded_us=_LONG, leaf_hash=_BYTES)
 OPERATIONS = _record("Operation", leaf=_LONG, kind=_TEXT, about=_TEXT, at_us=_LONG, leaf_hash=_BYTES)
 _MARKER = hashlib.sha256(b"eethub.archive").digest()[:16]
 BLOCK_BYTES = 64 * 1024

@@ -6,11 +6,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from hub.archive.containers import read_container
+from orjson import loads
+
+from hub.archive.containers import about_of, read_container
 from hub.archive.reading import Archive
 from hub.verify.files import check_end
 from hub.verify.finding import Found, Known, take_leaves
-from spine.ledger.leaves import leaf_of, linked, row_body
+from spine.ledger.leaves import leaf_of, linked
 from spine.ledger.tree import Frontier, leaf_hash
 
 Place = tuple[str, int]
@@ -52,8 +54,7 @@ def _leaves_of(
     try:
         for row in read_container(path):
             if what := _wrong(row, number, links, known, hashes):
-                place = f"{row['topic']}/{row['partition']}@{row['offset']}"
-                found.fault(what, file=name, tree=service, leaf=number, place=place)
+                found.fault(what, file=name, tree=service, leaf=number, place=_place(path, first, number))
                 return hashes
             number += 1
             if number % 10_000 == 0:
@@ -65,18 +66,14 @@ def _leaves_of(
     return hashes
 
 
-def _wrong(row: dict[str, Any], number: int, links: Links, known: Known, hashes: list[bytes]) -> str:
+def _wrong(held: dict[str, Any], number: int, links: Links, known: Known, hashes: list[bytes]) -> str:
     """What is wrong with a row, empty if nothing is; takes its leaf hash, link and input."""
-    place = (row["topic"], row["partition"])
-    offset, link = row["offset"], row["link"]
-    effects = tuple([(effect["id"], effect["hash"]) for effect in row["effects"]])
-    body = row_body(
-        *(*place, offset, row["event_id"], row["kind"], row["input_hash"], row["state_before"], row["state_after"]),
-        *(effects, row["build"], row["settings"], row["tick"], row["note"]),
-    )
-    hashed = leaf_hash(leaf_of(body, link, row["recorded_us"]))
-    if row["leaf"] != number or hashed != row["leaf_hash"]:
+    body, link = held["row"], held["link"]
+    hashed = leaf_hash(leaf_of(body, link, held["recorded_us"]))
+    if held["leaf"] != number or hashed != held["leaf_hash"]:
         return "the row is not the one that was recorded"
+    topic, partition, offset, _, _, input_hash, *_ = loads(body)
+    place = (topic, partition)
     before = links.get(place)
     if before is not None and before[0] != offset:
         return f"the decision at offset {before[0]} is missing before this one"
@@ -87,7 +84,19 @@ def _wrong(row: dict[str, Any], number: int, links: Links, known: Known, hashes:
     inputs = known.inputs.get(place)
     if inputs is None:
         inputs = known.inputs[place] = (offset, bytearray())
-    inputs[1].extend(row["input_hash"])
+    inputs[1].extend(bytes.fromhex(input_hash))
+    return ""
+
+
+def _place(path: Path, first: int, number: int) -> str:
+    """Where the decision of leaf ``number`` stood, as the head of the file has it; empty if that does not read."""
+    try:
+        for topic, partition, offset, count in about_of(path):
+            if number < first + count:
+                return f"{topic}/{partition}@{offset + number - first}"
+            first += count
+    except Exception:
+        return ""
     return ""
 
 

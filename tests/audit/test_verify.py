@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -15,12 +18,13 @@ from typer.testing import CliRunner
 from hub.__main__ import app
 from hub.archive.containers import DECISIONS, about_of, read_container, write_container
 from hub.archive.reading import Archive, decision_of
+from hub.archive.writing import decision_row
 from hub.verify.checking import verify
 from hub.verify.finding import Found
 from spine.journal import DecisionRow
 from spine.ledger.checkpoint import COSIGNATURE, Checkpoint, SignedCheckpoint, Signer
-from spine.ledger.leaves import body_of, decision_leaf, linked, moment
-from spine.ledger.tree import Frontier, leaf_hash
+from spine.ledger.leaves import body_of, linked, moment
+from spine.ledger.tree import Frontier
 from tests.audit.flipped import flip
 from tests.audit.ledgered import ORIGIN, SIGNER, VERIFIERS, Ledgered, ledgered_on
 
@@ -96,23 +100,19 @@ def test_a_bit_flipped_anywhere_in_any_file_is_found_and_the_file_is_named(kept:
     assert not checked(copy).faults
 
 
-def test_every_bit_of_a_small_file_of_decisions_counts_and_its_leaf_is_named(copy: Path) -> None:
+def test_a_bit_of_a_decision_names_its_leaf_and_its_place(copy: Path) -> None:
     path = min(copy.glob("decisions/*.avro"), key=lambda path: path.stat().st_size)
     body, name = path.read_bytes(), path.relative_to(copy).as_posix()
-    first, rows = (
-        Archive(copy).files("decisions", "toy")[[p for *_, p in Archive(copy).files("decisions", "toy")].index(path)][
-            0
-        ],
-        list(read_container(path)),
-    )
+    rows = list(read_container(path))
     middle = rows[len(rows) // 2]
-    begin = body.index(middle["link"])
-    for bit in range(begin * 8, (begin + 32) * 8, 5):
-        put(path, flip(body, bit))
-        fault = checked(copy).faults[0]
-        assert (fault.file, fault.tree, fault.leaf) == (name, "toy", middle["leaf"])
-        assert fault.place == f"things/{middle['partition']}@{middle['offset']}"
-    assert first <= middle["leaf"]
+    row = decision_of(middle)
+    for part in (middle["link"], middle["leaf_hash"], row.event_id.encode(), row.state_after.hex().encode()):
+        begin = body.index(part)
+        for bit in range(begin * 8, (begin + len(part)) * 8, 11):
+            put(path, flip(body, bit))
+            fault = checked(copy).faults[0]
+            assert (fault.file, fault.tree, fault.leaf) == (name, "toy", middle["leaf"])
+            assert fault.place == f"things/{row.partition}@{row.offset}"
 
 
 def test_a_changed_record_is_named_by_its_place(copy: Path) -> None:
@@ -136,28 +136,29 @@ def test_a_file_that_was_put_in_is_named(copy: Path) -> None:
     assert fault.file == "segments/things-0-900-901.avro"
 
 
-def rewritten(path: Path, rows: list[dict[str, object]], name: str = "") -> Path:
+Rows = list[tuple[DecisionRow, datetime]]
+
+
+def rows_in(path: Path) -> tuple[int, Rows]:
+    held = list(read_container(path))
+    return held[0]["leaf"], [(decision_of(row), moment(row["recorded_us"])) for row in held]
+
+
+def rewritten(path: Path, first: int, rows: Rows) -> None:
     """The file with other rows, as somebody writes it who knows the format: leaf hashes and numbers fit."""
     about = about_of(path)
     path.unlink()
-    new = path.with_name(name or path.name)
-    for row in rows:
-        row["leaf_hash"] = leaf_hash(decision_leaf(decision_of(row), moment(row["recorded_us"])))  # type: ignore[arg-type]
-    write_container(new, DECISIONS, rows, about)
-    return new
+    write_container(path, DECISIONS, map(decision_row, itertools.count(first), rows), about)
 
 
 def test_a_row_removed_in_the_middle_is_missed_at_its_place(copy: Path) -> None:
     _, _, path = Archive(copy).files("decisions", "toy")[1]
-    rows = list(read_container(path))
-    gone = next(n for n, row in enumerate(rows[:-1]) if n and rows[n + 1]["partition"] == row["partition"])
-    left = rows[:gone] + rows[gone + 1 :]
-    for number, row in enumerate(left, rows[0]["leaf"]):
-        row["leaf"] = number
-    rewritten(path, left)
+    first, rows = rows_in(path)
+    gone = next(n for n in range(1, len(rows) - 1) if rows[n + 1][0].partition == rows[n][0].partition)
+    rewritten(path, first, rows[:gone] + rows[gone + 1 :])
     fault = next(fault for fault in checked(copy).faults if fault.tree == "toy")
-    assert (fault.file, fault.leaf) == (f"decisions/{path.name}", rows[gone]["leaf"])
-    assert f"the decision at offset {rows[gone]['offset']} is missing" in fault.what
+    assert (fault.file, fault.leaf) == (f"decisions/{path.name}", first + gone)
+    assert f"the decision at offset {rows[gone][0].offset} is missing" in fault.what
 
 
 def forged(copy: Path) -> Path:
@@ -165,13 +166,12 @@ def forged(copy: Path) -> Path:
     links: dict[int, bytes] = {}
     paths = [path for _, _, path in Archive(copy).files("decisions", "toy")]
     for path in paths:
-        rows = list(read_container(path))
-        for row in rows:
-            if row["offset"] == 2:
-                row["note"] = "forged"
-            body = body_of(decision_of(row))
-            row["link"] = links[row["partition"]] = linked(links.get(row["partition"], b""), body)
-        rewritten(path, rows)
+        first, rows = rows_in(path)
+        for n, (row, at) in enumerate(rows):
+            changed = replace(row, note="forged" if row.offset == 2 else row.note)
+            links[row.partition] = linked(links.get(row.partition, b""), body_of(changed))
+            rows[n] = (replace(changed, link=links[row.partition]), at)
+        rewritten(path, first, rows)
     return paths[0]
 
 
@@ -186,9 +186,8 @@ def test_against_the_database_the_forged_row_is_named_exactly(kept: Ledgered, co
     for path in copy.glob("checkpoints/toy-*.note"):
         path.unlink()  # A forger who has no key takes the witnesses away.
     forged(copy)
-    first = next(
-        r["leaf"] for _, _, p in Archive(copy).files("decisions", "toy")[:1] for r in read_container(p) if r["note"]
-    )
+    first, rows = rows_in(Archive(copy).files("decisions", "toy")[0][2])
+    first += next(n for n, (row, _) in enumerate(rows) if row.note)
     assert any(
         fault.leaf == first and "not the archived one" in fault.what for fault in checked(copy, url=kept.url).faults
     )
