@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spine.errors import Halt
 from spine.ledger.checkpoint import NoteBroken, Signer, Verifier
+from spine.ledger.watch import Watch
+from spine.settings import Settings
 
 
 class LedgerSettings(BaseSettings):
@@ -22,6 +24,8 @@ class LedgerSettings(BaseSettings):
     origin: str = "eet-hub"
     #: Time between two rounds of the sequencer.
     seconds: float = Field(default=60, gt=0)
+    #: The doors take nothing more when the last round is older.
+    hours_max: float = Field(default=4, gt=0)
 
     def signer(self) -> Signer:
         """Raises Halt, and says how to mend it, where there is no key."""
@@ -31,6 +35,11 @@ class LedgerSettings(BaseSettings):
             raise Halt(f"no key for checkpoints: HUB_LEDGER_KEY_FILE {self.key_file}: {error.strerror}") from error
         except NoteBroken as error:
             raise Halt(f"HUB_LEDGER_KEY_FILE {self.key_file}: {error}") from error
+
+
+def watch_of(shared: Settings) -> Watch:
+    """Over the ledger of this process's database."""
+    return Watch(shared.postgres.get_secret_value(), LedgerSettings().hours_max)
 
 
 def make_key(path: Path) -> Signer:
