@@ -60,6 +60,7 @@ _GROUPS = (
     "risk",
     "rules",
     "archive",
+    "witness",
 )
 for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:

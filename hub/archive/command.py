@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +17,10 @@ from hub.layout import Home, contracts_folder
 from hub.output import AsJson, fail, show_json, show_table
 from hub.running import running_hub, where
 from spine.errors import Halt, Retry
-from spine.ledger.checkpoint import Signer
+from spine.ledger.checkpoint import Signer, Verifier
 from spine.ledger.operations import TREE as OPERATIONS
 from spine.ledger.sequencer import Ledger
-from spine.ledger.settings import LedgerSettings, make_key
+from spine.ledger.settings import LedgerSettings, make_key, read_verifiers
 from spine.migrate import migrate_ledger
 
 #: Exit codes: 0 done, 3 halted (records or rows are gone, a person must look), 4 a server did not answer.
@@ -60,8 +61,21 @@ def archive_once(archive: Archive) -> Written:
     at, own = where(), LedgerSettings()
     migrate_ledger(at.postgres)
     topics = YAML(typ="safe").load(contracts_folder() / "topics.yaml")["topics"]
+    signer = _signer(own)
     with running_hub(at) as hub:
-        return run(archive, Ledger(at.postgres, _signer(own), own.origin), hub.log, hub.catalogue, topics)
+        written = run(archive, Ledger(at.postgres, signer, own.origin), hub.log, hub.catalogue, topics)
+    trees = [*archive.services(), OPERATIONS]
+    publish_keys(Home.of_environment().ledger_verifiers, [signer.verifier(f"{own.origin}/{tree}") for tree in trees])
+    return written
+
+
+def publish_keys(path: Path, verifiers: Sequence[Verifier]) -> None:
+    """Add the public keys that are not in the file yet. What stands there stays: a key before a rotation is needed."""
+    held = set(read_verifiers(path)) if path.exists() else set()
+    new = [verifier for verifier in verifiers if verifier not in held]
+    if new:
+        with path.open("a") as out:
+            out.write("".join(f"{verifier}\n" for verifier in new))
 
 
 def _signer(own: LedgerSettings) -> Signer:
