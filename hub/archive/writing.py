@@ -10,8 +10,9 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import psycopg
 
@@ -247,9 +248,12 @@ def _write_checkpoints(archive: Archive, connection: psycopg.Connection[Any], wr
     for tree, size, note in connection.execute("SELECT tree, size, note FROM audit.checkpoint ORDER BY 1, 2"):
         path = archive.folder / "checkpoints" / f"{tree}-{size}.note"
         if size <= held.get(tree, 0) and (not path.exists() or path.read_text() != note):
-            body = note.encode()
-            write_once(path, lambda out, body=body: out.write(body))
+            write_once(path, partial(_fill_note, note))
             written.checkpoints += 1
+
+
+def _fill_note(note: str, out: BinaryIO) -> None:
+    out.write(note.encode())
 
 
 def _archived(archive: Archive, tree: str) -> int:

@@ -58,12 +58,13 @@ def row_of(body: bytes, link: bytes) -> DecisionRow:
     """The row of which ``body_of`` made ``body``."""
     topic, partition, offset, event_id, kind, input_hash, before, after, effects, *rest = orjson.loads(body)
     build, settings, tick, note = rest
-    return DecisionRow(
+    values: tuple[Any, ...] = (
         *(topic, partition, offset, event_id, kind),
         *(bytes.fromhex(input_hash), bytes.fromhex(before), bytes.fromhex(after)),
         tuple((identity, bytes.fromhex(digest)) for identity, digest in effects),
         *(build, settings, tick and date.fromisoformat(tick), note, link),
     )
+    return DecisionRow(*values)
 
 
 def decision_leaf(row: DecisionRow, recorded_at: datetime) -> bytes:

@@ -30,7 +30,8 @@ def rows_from(
         cursor.execute(query, (*place, offset, limit))
         for row in cursor:
             effects = tuple((identity, bytes.fromhex(digest)) for identity, digest in row[8])
-            yield DecisionRow(*row[:8], effects, *row[9:14]), row[14]
+            values: tuple[Any, ...] = (*row[:8], effects, *row[9:14])
+            yield DecisionRow(*values), row[14]
 
 
 def services(connection: psycopg.Connection[Any]) -> list[str]:
