@@ -19,6 +19,7 @@ from hub.sample.command import sample
 from hub.ticks import tick
 from hub.topics.command import app as topics
 from hub.up import commands as up_commands
+from hub.verify.command import verify
 from hub.worklist import worklist
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.command("measures")(measures)
 app.command("worklist")(worklist)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
+app.command("verify")(verify)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
@@ -57,6 +59,8 @@ _GROUPS = (
     "returns",
     "risk",
     "rules",
+    "archive",
+    "witness",
 )
 for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:

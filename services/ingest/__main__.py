@@ -27,9 +27,12 @@ from services.ingest.door import Door
 from spine.clock import now
 from spine.health import HealthServer
 from spine.host import Running
+from spine.ledger.settings import watch_of
+from spine.ledger.watch import WatchedLog
 from spine.progress import Progress
 from spine.schema import Catalogue
 from spine.service import prepare, serve
+from spine.settings import Settings
 from spine.step import Processor
 from spine.telemetry import log, setup
 from spine.who.settings import hearing_of, rate_of, tls_of
@@ -43,7 +46,7 @@ def http() -> None:
     gates = Gates(prepared.catalogue, prepared.settings.contracts)
     gate = LiveGate(prepared.journal, gates, time.monotonic)
     progress = Progress(state="running")
-    appender = Appender(prepared.log, progress.alive)
+    appender = Appender(WatchedLog(prepared.log, watch_of(prepared.settings)), progress.alive)
     desk = Desk(
         Door(sealer_of_environment(), prepared.catalogue), gate, appender, JournalReceipts(prepared.journal), Recent()
     )
@@ -75,7 +78,8 @@ def kafka() -> None:
         if not parties:
             raise RuntimeError("no sharing policy is compiled: run `hub contracts build`")
         door = Door(sealer_of_environment(), catalogue)
-        return PartnerDoor(door, now, build_name(), gate.policy_hash, partner_topics(parties))
+        topics, admit = partner_topics(parties), watch_of(Settings()).check
+        return PartnerDoor(door, now, build_name(), gate.policy_hash, topics, admit=admit)
 
     def before(running: Running) -> None:
         running.catalogue = PartnerCatalogue(running.catalogue)

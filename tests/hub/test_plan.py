@@ -94,7 +94,7 @@ def test_on_a_broker_with_users_each_process_is_the_contract_s_and_none_the_admi
         # Inherited from the shell of whoever starts the hub, these would be the administrator's.
         given = ("PASSWORD", "CERTIFICATE_FILE", "KEY_FILE")
         assert {child.env[f"HUB_KAFKA_{name}"] for name in given} == {""}
-        if child.name in ("registry", "sftp"):
+        if child.name in ("registry", "sftp", "ledger"):
             assert user == "" and child.env["HUB_KAFKA_PASSWORD_FILE"] == ""
         else:
             assert user in known, child.name

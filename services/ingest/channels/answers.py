@@ -27,6 +27,7 @@ TITLES: Mapping[str, str] = {
     "too_many": "Too many events in one request",
     "too_fast": "Too many events in this time",
     "unavailable": "The hub cannot take events now",
+    "no_checkpoint": "The hub takes no events until its ledger can be sealed again",
     "not_found": "No message of yours has this id",
     "media_type": "The body must be JSON",
     "no_such_path": "There is nothing at this address",
@@ -49,6 +50,7 @@ STATUS: Mapping[str, int] = {
     "failed": 500,
     "unavailable": 503,
     "policy_missing": 503,
+    "no_checkpoint": 503,
 }
 
 
@@ -61,6 +63,7 @@ class Problem:
     receipt: str = ""
     retry_after_seconds: int = 0
     limit: Mapping[str, int] = field(default_factory=dict)
+    detail: str = ""
 
     @property
     def status(self) -> int:
@@ -75,6 +78,7 @@ class Problem:
             "errors": [asdict(found) for found in self.faults],
         }
         out |= {"limit": dict(self.limit)} if self.limit else {}
+        out |= {"detail": self.detail} if self.detail else {}
         return out | ({"receipt": self.receipt} if self.receipt else {})
 
     def headers(self) -> dict[str, str]:

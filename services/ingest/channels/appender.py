@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from typing import Protocol
 
 from spine.errors import Retry
-from spine.log import Log
 from spine.record import Outgoing
 
 RECORDS_WAITING_MAX = 20_000
@@ -22,10 +22,16 @@ class Busy(Exception):
     """Too much waits already: the sender should slow down."""
 
 
+class Appends(Protocol):
+    """The end of a ``spine.log.Log`` that takes records."""
+
+    def append(self, records: Iterable[Outgoing]) -> None: ...
+
+
 class Appender:
     """Thread-safe. ``append`` returns when the records are durable; raises Retry if they may not be, or Busy."""
 
-    def __init__(self, log: Log, beat: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, log: Appends, beat: Callable[[], None] = lambda: None) -> None:
         self._log = log
         self._beat = beat
         self._queue: queue.Queue[_Waiting | None] = queue.Queue()

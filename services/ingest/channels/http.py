@@ -34,6 +34,7 @@ from services.ingest.door import PAYLOAD_BYTES_MAX
 from services.ingest.fields import Bad, read_moment
 from services.ingest.parse import ID
 from spine.errors import Retry
+from spine.ledger.watch import NoCheckpoint
 from spine.telemetry import log, where
 from spine.who.hearing import Hearing
 from spine.who.principal import READ, WRITE, Nobody, Principal, Scope
@@ -43,6 +44,7 @@ from spine.who.webhooks import Signed
 
 BATCH_EVENTS_MAX = 500
 RETRY_SECONDS = 5
+LEDGER_RETRY_SECONDS = 60
 REFUSALS_SHOWN_MAX = 200
 SIMULATED = "Hub-Simulated-Time"
 #: Says on every answer to somebody known whether what they signed in with is live, test or sandbox.
@@ -234,6 +236,8 @@ def _guarded(work: Callable[[_Call], Response], call: _Call) -> Response:
         return _problem(stopped.problem)
     except Busy:
         return _problem(Problem("too_fast", retry_after_seconds=RETRY_SECONDS))
+    except NoCheckpoint as why:
+        return _problem(Problem("no_checkpoint", retry_after_seconds=LEDGER_RETRY_SECONDS, detail=str(why)))
     except Retry:
         return _problem(Problem("unavailable", retry_after_seconds=RETRY_SECONDS))
 

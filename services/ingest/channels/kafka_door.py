@@ -63,13 +63,15 @@ class PartnerDoor:
     settings: str
     topics: tuple[str, ...]
     service: str = SERVICE
+    #: Raises Retry while nothing may be accepted: what partners sent then waits on their topics.
+    admit: Callable[[], None] = lambda: None
     topic: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.topic = self.topics[0]
 
     def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
-        """Nothing to load."""
+        self.admit()
 
     def apply(self, fact: Fact) -> Decided:
         party = str(fact.fields["topic"]).removeprefix(TOPIC_PREFIX)

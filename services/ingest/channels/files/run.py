@@ -31,6 +31,8 @@ from services.ingest.fields import type_specs
 from spine.clock import now
 from spine.errors import Retry
 from spine.health import HealthServer
+from spine.ledger.settings import watch_of
+from spine.ledger.watch import WatchedLog
 from spine.progress import Progress
 from spine.schema import Catalogue
 from spine.service import HALTED, on_signals, prepare
@@ -64,7 +66,8 @@ def files() -> None:
             raise Retry("stopping")
 
     clock = _simulated(root) if os.environ.get("HUB_SIMULATED_CLOCK") == "1" else now
-    door = FilesDoor(Door(sealer_of_environment(), prepared.catalogue), gate, prepared.log.append, clock, beat=beat)
+    watched = WatchedLog(prepared.log, watch_of(prepared.settings))
+    door = FilesDoor(Door(sealer_of_environment(), prepared.catalogue), gate, watched.append, clock, beat=beat)
     quiet = float(os.environ.get("HUB_FILES_QUIET_SECONDS", QUIET_SECONDS))
     log().info("started", host="files", topics=["submissions"])
     try:
