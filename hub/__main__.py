@@ -16,6 +16,8 @@ from hub.publish import publish
 from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
 from hub.sample.command import sample
+from hub.subject.as_of import as_of
+from hub.subject.explain import explain
 from hub.ticks import tick
 from hub.topics.command import app as topics
 from hub.up import commands as up_commands
@@ -38,6 +40,8 @@ app.command("measures")(measures)
 app.command("worklist")(worklist)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
+app.command("explain")(explain)
+app.command("as-of")(as_of)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
