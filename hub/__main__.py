@@ -18,6 +18,7 @@ from hub.resolve import resolve
 from hub.sample.command import sample
 from hub.subject.as_of import as_of
 from hub.subject.explain import explain
+from hub.subject.logs import access_log, disclosures_
 from hub.ticks import tick
 from hub.topics.command import app as topics
 from hub.up import commands as up_commands
@@ -42,6 +43,8 @@ app.command("publish")(publish)
 app.command("issuer")(issuer)
 app.command("explain")(explain)
 app.command("as-of")(as_of)
+app.command("disclosures")(disclosures_)
+app.command("access-log")(access_log)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
