@@ -17,7 +17,9 @@ from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
 from hub.sample.command import sample
 from hub.subject.as_of import as_of
+from hub.subject.erase import erase_
 from hub.subject.explain import explain
+from hub.subject.holds import app as holds
 from hub.subject.logs import access_log, disclosures_
 from hub.ticks import tick
 from hub.topics.command import app as topics
@@ -45,10 +47,12 @@ app.command("explain")(explain)
 app.command("as-of")(as_of)
 app.command("disclosures")(disclosures_)
 app.command("access-log")(access_log)
+app.command("erase")(erase_)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
 app.add_typer(deliveries, name="deliveries")
+app.add_typer(holds, name="hold")
 
 _GROUPS = (
     "story",

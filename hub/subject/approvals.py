@@ -11,6 +11,7 @@ from hub.heads import NotAllowed, two_people
 from hub.subject.registers import REQUEST
 
 VALID = timedelta(days=7)
+APPROVE = "Approve what another person asked for, and do it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def ask(connection: sa.Connection, kind: str, what: str, by: str, at: datetime, 
         raise NotAllowed("say who asks: --by NAME")
     _alone(connection, kind, what)
     held = _standing(connection, kind, what)
-    if held is not None and (at < held.expires_at or held.approved_by):
+    if held is not None and at < held.expires_at:
         return held
     values = {"kind": kind, "what": what, "asked_by": by.strip(), "asked_at": at, "expires_at": at + valid}
     made = connection.execute(sa.insert(REQUEST).values(values).returning(*REQUEST.c)).one()
@@ -48,10 +49,10 @@ def approve(connection: sa.Connection, kind: str, what: str, by: str, at: dateti
     held = _standing(connection, kind, what)
     if held is None:
         raise NotAllowed("nobody has asked for this: ask first, then another person approves")
-    if held.approved_by:
-        return held
     if at >= held.expires_at:
         raise NotAllowed(f"the request of {held.asked_by} expired on {held.expires_at:%Y-%m-%d %H:%M} UTC: ask again")
+    if held.approved_by:
+        return held
     try:
         two_people(held.asked_by, by)
     except NotAllowed:
@@ -63,6 +64,12 @@ def approve(connection: sa.Connection, kind: str, what: str, by: str, at: dateti
 def done(connection: sa.Connection, number: int, at: datetime) -> None:
     """It was carried out: the approval is used up."""
     connection.execute(sa.update(REQUEST).where(REQUEST.c.number == number).values(done_at=at))
+
+
+def in_words(request: Request, command: str) -> str:
+    """What whoever asked is told."""
+    until = f"{request.expires_at:%Y-%m-%d %H:%M} UTC"
+    return f"asked; until {until} another person may approve:\n  {command} --approve --by NAME"
 
 
 def standing(connection: sa.Connection) -> list[Request]:

@@ -71,7 +71,7 @@ def _stays(connection: sa.Connection, standing: Standing) -> list[dict[str, Any]
 
 def _links(connection: sa.Connection) -> dict[str, str]:
     """Where each chain of decisions stands: nothing in them was changed."""
-    out = {}
+    out: dict[str, str] = {}
     for service in JOURNALS:
         if _has(connection, f"{service}.source_offset"):
             rows = connection.execute(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hub.heads import NotAllowed
 from hub.subject import holds
 from hub.subject.certificate import holds_together
+from hub.subject.erase import approved, asked
 from hub.subject.erasure import STEPS, Order, erase, survey
 from hub.subject.registers import found, registers
 from services.matching.rows import keys_in
@@ -234,3 +235,18 @@ def test_nobody_is_erased_for_a_ground_that_is_none_or_where_nothing_is_held(cou
 def test_what_waits_for_a_review_must_be_decided_before_the_person_is_erased(county: County, engine: sa.Engine) -> None:
     with pytest.raises(NotAllowed, match="a steward must decide"):
         county.hub.erase(engine, county.hub.person(county.doubted.number), AT)
+
+
+def test_two_people_erase_and_one_alone_does_not(county: County, engine: sa.Engine) -> None:
+    person, person_id = county.somebody()
+    shop = county.hub.shop(engine)
+    with pytest.raises(NotAllowed, match="nobody has asked"):
+        approved(shop, person_id, "J. Marsh", AT)
+    asked(shop, person_id, "objection", "R. Osei", AT)
+    with pytest.raises(NotAllowed, match="another person"):
+        approved(shop, person_id, "R. Osei", AT)
+    assert county.everywhere(person).keys() >= KEPT
+    written = approved(shop, person_id, "J. Marsh", AT)
+    assert (written["asked_by"], written["approved_by"], written["ground"]) == ("R. Osei", "J. Marsh", "objection")
+    assert county.everywhere(person) == {}
+    assert approved(shop, person_id, "R. Osei", AT) == written, "what is done is shown to anybody"
