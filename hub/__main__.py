@@ -19,6 +19,7 @@ from hub.sample.command import sample
 from hub.subject.as_of import as_of
 from hub.subject.erase import erase_
 from hub.subject.explain import explain
+from hub.subject.export import export_subject
 from hub.subject.holds import app as holds
 from hub.subject.logs import access_log, disclosures_
 from hub.ticks import tick
@@ -47,6 +48,7 @@ app.command("explain")(explain)
 app.command("as-of")(as_of)
 app.command("disclosures")(disclosures_)
 app.command("access-log")(access_log)
+app.command("export-subject")(export_subject)
 app.command("erase")(erase_)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
