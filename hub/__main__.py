@@ -22,6 +22,7 @@ from hub.subject.explain import explain
 from hub.subject.export import export_subject
 from hub.subject.holds import app as holds
 from hub.subject.logs import access_log, disclosures_
+from hub.subject.retention import app as retention
 from hub.ticks import tick
 from hub.topics.command import app as topics
 from hub.up import commands as up_commands
@@ -55,6 +56,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
 app.add_typer(deliveries, name="deliveries")
 app.add_typer(holds, name="hold")
+app.add_typer(retention, name="retention")
 
 _GROUPS = (
     "story",
