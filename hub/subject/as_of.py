@@ -16,7 +16,9 @@ from hub.output import USAGE, AsJson, fail, show_json, show_table
 from hub.person.command import answer, moment
 from hub.person.told import Told
 from hub.person.whom import ids_of
+from hub.running import where
 from hub.subject.books import Books, books
+from hub.subject.registers import unknown_or_erased
 from services.alerts.belief import parse
 from spine.clock import LONDON
 from spine.errors import SpineError
@@ -61,8 +63,9 @@ def as_of(
         with books(Catalogue([schemas_folder()])) as held:
             people = ids_of(held.held, named)
             if len(people) != 1:
-                which = f"several are meant, ask by id: {', '.join(people)}" if people else "nobody has that id"
-                fail(f"as-of: {which}", as_json=as_json)
+                several = f"several are meant, ask by id: {', '.join(people)}"
+                why = several if people else unknown_or_erased(where().postgres, named)
+                fail(f"as-of: {why}", as_json=as_json)
             found = answer(held.held, people[0], known_at, day, contracts_folder())
             assert found is not None
             said = last_said(held, found)

@@ -31,6 +31,7 @@ from hub.subject.books import Books, books
 from hub.subject.copy_for import Copy, Exempt, exempt, words_of
 from hub.subject.logs import Access, looks
 from hub.subject.operations import note
+from hub.subject.registers import unknown_or_erased
 from hub.subject.shred import alerts_of
 from services.alerts.words import GROUPS
 from spine.clock import local_date, now
@@ -71,7 +72,8 @@ def export_subject(
         with books(Catalogue([schemas_folder()])) as held:
             people = ids_of(held.held, person)
             if len(people) != 1:
-                fail("export-subject: nobody is meant, or several: ask by id", as_json=as_json)
+                why = "several are meant: ask by id" if people else unknown_or_erased(postgres, person)
+                fail(f"export-subject: {why}", as_json=as_json)
             seen = looks(postgres, people[0], "", None, None)
             made = made_for(held, people[0], contracts, rules, seen, now(), say)
         access.write_down(PAGE, people, reason)

@@ -102,3 +102,13 @@ def found(engine: sa.Engine, person_id: str) -> Standing | None:
     with engine.connect() as connection:
         row = connection.execute(sa.select(*ERASURE.c).where(ERASURE.c.person_id == person_id)).first()
     return None if row is None else Standing(*row)
+
+
+def unknown_or_erased(postgres: str, named: str) -> str:
+    """Why nobody is found under an id: words for whoever asked."""
+    with registers(postgres) as engine:
+        standing = found(engine, named)
+    if standing is None:
+        return "nobody has that id"
+    done = "was erased" if standing.step == "certified" else "is being erased"
+    return f"{done}, ordered {standing.ordered_at:%Y-%m-%d} on the ground {standing.ground}: {standing.erasure_id}"

@@ -16,7 +16,7 @@ from hub.subject import holds
 from hub.subject.certificate import holds_together
 from hub.subject.erase import approved, asked
 from hub.subject.erasure import STEPS, Order, erase, survey
-from hub.subject.registers import found, registers
+from hub.subject.registers import found, registers, unknown_or_erased
 from services.matching.rows import keys_in
 from spine import faults, telemetry
 from spine.errors import Retry
@@ -250,3 +250,5 @@ def test_two_people_erase_and_one_alone_does_not(county: County, engine: sa.Engi
     assert (written["asked_by"], written["approved_by"], written["ground"]) == ("R. Osei", "J. Marsh", "objection")
     assert county.everywhere(person) == {}
     assert approved(shop, person_id, "R. Osei", AT) == written, "what is done is shown to anybody"
+    assert written["erasure_id"] in unknown_or_erased(county.hub.url, person_id)
+    assert unknown_or_erased(county.hub.url, "p-0000") == "nobody has that id"
