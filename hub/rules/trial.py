@@ -10,8 +10,8 @@ from typing import Any
 
 from hub.story import Story, play
 from services.alerts.case import Case
-from services.alerts.decide import cooling
 from services.alerts.policy import Policy
+from services.alerts.raising import cooling
 from services.alerts.rules import HELD_ORDER, ORDER
 from services.alerts.rules.shape import Rule
 from services.alerts.state import State, decode

@@ -103,6 +103,7 @@ def _supervise(home: Home, *, demo: bool, secure_kafka: bool, as_json: bool) -> 
         shown = {
             "console": addresses.url("console"),
             "door": addresses.url("door"),
+            "answers": addresses.url("answers"),
             "files": str(home.files),
             "sftp": addresses.sftp,
             "registry": addresses.registry,

@@ -32,14 +32,19 @@ class Addresses:
         return f"sftp://127.0.0.1:{self.ports['sftp-port']}"
 
 
+ANSWERS = "services.alerts.answers"
 #: Everything that listens; a process named here is given its number.
-SERVICES = ("door", "kafka-door", "files", "sftp", "ingest", "matching", "status", "alerts", "delivery", "console")
+SERVICES = (
+    *("door", "kafka-door", "files", "sftp", "ingest", "matching", "status", "alerts", "delivery", "console"),
+    "answers",
+)
 #: The user of each process on the broker: the name that it bears in contracts/topics.yaml.
 USERS = {
     **{name: f"hub-{name}" for name in ("ingest", "matching", "status", "alerts", "delivery", "console", "ticker")},
+    "answers": "hub-answers",
     **dict.fromkeys(("door", "kafka-door", "files"), "hub-ingest-door"),
 }
-PORT_NAMES = ("registry", "door", "sftp-port", "console", "smtp", *(f"metrics-{name}" for name in SERVICES))
+PORT_NAMES = ("registry", "door", "sftp-port", "console", "answers", "smtp", *(f"metrics-{name}" for name in SERVICES))
 
 
 def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
@@ -114,6 +119,9 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         child("files", "services.ingest", "files"),
         child("sftp", "services.ingest", "sftp", port="sftp-port", HUB_SFTP_PORT=str(ports["sftp-port"])),
         child("console", "services.console", "run", port="console", **opens, HUB_CONSOLE_PORT=str(ports["console"])),
+        child(
+            "answers", "services.alerts.answers", "run", port="answers", **opens, HUB_ANSWERS_PORT=str(ports["answers"])
+        ),
     ]
     if demo:
         sink = child("mailsink", "services.alerts.delivery", "sink", str(home.mail), str(ports["smtp"]), port="smtp")

@@ -27,7 +27,7 @@ WRITTEN_MAX = 512
 
 def processor(catalogue: Catalogue, contracts: Path) -> Processor:
     """What the shells and the in-process hub run."""
-    settings = load(contracts)
+    settings = replace(load(contracts), build=BUILD)
     current = Current(settings, lru_cache(maxsize=4)(lambda head: under(contracts, head)))
     inner = with_settings(catalogue, current)
     return HeadedProcessor(inner, current.follow, stands, inner)

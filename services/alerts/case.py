@@ -25,6 +25,8 @@ class Case:
     alerts: list[Alert] = field(init=False)
     skips: list[Skip] = field(init=False)
     belief: Belief = field(init=False)
+    #: What recipients may see today, once worked out (``services.alerts.disclosure``).
+    views: dict[object, object] = field(init=False, default_factory=dict)
     _by_type: dict[str, list[Seen]] = field(init=False)
     _group: str = field(init=False, default="")
     _flags: dict[str, bool] = field(init=False, default_factory=dict)

@@ -7,16 +7,19 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
 from services.alerts import due, escalation, workers
-from services.alerts.acts import Acts, alert_id
+from services.alerts.acts import Acts
 from services.alerts.calendar import birthday
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
 from services.alerts.looks import allocated_otherwise, different
 from services.alerts.policy import Policy
+from services.alerts.raising import cooling, new_alert
 from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
-from services.alerts.routing import covered, may_be_told, owner_roles, permitted, resolve, roles_of
+from services.alerts.reads import movable
+from services.alerts.routing import may_be_told, permitted, resolve
 from services.alerts.rules import HELD_ORDER, ORDER, RULES
-from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, SUPERSEDED, Closing, Ground, Rule
+from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
+from services.alerts.settled import moved_by_one_kind, settled_until
 from services.alerts.sharing import Sharing
 from services.alerts.state import Alert, Recipient, Skip, State, with_fact, without_fact
 from spine.clock import LONDON, local_date
@@ -34,24 +37,40 @@ class Settings:
 
     policy: Policy
     sharing: Sharing
+    #: Of the rules' code: what one build has settled, another asks again.
+    build: str = ""
+
+    @property
+    def name(self) -> str:
+        """Under which rules and numbers a state is settled."""
+        return f"{self.build}:{self.policy.hash}"
 
 
 def decide(settings: Settings, state: State, news: News) -> tuple[State, list[Effect]]:
     """New state, and the acts and deliveries that follow from one fact."""
     today, at = moment(state, news)
     before = state
-    state = replace(learn(state, news), last_day=today)
+    state = learn(state, news)
     case = Case(state, today, settings.policy)
     step = Step(case, Acts(settings.sharing, state.person_id, news.event_id, at), before, news, at)
+    step.moved_by = moved_by_one_kind(settings.name, before, state, news, today)
     step.refresh() if isinstance(news, Moved) else step.run()
-    return replace(step.case.state, alerts=tuple(case.alerts), skipped=tuple(case.skips)), step.acts.effects
+    held = replace(case.state, last_day=today, settled=None)
+    if step.touched or step.skipped:
+        held = replace(held, alerts=tuple(case.alerts), skipped=tuple(case.skips))
+    elif not step.left_open:
+        held = replace(held, settled=settled_until(settings.name, case, before, news, step.moved_by))
+    return held, step.acts.effects
 
 
 def due_on(settings: Settings, state: State) -> date | None:
     """First day after the last one decided on which a tick could change something."""
     if state.last_day is None:
         return None
-    first = due.due_on(Case(state, state.last_day, settings.policy))
+    if state.settled is not None and state.settled[1] == settings.name:
+        first = state.settled[0]
+    else:
+        first = due.due_on(Case(state, state.last_day, settings.policy))
     # An agreement that ends takes back what stands open, on its day.
     turn = settings.sharing.next_turn(state.last_day) if any(alert.open for alert in state.alerts) else None
     return first if turn is None else min(first, turn)
@@ -81,14 +100,12 @@ def learn(state: State, news: News) -> State:
 
 
 def _told(state: State, news: Told) -> State:
-    if news.belief is not None:
+    if news.belief is not None and news.belief != state.belief:
         state = replace(state, belief=news.belief)
-    reviews = dict(state.reviews)
     if news.cause == "review_opened" and news.review_id:
-        reviews[news.review_id] = news.safeguarding
+        state = replace(state, reviews={**state.reviews, news.review_id: news.safeguarding})
     if news.cause == "review_closed" and news.review_id:
-        reviews.pop(news.review_id, None)
-    state = replace(state, reviews=reviews)
+        state = replace(state, reviews={k: v for k, v in state.reviews.items() if k != news.review_id})
     if news.cause == "withdrawn":
         return replace(without_fact(state, news.observation_id), moved_to=news.other_person or "")
     if news.cause in ("observed", "held", "released") and news.seen is not None:
@@ -106,6 +123,15 @@ class Step:
     news: News
     at: datetime
     touched: set[str] = field(default_factory=set)
+    #: See ``moved_by_one_kind``.
+    moved_by: str = ""
+    skipped: bool = False
+    #: A ground stands and was not raised now: it may be at the next fact.
+    left_open: bool = False
+
+    def asks(self, rule: Rule) -> bool:
+        """Whether ``rule`` may say anything else than after the step before. Once an alert has changed, each may."""
+        return not self.moved_by or bool(self.touched) or self.skipped or rule.id in movable(self.moved_by)
 
     def run(self) -> None:
         self.move_away()
@@ -117,8 +143,10 @@ class Step:
         self.close_lost()
         if self.may_raise():
             for rule in ORDER if self.case.state.belief is not None else HELD_ORDER:
-                if not rule.wants or self.case.holds_any(rule.wants):
+                if self.asks(rule) and (not rule.wants or self.case.holds_any(rule.wants)):
                     self.raise_rule(rule)
+        else:
+            self.left_open = True
         self.close_replaced()
         for alert in escalation.due(self.case):
             manager = self.case.policy.manager_of[alert.owner]
@@ -132,6 +160,8 @@ class Step:
     def close_lost(self) -> None:
         for alert in [a for a in self.case.alerts if a.open]:
             rule = RULES[alert.rule]
+            if not self.asks(rule):
+                continue
             closing = taken_back(self.case, alert) or rule.closing(self.case, alert)
             if closing is None and rule.custody_stands_down and self.case.in_custody:
                 closing = Closing(STOOD_DOWN, "custody")
@@ -140,7 +170,8 @@ class Step:
 
     def close_replaced(self) -> None:
         for alert in [a for a in self.case.alerts if a.open]:
-            closing = RULES[alert.rule].replaced(self.case, alert)
+            rule = RULES[alert.rule]
+            closing = rule.replaced(self.case, alert) if self.asks(rule) else None
             if closing is not None:
                 self.close(alert, closing)
 
@@ -178,16 +209,21 @@ class Step:
         if rule.silent_in_custody and case.in_custody:
             return
         if rule.by_event and isinstance(self.news, Ticked) and not begun_by_a_fact(case):
+            self.left_open = True
             return
         for _ in range(ROUNDS_MAX):
             ground = rule.ground(case)
-            if ground is None or not self.is_news(rule, ground):
+            if ground is None:
+                return
+            if not self.is_news(rule, ground):
+                self.left_open = True
                 return
             open_alert = case.open_alert(rule.id) if rule.id != "MR" else None
             if ground.skip:
                 self._skip(rule, ground)
             elif open_alert is None:
                 if cooling(case, rule) or not self._raise(rule, ground):
+                    self.left_open = True
                     return
             elif ground.matter in (open_alert.matter, *open_alert.folded):
                 return
@@ -204,6 +240,7 @@ class Step:
         return then is None or then.matter != ground.matter
 
     def _skip(self, rule: Rule, ground: Ground) -> None:
+        self.skipped = True
         self.case.skips.append(Skip(rule.id, ground.tag, ground.anchor or self.case.today, self.case.today))
 
     def _fold(self, alert: Alert, ground: Ground) -> None:
@@ -291,8 +328,10 @@ class Step:
 
     def refresh(self) -> None:
         """Recipients of a standing alert get new views when what they may see has changed."""
-        for alert in [a for a in self.case.alerts if a.open and a.rule != "MR"]:
-            if alert.shown and not different(self.case, self.before, self.news, self.acts.sharing):
+        standing = [a for a in self.case.alerts if a.open and a.rule != "MR"]
+        anew = bool(standing) and different(self.case, self.before, self.news, self.acts.sharing)
+        for alert in standing:
+            if alert.shown and not anew:
                 continue
             told = tuple(r for r in alert.recipients if may_be_told(self.case, alert, r.role, self.acts.sharing))
             gone = tuple(sorted(r.role for r in alert.recipients if r not in told))
@@ -326,15 +365,6 @@ def taken_back(case: Case, alert: Alert) -> Closing | None:
     return Closing(RETRACTED, "the event was taken back")
 
 
-def cooling(case: Case, rule: Rule) -> bool:
-    """Some rules are not raised again soon after closing. One that gave way on the day it was raised never counted."""
-    if rule.id not in case.policy.cool_down_rules:
-        return False
-    limit = case.today - timedelta(days=case.policy.cool_down_days)
-    closed = [a for a in case.of_rule(rule.id) if a.closed_on is not None and a.closed_on >= limit]
-    return any(a.outcome != SUPERSEDED or a.closed_on != a.raised_on for a in closed)
-
-
 def scope_ended(case: Case) -> bool:
     """Died, moved abroad for good, or too old (POLICY 5.2)."""
     died = case.latest("circumstance.died")
@@ -347,44 +377,3 @@ def scope_ended(case: Case) -> bool:
     if case.ehcp:
         end = date(end.year + 1 if end.month >= 9 else end.year, 9, 1)
     return case.today >= end
-
-
-def rehearsed(case: Case) -> bool:
-    """Whether the record is made of test messages. Asked of the whole record: a date alone raises some alerts, and
-    those have no event as evidence. Test observations never meet real ones, so one says it for all."""
-    return any(fact.test for fact in case.state.facts) or any(alert.test for alert in case.alerts)
-
-
-def new_alert(case: Case, rule: Rule, ground: Ground, sharing: Sharing, at: datetime) -> Alert:
-    """The alert that a ground makes: who, by when, under which identity."""
-    numbers = case.policy.rules[rule.id]
-    raised_on = ground.raised_on or case.today
-    sla = numbers.sla if ground.sla is None else ground.sla
-    roles = [role for role in roles_of(case, rule.id, ground) if permitted(case, role)]
-    recipients: tuple[Recipient, ...] = tuple(
-        resolve(case, role, ground) for role in roles if covered(case, rule.id, ground, role, sharing)
-    )
-    if rule.id in ("A36", "MR"):
-        # Both the unlinked record and the person must name it alike, so neither the person nor the day is in it.
-        identity = alert_id(rule.id, ground.matter)
-    else:
-        identity = alert_id(rule.id, case.state.person_id, ground.matter, raised_on.isoformat())
-    owners = [role for role in owner_roles(case) if role in case.policy.manager_of]
-    return Alert(
-        alert_id=identity,
-        rule=rule.id,
-        matter=ground.matter,
-        raised_on=raised_on,
-        due_on=case.policy.calendar.after(raised_on, sla),
-        severity=ground.severity or numbers.severity,
-        opened_ms=millis(at),
-        recipients=recipients,
-        evidence=ground.evidence,
-        because=ground.because,
-        anchor=ground.anchor,
-        until=ground.until,
-        tag=ground.tag,
-        source=ground.source,
-        owner=owners[0] if owners else "",
-        test=rehearsed(case),
-    )

@@ -78,7 +78,17 @@ class View:
 
 
 def disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) -> View:
-    """What ``recipient`` may see of ``alert`` today. Pure."""
+    """What ``recipient`` may see of ``alert`` today. Pure. Asked again within one step, it is not worked out again."""
+    about = (alert.rule, alert.evidence, alert.recipients, alert.tag, alert.source, alert.anchor)
+    key = (recipient, *about, id(sharing))
+    view = case.views.get(key)
+    if view is None:
+        view = case.views[key] = _disclose(case, alert, recipient, sharing)
+    assert isinstance(view, View)
+    return view
+
+
+def _disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) -> View:
     eyes = Sight(case, alert, recipient, sharing)
     name = " ".join(
         n for n in (eyes.of_subject("given_name", "identity"), eyes.of_subject("family_name", "identity")) if n
@@ -94,10 +104,31 @@ def disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) -
         # Two events that say the same are one line.
         lines=tuple(dict.fromkeys(lines)),
         why=(*told, *_why(eyes, title, relied, withheld)),
-        todo=words.TODO.get(alert.rule, words.TODO_OTHERS),
+        todo=words.todo(alert.rule, masked=title != words.title(alert.rule)),
         timeline=_timeline(eyes) if status else (),
         withheld=withheld,
         agreements=relied,
+        policy=sharing.digest,
+    )
+
+
+def about(case: Case, recipient: Recipient, sharing: Sharing) -> View | None:
+    """What ``recipient`` may see of a person when nothing is the matter, today. None where it may read nothing at all:
+    then it may not know of the person either. Rows of agreements that are bound to a rule open nothing."""
+    nothing = Alert("", "", "", case.today, case.today, "", 0, ())
+    eyes = Sight(case, nothing, recipient, sharing)
+    name = " ".join(
+        n for n in (eyes.of_subject("given_name", "identity"), eyes.of_subject("family_name", "identity")) if n
+    )
+    status = "status" in eyes.mask and eyes.knows_status()
+    lines = tuple(dict.fromkeys((*_identity(eyes, name), *_status(eyes, status))))
+    if not lines:
+        return None
+    return View(
+        headline=name,
+        lines=lines,
+        timeline=_timeline(eyes) if status else (),
+        agreements=tuple(sorted(agreement for agreement in eyes.relied if agreement)),
         policy=sharing.digest,
     )
 
@@ -122,7 +153,7 @@ def seen_now(case: Case, alert: Alert, sharing: Sharing) -> str:
 
 
 def _title(eyes: Sight) -> str:
-    category, title, otherwise = words.TITLES.get(eyes.alert.rule, ("", "Alert", "Alert"))
+    category, title, otherwise = words.TITLES.get(eyes.alert.rule, words.TITLE_OTHERS)
     return title if not category or eyes.stands(category) else otherwise
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from itertools import chain
 
 from services.alerts import escalation
 from services.alerts.belief import days_of_change
 from services.alerts.calendar import DAY, birthday
 from services.alerts.case import Case
+from services.alerts.reads import timed
 from services.alerts.rules import ORDER
+from services.alerts.state import Seen
 
 _AGES = (16, 18, 19, 25)
 #: A day so long past, moved to the next working day, is past too.
@@ -25,7 +28,21 @@ def due_on(case: Case) -> date:
     first = today + timedelta(days=28)
     if not calendar.is_working(today):
         first = min(first, calendar.on_or_after(tomorrow))
-    for day in candidates(case):
+    return _first(case, candidates(case), first)
+
+
+def with_fact(case: Case, settled: date, kind: str) -> date:
+    """As ``due_on`` of a case that was settled until ``settled`` and has learned one fact of this kind since."""
+    calendar, tomorrow = case.policy.calendar, case.today + DAY
+    first = settled if calendar.is_working(case.today) else min(settled, calendar.on_or_after(tomorrow))
+    moved = (rule for rule in timed(kind) if not rule.wants or case.holds_any(rule.wants))
+    days = (day for rule in moved for day in rule.timers(case))
+    return _first(case, chain(days, _of_facts(case, case.facts(kind))), first)
+
+
+def _first(case: Case, days: Iterable[date], first: date) -> date:
+    today, calendar = case.today, case.policy.calendar
+    for day in days:
         if not today - PAST < day < first:
             continue
         for moved in (day, calendar.on_or_after(day)):
@@ -40,15 +57,7 @@ def candidates(case: Case) -> Iterator[date]:
     for rule in ORDER:
         if not rule.wants or case.holds_any(rule.wants):
             yield from rule.timers(case)
-    for fact in reversed(case.state.facts):
-        # In order of their days: what is long past begins nothing more.
-        if fact.effective_on < case.today - PAST:
-            break
-        yield fact.effective_on
-        yield fact.effective_on + DAY
-    for fact in case.state.facts:
-        if "expires_on" in fact.data and (expires := fact.day("expires_on")) is not None:
-            yield expires + DAY
+    yield from _of_facts(case, case.state.facts)
     for alert in case.alerts:
         if escalation.waiting(alert):
             yield escalation.falls_on(case, alert)
@@ -60,3 +69,16 @@ def candidates(case: Case) -> Iterator[date]:
         end = birthday(case.born, 25)
         yield date(end.year + 1 if end.month >= 9 else end.year, 9, 1)
     yield date(case.today.year, 9, 1)
+
+
+def _of_facts(case: Case, facts: Sequence[Seen]) -> Iterator[date]:
+    """Days of facts, in order of their days, and of what expires."""
+    for fact in reversed(facts):
+        # What is long past begins nothing more.
+        if fact.effective_on < case.today - PAST:
+            break
+        yield fact.effective_on
+        yield fact.effective_on + DAY
+    for fact in facts:
+        if "expires_on" in fact.data and (expires := fact.day("expires_on")) is not None:
+            yield expires + DAY

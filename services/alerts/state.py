@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -140,7 +142,11 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything kept under one person id (or stub)."""
+    """Everything kept under one person id (or stub).
+
+    ``settled``: (day, name of the settings). Before that day and under those settings no rule has anything to say,
+    unless a fact that it reads comes, the belief changes or a person acts. None: every rule must be asked.
+    """
 
     person_id: str
     facts: tuple[Seen, ...] = ()
@@ -151,6 +157,7 @@ class State:
     reviews: Mapping[str, bool] = field(default_factory=dict)
     moved_to: str = ""
     last_day: date | None = None
+    settled: tuple[date, str] | None = None
 
 
 _EFFECTIVE, _RECEIVED, _DROPPED, _WITHHELD = map(
@@ -158,17 +165,22 @@ _EFFECTIVE, _RECEIVED, _DROPPED, _WITHHELD = map(
 )
 
 
+_order = attrgetter("order")
+
+
 def with_fact(state: State, seen: Seen, subject: Subject | None) -> State:
     """State that also knows ``seen``; facts stay in the policy's order."""
-    facts = tuple(sorted((*(f for f in state.facts if f.event_id != seen.event_id), seen), key=lambda f: f.order))
+    facts = [fact for fact in state.facts if fact.event_id != seen.event_id]
+    insort(facts, seen, key=_order)
     subjects = state.subjects
     if subject is not None:
         held = next((s for s in subjects if s.source == subject.source), None)
-        if held is None or (held.effective_on, held.received_ms) <= (subject.effective_on, subject.received_ms):
+        newer = held is None or (held.effective_on, held.received_ms) <= (subject.effective_on, subject.received_ms)
+        if newer and subject != held:
             subjects = tuple(
                 sorted((*(s for s in subjects if s.source != subject.source), subject), key=lambda s: s.source)
             )
-    return replace(state, facts=facts, subjects=subjects)
+    return replace(state, facts=tuple(facts), subjects=subjects)
 
 
 def without_fact(state: State, event_id: str | None) -> State:
@@ -198,7 +210,12 @@ def decode(body: bytes) -> State:
         reviews=read["reviews"],
         moved_to=read["moved_to"],
         last_day=day_of(read["last_day"]),
+        settled=_settled(read.get("settled")),
     )
+
+
+def _settled(read: list[str] | None) -> tuple[date, str] | None:
+    return None if read is None else (_day(read[0]), read[1])
 
 
 def _day(value: Any) -> date:

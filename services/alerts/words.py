@@ -50,6 +50,8 @@ TITLES: Mapping[str, tuple[str, str, str]] = {
     "MR": ("", "Match review", "Match review"),
 }
 
+TITLE_OTHERS = ("", "Alert", "Alert")
+
 #: What is out of the ordinary about a feed (A40).
 FEED: Mapping[str, str] = {
     "late": "the next extract is later than agreed.",
@@ -75,6 +77,8 @@ TODO: Mapping[str, tuple[str, ...]] = {
     "MR": ("Decide in match review who the record is about.",),
 }
 TODO_OTHERS = ("Look at the case and record the outcome.",)
+#: Rules whose advice says no more than the title that everybody reads.
+_TODO_FOR_ALL = frozenset({"A36", "MR"})
 
 #: How a type of fact is told: "<party> told us on <day> that …".
 SAYS: Mapping[str, str] = {
@@ -179,6 +183,16 @@ def sentence_case(text: str) -> str:
 def listed(items: list[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def title(rule: str) -> str:
+    """The title of a rule, for those who may read it."""
+    return TITLES.get(rule, TITLE_OTHERS)[1]
+
+
+def todo(rule: str, *, masked: bool) -> tuple[str, ...]:
+    """What to do next. To a reader from whom the title is masked, advice would say what the rule is about."""
+    return TODO_OTHERS if masked and rule not in _TODO_FOR_ALL else TODO.get(rule, TODO_OTHERS)
 
 
 def role(name: str) -> str:

@@ -301,28 +301,26 @@ class NameComparer:
         return max(((self.pair(a, b), a, b) for a in mine for b in theirs), key=lambda found: _rank(found[0]))
 
     def pair(self, one: Name, other: Name) -> NameGrade:
-        given, family = self._given_grade(one.given, other.given), self._family_grade(one.family, other.family)
+        given, family = self._given.get((one.given, other.given)), self._family.get((one.family, other.family))
+        if given is None:
+            given = self._given_grade(one.given, other.given)
+        if family is None:
+            family = self._family_grade(one.family, other.family)
         if family.differs and (_in_given(one, other) or _in_given(other, one)):
             family = FamilyGrade.PART
         whole = given >= GivenGrade.INITIAL and family >= FamilyGrade.PART
         return _GRADES[given, family, not whole and self._swapped(one, other)]
 
     def _given_grade(self, one: Given | None, other: Given | None) -> GivenGrade:
-        key = (one, other)
-        grade = self._given.get(key)
-        if grade is None:
-            if len(self._given) >= MEMO_PAIRS_MAX:
-                self._given.clear()
-            grade = self._given[key] = given_grade(one, other, self.aliases)
+        if len(self._given) >= MEMO_PAIRS_MAX:
+            self._given.clear()
+        grade = self._given[one, other] = given_grade(one, other, self.aliases)
         return grade
 
     def _family_grade(self, one: Family | None, other: Family | None) -> FamilyGrade:
-        key = (one, other)
-        grade = self._family.get(key)
-        if grade is None:
-            if len(self._family) >= MEMO_PAIRS_MAX:
-                self._family.clear()
-            grade = self._family[key] = family_grade(one, other, self.aliases)
+        if len(self._family) >= MEMO_PAIRS_MAX:
+            self._family.clear()
+        grade = self._family[one, other] = family_grade(one, other, self.aliases)
         return grade
 
     def _swapped(self, one: Name, other: Name) -> bool:

@@ -95,8 +95,11 @@ class Index:
         for record_key in person.known.keys:
             if record_key not in known.keys:
                 self._by_record.setdefault(record_key, []).append(person)
-        self._count(known, -1)
-        self._count(person.known, 1)
+        before, after = set(counted(known)), set(counted(person.known))
+        for kind, value in before - after:
+            self.frequencies.add(kind, value, -1)
+        for kind, value in after - before:
+            self.frequencies.add(kind, value, 1)
         now = _blocking_keys(person)
         for key in now.keys() - keys.keys():
             self._post(key, person)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameGrade
 
@@ -17,8 +18,7 @@ class Result(IntEnum):
     BARRED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What a comparison found. ``agree``, ``clash``: strong identifiers; ``reference``: another party's reference."""
 
     names: NameGrade

@@ -9,7 +9,7 @@ from services.matching.blocking import queries_of
 from services.matching.cluster import Known, Person, View, views_of
 from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameComparer, NameGrade, born_grade
 from services.matching.facts import NAMELESS, Observation, RecordKey
-from services.matching.identity import Identity, Numbers
+from services.matching.identity import NO_NUMBERS, Identity, Numbers
 from services.matching.index import Index
 from services.matching.model import Model
 from services.matching.normalise import Name
@@ -118,11 +118,13 @@ def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) 
     """The observation against each of the person's records, at least one. A barred pair is the last: it ends all."""
     mine = seen.identity
     support = mine.phone in known.phones or mine.email in known.emails or mine.postcode in known.postcodes
-    reference = _refers(seen, known.keys, known.refs)
+    reference, same_postcode = _refers(seen, known.keys, known.refs), mine.postcode in known.postcodes
+    provider = seen.named_provider is not None and seen.named_provider in person.enrolled
+    numbered = mine.numbers != NO_NUMBERS
     pairs: list[Pair] = []
     for view in known.views:
         names, my_name, their_name = matcher.names.closest(mine.names, view.names)
-        agree, clash = _numbers(mine.numbers, view.numbers)
+        agree, clash = _numbers(mine.numbers, view.numbers) if numbered else (0, 0)
         evidence = Evidence(
             names=names,
             born=_born(mine, view),
@@ -130,8 +132,8 @@ def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) 
             clash=clash > 0,
             reference=reference,
             support=support,
-            same_postcode=mine.postcode in known.postcodes,
-            provider=seen.named_provider is not None and seen.named_provider in person.enrolled,
+            same_postcode=same_postcode,
+            provider=provider,
         )
         verdict = judge(evidence)
         pairs.append(Pair(evidence, verdict, clash > 0, my_name, their_name))
@@ -257,6 +259,8 @@ def _numbers(mine: Numbers, theirs: Numbers) -> tuple[int, int]:
 def _born(mine: Identity, view: View) -> BornGrade:
     if mine.born is None or not view.born:
         return BornGrade.MISSING
+    if len(view.born) == 1:
+        return born_grade(mine.born, view.born[0])
     return max(born_grade(mine.born, born) for born in view.born)
 
 

@@ -151,7 +151,7 @@ def test_a_mail_says_nothing_about_anybody(world: World) -> None:
     created = [fact.fields for fact in world.hub.facts("deliveries") if fact.fields["state"] == "created"]
     by_role: dict[str, list[Waiting]] = {}
     for f in created:
-        waiting = Waiting(f["delivery_id"], f["alert_id"], f["rule"], f["act"], f["severity"], f["due_on"], False, 0)
+        waiting = Waiting(f["delivery_id"], f["alert_id"], f["act"], f["severity"], f["due_on"], False, 0)
         by_role.setdefault(f["role"], []).append(waiting)
     assert len(by_role) >= 18
     for parts in by_role.values():

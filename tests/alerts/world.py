@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from services.alerts.belief import Belief, Episode, Mark, Plan, Span, Wait
-from services.alerts.decide import Settings, decide, due_on
+from services.alerts.case import Case
+from services.alerts.decide import Settings, decide, due_on, scope_ended
 from services.alerts.policy import Policy
 from services.alerts.reading import Acted, News, Ticked, Told, millis
+from services.alerts.rules import ORDER
 from services.alerts.settings import load
 from services.alerts.sharing import Readable, Shared
 from services.alerts.state import Alert, Seen, State, Subject, decode, encode
@@ -112,6 +114,21 @@ def belief(
     return Belief(d(born) if born else None, spans, tuple(episodes), tuple(marks), tuple(waits), tuple(plans))
 
 
+def unheard(policy: Policy, state: State) -> list[str]:
+    """Rules with a ground that stands today and of which no open alert speaks; custody and an ended case apart."""
+    assert state.last_day is not None
+    case = Case(state, state.last_day, policy)
+    if scope_ended(case):
+        return []
+    said = {(alert.rule, matter) for alert in state.alerts if alert.open for matter in (alert.matter, *alert.folded)}
+    grounds = [
+        (rule, rule.ground(case))
+        for rule in ORDER
+        if not (rule.silent_in_custody and case.in_custody) and (not rule.wants or case.holds_any(rule.wants))
+    ]
+    return [rule.id for rule, ground in grounds if ground is not None and (rule.id, ground.matter) not in said]
+
+
 @dataclass(slots=True)
 class World:
     """One person. ``every_day`` feeds ticks daily, as the hub does for keys that are due."""
@@ -125,7 +142,14 @@ class World:
     def feed(self, news: News) -> list[Effect]:
         before = encode(self.state)
         assert encode(decode(before)) == before
-        self.state, effects = decide(self.settings, decode(before), news)
+        held = decode(before)
+        self.state, effects = decide(self.settings, held, news)
+        if held.settled is not None and isinstance(news, Told):
+            assert decide(self.settings, replace(held, settled=None), news)[1] == effects, "settled, and told otherwise"
+        if self.state.settled is not None:
+            assert not unheard(self.settings.policy, self.state), (
+                "settled, and a ground stands that no alert was raised for"
+            )
         self.effects += effects
         return effects
 

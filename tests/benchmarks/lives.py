@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.inprocess import InProcessHub
+from spine.keystore import Keys, MemoryKeys
 from spine.record import Fact
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,9 +50,9 @@ def life(number: int, draw: random.Random) -> Iterator[tuple[date, str, str, dic
         yield BEGIN + timedelta(days=offset), party, kind, data
 
 
-def county(people: int, seed: int = 11) -> InProcessHub:
+def county(people: int, seed: int = 11, *, keys: Keys | None = None, partitions: int | None = None) -> InProcessHub:
     """A hub that has decided the lives of so many people, a day at a time, ticks included."""
-    hub = InProcessHub(ROOT / "contracts", ROOT / "schemas" / "avro")
+    hub = InProcessHub(ROOT / "contracts", ROOT / "schemas" / "avro", partitions=partitions, keys=keys or MemoryKeys())
     by_day: dict[date, list[tuple[int, int, date, str, str, dict[str, Any]]]] = {}
     for number in range(people):
         draw = random.Random(f"{seed}:{number}")

@@ -49,7 +49,7 @@ def test_a_registry_given_by_address_is_used_instead_of_ours(tmp_path: Path) -> 
 
 def test_only_those_that_open_what_is_sealed_are_given_the_key_encryption_key(tmp_path: Path) -> None:
     given = {name for name, child in plan(tmp_path, demo=True).items() if "HUB_KEK_FILE" in child.env}
-    assert given == {"ingest", "matching", "status", "alerts", "console"}
+    assert given == {"ingest", "matching", "status", "alerts", "console", "answers"}
 
 
 def test_a_key_encryption_key_of_the_environment_is_the_one_that_services_use(

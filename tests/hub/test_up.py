@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import asyncssh
 import pytest
@@ -65,6 +67,10 @@ def test_everything_answers(hub: Hub) -> None:
     assert code == 0
     names = {process["name"] for process in answer["processes"] if process["running"]}
     assert {"postgres", "kafka", "registry", "ingest", "matching", "status", "alerts", "delivery", "console"} <= names
+    assert "answers" in names
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{hub.record().addresses['answers']}/v1/people/anybody", timeout=10)
+    assert refused.value.code == 401 and refused.value.headers["Content-Type"] == "application/problem+json"
     assert answer["addresses"]["console"].startswith("http://127.0.0.1:")
     assert hub.run("up", "--detach")[0] == 1, "a second one on the same folder is refused"
 

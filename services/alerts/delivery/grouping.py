@@ -1,9 +1,11 @@
-"""What goes into one mail, and what it says. Pure. No name, no content: a count, rules, the first due day, a link."""
+"""What goes into one mail, and what it says. Pure. No name, no content: a count, the first due day, a link.
+
+Nor the rule: its number can say more than the headline that the reader may see (release from custody).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +21,6 @@ class Waiting:
 
     delivery_id: str
     alert_id: str
-    rule: str
     act: str
     severity: str
     due_on: date | None
@@ -62,9 +63,7 @@ def compose(parts: Sequence[Waiting], link: str) -> Mail:
     assert parts
     new = {w.alert_id for w in parts if w.act in NEW_ACTS}
     changed = {w.alert_id for w in parts} - new
-    lines = [_sentence(len(new), len(changed)), ""]
-    rules = Counter({w.alert_id: w.rule for w in parts}.values())
-    lines += [f"  {rule}: {count}" for rule, count in sorted(rules.items()) if rule]
+    lines = [_sentence(len(new), len(changed))]
     days = [w.due_on for w in parts if w.due_on is not None and w.alert_id in new]
     if days:
         first = min(days)

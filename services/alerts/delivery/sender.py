@@ -226,7 +226,7 @@ class Sender:
     def _waiting(self, d: Delivery) -> Waiting:
         day = None if d.due_on is None else date.fromisoformat(d.due_on)
         urgent = self.policy.is_urgent(d.severity, d.rule)
-        return Waiting(d.delivery_id, d.alert_id, d.rule, d.act, d.severity, day, urgent, d.attempt)
+        return Waiting(d.delivery_id, d.alert_id, d.act, d.severity, day, urgent, d.attempt)
 
 
 def _hopeless(outcome: Outcome) -> int:

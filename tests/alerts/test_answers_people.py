@@ -1,0 +1,252 @@
+"""The read API about people: by the party's own reference, as much as agreements let its role read, written down."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from hub.inprocess import InProcessHub
+from services.alerts.answers.__main__ import asking
+from services.alerts.answers.agent import HASHED_UNDER, SERVICE, ReferenceProcessor, given, hashed, write
+from services.alerts.answers.door import Api, create_app
+from services.alerts.answers.people import Asked, Shown, router
+from services.alerts.answers.store import PostgresHeld
+from services.alerts.decide import Settings
+from services.alerts.settings import load
+from services.alerts.sharing import Closed, Sharing
+from services.alerts.state import State, decode
+from spine.journal import MemoryJournal
+from spine.migrate import migrate
+from spine.postgres import PostgresJournal
+from spine.record import Changes, Fact
+from spine.schema import Catalogue
+from spine.step import Limits, SetAside, step
+from spine.who.hearing import Hearing
+from spine.who.keys import ApiKey, KeyRing
+from spine.who.principal import ANSWERS
+from spine.who.rate import PartyLimits, Rate
+from spine.who.webhooks import Heard
+from tests.benchmarks.lives import CARE, CAREERS, COLLEGE, county
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = ROOT / "contracts"
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+HOUSING = "northshire-housing"
+
+
+@dataclass(slots=True)
+class MemoryHeld:
+    """References and states of an in-process hub."""
+
+    hub: InProcessHub
+    sharing: Sharing
+    shown: list[Shown] = field(default_factory=list)
+
+    def meant(self, party: str, ref: str) -> State | None:
+        asked = (party, hashed(self.hub.keys, party, ref))
+        found = {row["person_id"] for row in rows(self.hub) if (row["party"], row["ref"]) == asked}
+        return decode(self.hub.states("alerts")[found.pop()]) if len(found) == 1 else None
+
+    def settings(self) -> Settings:
+        return replace(rules(), sharing=self.sharing)
+
+    def write_down(self, shown: Shown) -> None:
+        self.shown.append(shown)
+
+
+@lru_cache(maxsize=1)
+def rules() -> Settings:
+    return load(CONTRACTS)
+
+
+@lru_cache(maxsize=1)
+def parties() -> dict[str, Asked]:
+    return asking(CONTRACTS)
+
+
+@lru_cache(maxsize=1)
+def references(number: int) -> list[dict[str, str]]:
+    hub = HUBS[number]
+    return [row for fact in hub.facts("statuses") if (row := given(fact, hub.catalogue)) is not None]
+
+
+#: By number: a hub is no key of a memo.
+HUBS: dict[int, InProcessHub] = {}
+
+
+def rows(hub: InProcessHub) -> list[dict[str, str]]:
+    return references(id(hub))
+
+
+@pytest.fixture(scope="module")
+def hub() -> InProcessHub:
+    made = county(12)
+    made.keys.make([HASHED_UNDER])
+    HUBS[id(made)] = made
+    return made
+
+
+def client(held: MemoryHeld, mode: str = "live") -> TestClient:
+    keys = [
+        ApiKey(party, party, hashlib.sha256(party.encode()).digest(), mode, scopes=frozenset({ANSWERS}))  # type: ignore[arg-type]
+        for party in (COLLEGE, HOUSING, CARE, CAREERS)
+    ]
+    hearing = Hearing(lambda: KeyRing(keys), Heard(lambda: 0.0))
+    rate = Rate(PartyLimits(1000, 1000), lambda: 0.0)
+    mounted = (router(held, parties().get, lambda: NOW),)
+    return TestClient(create_app(Api(hearing, rate, lambda: NOW, [], mounted)))
+
+
+def ask(held: MemoryHeld, party: str, path: str, mode: str = "live") -> Any:
+    return client(held, mode).get(path, headers={"X-Api-Key": party})
+
+
+def test_a_case_system_reads_what_agreements_let_its_role_and_it_is_written_down(hub: InProcessHub) -> None:
+    held = MemoryHeld(hub, rules().sharing)
+    answer = ask(held, CARE, f"/v1/people/{CARE}-3?role=personal-adviser")
+    assert answer.status_code == 200, answer.text
+    read = answer.json()
+    assert {"Name", "Status today"} <= {line["label"] for line in read["lines"]}
+    assert read["timeline"]
+    (shown,) = held.shown
+    assert (shown.party, shown.asked, shown.role) == (CARE, "person", "personal-adviser")
+    assert shown.agreements and set(shown.agreements.split(",")) == set(read["agreements"])
+
+
+def test_another_role_reads_what_is_its_own(hub: InProcessHub) -> None:
+    held = MemoryHeld(hub, rules().sharing)
+    careers = ask(held, CAREERS, f"/v1/people/{CAREERS}-3")
+    assert careers.status_code == 200
+    categories = {line["category"] for line in careers.json()["lines"]}
+    mask = rules().policy.masks.roles["careers-adviser"]
+    assert categories <= mask
+
+
+def test_a_college_reads_of_nobody_without_an_alert_since_its_agreement_names_rules(hub: InProcessHub) -> None:
+    assert ask(MemoryHeld(hub, rules().sharing), COLLEGE, f"/v1/people/{COLLEGE}-3").status_code == 404
+
+
+@pytest.mark.parametrize(("party", "role"), [(CARE, "personal-adviser")])
+def test_alerts_are_those_that_the_role_was_told_of_without_the_rule(hub: InProcessHub, party: str, role: str) -> None:
+    held, items = MemoryHeld(hub, rules().sharing), 0
+    for number in range(12):
+        state = held.meant(party, f"{party}-{number}")
+        assert state is not None
+        answer = ask(held, party, f"/v1/people/{party}-{number}/alerts?role={role}")
+        open_ones = {a.alert_id for a in state.alerts if a.open and role in {r.role for r in a.recipients}}
+        if answer.status_code == 404:
+            assert not open_ones
+            continue
+        read = answer.json()["items"]
+        assert {item["alert_id"] for item in read} == open_ones
+        assert all(item["headline"] and "rule" not in item for item in read)
+        items += len(read)
+    assert items > 0, "no alert of this county is theirs: the test shows nothing"
+
+
+@pytest.mark.parametrize(
+    ("party", "path", "mode"),
+    [
+        (COLLEGE, "/v1/people/nobody", "live"),
+        (COLLEGE, "/v1/people/northshire-social-care-3", "live"),
+        (HOUSING, f"/v1/people/{COLLEGE}-3", "live"),
+        (CARE, f"/v1/people/{CARE}-3", "test"),
+        (CARE, f"/v1/people/{CARE}-3?role=yjt-case-manager", "live"),
+        (COLLEGE, f"/v1/people/{COLLEGE}-3/alerts?role=social-worker", "live"),
+        (CARE, "/v1/people/nobody", "live"),
+    ],
+)
+def test_what_is_not_for_the_caller_is_not_there_and_reads_the_same(
+    hub: InProcessHub, party: str, path: str, mode: str
+) -> None:
+    held = MemoryHeld(hub, rules().sharing)
+    answer = ask(held, party, path, mode)
+    assert answer.status_code == 404
+    assert answer.content == ask(held, COLLEGE, "/v1/people/unheard-of").content
+    assert not held.shown
+
+
+def test_without_agreements_nobody_is_answered_anything(hub: InProcessHub) -> None:
+    held = MemoryHeld(hub, Closed())
+    assert ask(held, CARE, f"/v1/people/{CARE}-3").status_code == 404
+    assert not held.shown
+
+
+def test_where_access_cannot_be_written_nothing_leaves(hub: InProcessHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = MemoryHeld(hub, rules().sharing)
+
+    def away(self: MemoryHeld, shown: Shown) -> None:
+        raise RuntimeError("away")
+
+    monkeypatch.setattr(MemoryHeld, "write_down", away)
+    made = TestClient(client(held).app, raise_server_exceptions=False)
+    answer = made.get(f"/v1/people/{CARE}-3", headers={"X-Api-Key": CARE})
+    assert answer.status_code == 500
+    assert b"Lane" not in answer.content
+
+
+def test_a_reference_of_which_two_people_are_meant_means_nobody(hub: InProcessHub) -> None:
+    ref = hashed(hub.keys, COLLEGE, f"{COLLEGE}-3")
+    people = {row["person_id"] for row in rows(hub) if row["ref"] == ref}
+    assert len(people) == 1
+    others = {row["person_id"] for row in rows(hub)} - people
+    fact = next(f for f in hub.facts("statuses") if (row := given(f, hub.catalogue)) is not None and row["ref"] == ref)
+    moved = Fact(fact.kind, "moved", {**fact.fields, "person_id": min(others)})
+    row = given(moved, hub.catalogue)
+    assert row is not None and row["ref"] == ref and row["person_id"] not in people
+
+
+def test_references_are_kept_only_as_keyed_hashes(hub: InProcessHub) -> None:
+    held = [value for row in rows(hub) for value in (row["ref"], row["observation_id"])]
+    assert not any(COLLEGE in value for value in held)
+    assert hashed(hub.keys, COLLEGE, "1") != hashed(hub.keys, HOUSING, "1")
+
+
+def test_the_processor_keeps_its_rows_until_the_batch_commits(hub: InProcessHub) -> None:
+    made = ReferenceProcessor(hub.catalogue)
+    with MemoryJournal().transaction() as transaction:
+        made.begin(("statuses", 0), [], transaction)
+        for fact in hub.facts("statuses"):
+            assert made.apply(fact).effects == ()
+        made.changes()
+    made.discard()
+
+
+@pytest.mark.postgres
+def test_on_a_database_whom_a_reference_means_follows_the_log(hub: InProcessHub, fresh_database: str) -> None:
+    """The step writes references as it decides; an observation that moves to another person takes them along."""
+    for service in (SERVICE, "alerts"):
+        migrate(fresh_database, service, ROOT / "services" / "alerts")
+    catalogue = Catalogue([ROOT / "schemas" / "avro"], hub.keys)
+    journal, held = PostgresJournal(fresh_database, SERVICE), PostgresHeld(fresh_database, CONTRACTS, hub.keys)
+    alerts = PostgresJournal(fresh_database, "alerts")
+    try:
+        with alerts.transaction() as transaction:
+            states = {key: (body, None) for key, body in hub.states("alerts").items()}
+            transaction.save(("statuses", 0), Changes(states))
+        for n in range(hub.log.partitions("statuses")):
+            records = hub.log.read({("statuses", n): 0}, 10_000, 0)
+            step(records, ReferenceProcessor(catalogue), journal, catalogue, SetAside(Limits()))
+        memory = MemoryHeld(hub, rules().sharing)
+        meant = held.meant(CARE, f"{CARE}-3")
+        assert meant is not None and meant == memory.meant(CARE, f"{CARE}-3")
+        assert held.meant(COLLEGE, f"{CARE}-3") is None
+        held.write_down(Shown(NOW, CARE, "key:a", "personal-adviser", meant.person_id, "person", "a@1", "p"))
+        moved = next(row for row in rows(hub) if row["person_id"] == meant.person_id and row["party"] == CARE)
+        with journal.engine.begin() as connection:
+            write(connection, {moved["observation_id"]: {**moved, "person_id": "p-other"}}, [])
+        assert held.meant(CARE, f"{CARE}-3") is None, "two are meant: nobody is"
+        with journal.engine.begin() as connection:
+            write(connection, {}, [(moved["observation_id"], "p-other")])
+        assert held.meant(CARE, f"{CARE}-3") == meant
+    finally:
+        held.close()
+        journal.close()
+        alerts.close()
