@@ -10,9 +10,12 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 
+from hub.archive.reading import Archive
 from hub.held import Held, InProcess, Stored, stored
 from hub.inprocess import InProcessHub
+from hub.layout import Home
 from hub.running import kek_at_hand, where
+from hub.subject.inclusion import archived_input
 from hub.whole_topic import records_of
 from spine.errors import Poison
 from spine.journal import DecisionRow
@@ -102,6 +105,7 @@ class Books:
     decisions: Decisions
     log: Log
     catalogue: Catalogue
+    archive: Archive | None = None
 
     def of_key(self, topic: str, key: str) -> Iterator[Told]:
         """Facts of a topic under one key, oldest first, as far as the log holds them."""
@@ -128,10 +132,10 @@ class Books:
             return Told(record, fact, True)
 
     def record_at(self, topic: str, partition: int, offset: int) -> Record | None:
-        """None where retention has taken it from the log, or it is not there yet."""
+        """From the log, else from the archive; None where neither has it."""
         place = (topic, partition)
         if not self.log.start(place) <= offset < self.log.end(place):
-            return None
+            return archived_input(self.archive, topic, partition, offset) if self.archive else None
         return next((r for r in self.log.read({place: offset}, 1, 2_000) if r.offset == offset), None)
 
 
@@ -151,11 +155,12 @@ def books(catalogue: Catalogue) -> Iterator[Books]:
     log = KafkaLog(at.kafka, catalogue.frame, source="audit")
     try:
         with stored(at.postgres) as held:
-            yield stored_books(held, log, catalogue)
+            folder = Home.of_environment().archive
+            yield stored_books(held, log, catalogue, Archive(folder) if folder.is_dir() else None)
     finally:
         log.close()
         keys.close()
 
 
-def stored_books(held: Stored, log: Log, catalogue: Catalogue) -> Books:
-    return Books(held, StoredDecisions(held.connection), log, catalogue)
+def stored_books(held: Stored, log: Log, catalogue: Catalogue, archive: Archive | None = None) -> Books:
+    return Books(held, StoredDecisions(held.connection), log, catalogue, archive)

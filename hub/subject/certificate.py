@@ -17,7 +17,7 @@ from hub.subject.shred import Reach
 from spine.clock import now
 
 FORMAT = "hub-erasure/1"
-JOURNALS = ("ingest", "matching", "status", "alerts", "delivery", "console")
+JOURNALS = ("ingest", "matching", "status", "alerts", "delivery", "console", "answers")
 
 
 def certificate(connection: sa.Connection, standing: Standing, asked: Reach) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hub.rules import sheet as sheets
 from hub.rules.trial import quiet
 from hub.subject.again import materials, settings_at_hand
 from hub.subject.books import Books, Told
+from hub.subject.inclusion import add_proofs, decisions_of
 from hub.subject.proof import FORMAT, row_document, sealed_document
 from services.alerts import state as alerts
 from services.alerts.rules import RULES
@@ -78,7 +79,8 @@ def explained(books: Books, asked: Found, contracts: Path, at: datetime) -> dict
     decided_on = materials(books, contracts, asked.person_id, causes)
     evidence = _evidence(asked.state, alert, decided_on.values())
     heads = {"alert": _alert(alert, rule), "rule": _rule(contracts, rule)}
-    return sealed_document(
+    return _proved(
+        books,
         {
             "format": FORMAT,
             "question": f"why was alert {asked.alert_id} raised",
@@ -89,8 +91,14 @@ def explained(books: Books, asked: Found, contracts: Path, at: datetime) -> dict
             "facts": [fact for one in evidence for fact in _facts(books, asked, one)],
             "deliveries": list(_deliveries(books, asked.alert_id)),
             "agreements": _agreements(contracts, acts, asked.state, evidence),
-        }
+        },
     )
+
+
+def _proved(books: Books, document: dict[str, Any]) -> dict[str, Any]:
+    if books.archive is not None:
+        add_proofs(books.archive, list(decisions_of(document)))
+    return sealed_document(document)
 
 
 def silence(books: Books, person_id: str, rule: str, contracts: Path, at: datetime, on: date) -> dict[str, Any]:
@@ -106,7 +114,8 @@ def silence(books: Books, person_id: str, rule: str, contracts: Path, at: dateti
     spoke = [_alert(one, rule) for one in state.alerts if one.rule == rule]
     why = quiet(state, on, policy).get(rule, "this rule has spoken: ask why of the alerts named here")
     asked = Found(person_id, "", state)
-    return sealed_document(
+    return _proved(
+        books,
         {
             "format": FORMAT,
             "question": f"why was no alert raised by {rule}",
@@ -123,7 +132,7 @@ def silence(books: Books, person_id: str, rule: str, contracts: Path, at: dateti
             "facts": [fact for one in rested for fact in _facts(books, asked, one.event_id)],
             "deliveries": [],
             "agreements": _agreements(contracts, (), state, [one.event_id for one in rested]),
-        }
+        },
     )
 
 

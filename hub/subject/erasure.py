@@ -24,6 +24,7 @@ from hub.subject.certificate import certificate
 from hub.subject.operations import note
 from hub.subject.registers import ERASURE, Standing, found
 from hub.subject.shred import Named, Reach, left, reach, reach_of
+from services.alerts.answers.tables import REFERENCE
 from services.console.tables import INBOX
 from spine import faults
 from spine.errors import Retry
@@ -35,6 +36,8 @@ from spine.schema import Catalogue
 KIND = "erased.v1"
 #: Topics whose readers begin everything: the rest hears of it from them.
 TOLD = ("submissions", "observations")
+#: Read models with a row for each person who is shown or meant.
+SHOWN = (("console", INBOX), ("answers", REFERENCE))
 STEPS = ("planned", "told", "shredded", "forgotten", "certified")
 #: References that matching heeds as erased and whose key still stands: of a record linked after the plan was made.
 _REMEMBERED = sa.text(
@@ -192,11 +195,18 @@ def what_is_left(hub: Hub, asked: Reach) -> Sequence[str]:
     with stored(hub.postgres) as held:
         still = left(held, asked, partitions)
     with hub.engine.connect() as connection:
-        if connection.execute(sa.text("SELECT to_regclass('console.told')")).scalar() is not None:
-            theirs = sa.select(sa.func.count()).select_from(INBOX).where(INBOX.c.person_id == asked.person_id)
-            connection = connection.execution_options(schema_translate_map={None: "console"})
-            still += ["console"] if connection.execute(theirs).scalar() else []
+        still += [schema for schema, table in SHOWN if _holds(connection, schema, table, asked.person_id)]
     return still
+
+
+def _holds(connection: sa.Connection, schema: str, table: sa.Table, person_id: str) -> bool:
+    """Whether rows of a person stand in a read model; a hub may run without it."""
+    name = f"{schema}.{table.name}"
+    if connection.execute(sa.text("SELECT to_regclass(:name)"), {"name": name}).scalar() is None:
+        return False
+    theirs = sa.select(sa.func.count()).select_from(table).where(table.c.person_id == person_id)
+    connection = connection.execution_options(schema_translate_map={None: schema})
+    return bool(connection.execute(theirs).scalar())
 
 
 def _certify(hub: Hub, standing: Standing) -> Standing:

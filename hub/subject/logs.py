@@ -21,6 +21,7 @@ from hub.private import write_private
 from hub.running import where
 from hub.subject.books import books
 from hub.subject.disclosed import Chosen, Disclosure, as_csv, disclosures, row
+from services.alerts.answers.tables import ACCESS as API
 from services.console.tables import ACCESS
 from spine.errors import SpineError
 from spine.postgres import engine_for
@@ -95,22 +96,25 @@ def access_log(
 
 
 def looks(postgres: str, person: str, user: str, since: datetime | None, until: datetime | None) -> list[Access]:
-    """Rows of the record of access, oldest first. Raises sqlalchemy's errors."""
-    chosen = sa.select(*(ACCESS.c[one.name] for one in fields(Access))).order_by(ACCESS.c.number)
-    if person:
-        chosen = chosen.where(ACCESS.c.person_id == person)
-    if user:
-        chosen = chosen.where(ACCESS.c.user_id == user)
-    if since is not None:
-        chosen = chosen.where(ACCESS.c.at >= since)
-    if until is not None:
-        chosen = chosen.where(ACCESS.c.at < until)
-    engine = engine_for(postgres, "console")
-    try:
-        with engine.connect() as connection:
-            return [Access(*one) for one in connection.execute(chosen)]
-    finally:
-        engine.dispose()
+    """Rows of both records of access, of people and of the read API, oldest first. Raises sqlalchemy's errors."""
+    found: list[Access] = []
+    asked = API.c.party + sa.literal(":") + API.c.principal
+    page = sa.literal("read API: ") + API.c.asked
+    api = sa.select(API.c.at, asked, API.c.role, page, API.c.person_id, API.c.agreements)
+    people = sa.select(*(ACCESS.c[one.name] for one in fields(Access)))
+    for schema, table, who, chosen in (("console", ACCESS, ACCESS.c.user_id, people), ("answers", API, asked, api)):
+        kept = [table.c.person_id == person] if person else []
+        kept += [who == user] if user else []
+        kept += [table.c.at >= since] if since else []
+        kept += [table.c.at < until] if until else []
+        engine = engine_for(postgres, schema)
+        try:
+            with engine.connect() as connection:
+                if connection.execute(sa.text("SELECT to_regclass(:name)"), {"name": f"{schema}.access"}).scalar():
+                    found += [Access(*one) for one in connection.execute(chosen.where(*kept).order_by(table.c.number))]
+        finally:
+            engine.dispose()
+    return sorted(found, key=lambda one: one.at)
 
 
 def _stretch(

@@ -11,6 +11,9 @@ from typing import Any
 import orjson
 
 from spine.journal import DecisionRow
+from spine.ledger.checkpoint import NoteBroken, SignedCheckpoint
+from spine.ledger.leaves import decision_leaf, moment
+from spine.ledger.tree import ProofBroken, leaf_hash, verify_inclusion
 from spine.record import effect_id
 from spine.step import link_after
 
@@ -114,7 +117,21 @@ def _decision(name: str, one: Mapping[str, Any]) -> Iterator[Check]:
     else:
         read = hashlib.sha256(bytes.fromhex(one["input"])).digest()
         yield Check(f"{name}: input at {place}", read == row.input_hash)
+    if "inclusion" in one:
+        yield Check(f"{name}: in the ledger's tree at {place}", _included(row, one["inclusion"]))
     yield Check(f"{name}: ids of effects at {place}", all(_follows(one["service"], row, i) for i, _ in row.effects))
+
+
+def _included(row: DecisionRow, told: Mapping[str, Any]) -> bool:
+    """Whether the row is a leaf of the tree in the note. Who signed the note, ``hub verify`` says."""
+    leaf = leaf_hash(decision_leaf(row, moment(told["recorded_us"])))
+    path = [bytes.fromhex(node) for node in told["path"]]
+    try:
+        checkpoint = SignedCheckpoint.parse(told["note"]).checkpoint
+        verify_inclusion(leaf, told["leaf"], told["size"], path, checkpoint.root)
+    except (ProofBroken, NoteBroken):
+        return False
+    return bool(checkpoint.size == told["size"])
 
 
 def _follows(service: str, row: DecisionRow, identity: str) -> bool:

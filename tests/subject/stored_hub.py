@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from hub.inprocess import InProcessHub, _Running
 from hub.subject.erasure import Hub, Order, erase
+from services.alerts.answers import agent as answers
 from services.alerts.delivery import agent as delivery
 from services.console.agent import TOPICS as SHOWN
 from services.console.agent import ConsoleProcessor
@@ -31,7 +32,7 @@ from tests.adversary.canaries import Flock, Generator, Person, found_in
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
-JOURNALS = ("ingest", "matching", "status", "alerts", "delivery", "console")
+JOURNALS = ("ingest", "matching", "status", "alerts", "delivery", "console", "answers")
 SEALER = Sealer(bytes(range(32)), nonce=bytes)
 WAITS_MAX = 50
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -55,6 +56,8 @@ class StoredHub:
         keys = PostgresKeys(url, LocalKek(bytes(range(32))))
         hub = InProcessHub(CONTRACTS, SCHEMAS, partitions=2, keys=keys)
         made = {name: hub.processor(name) for name in hub.services}
+        keys.make([answers.HASHED_UNDER])
+        made |= {"answers": answers.processor(hub.catalogue, CONTRACTS)}
         made |= {"delivery": delivery.processor(hub.catalogue, CONTRACTS)}
         made |= {f"console {topic}": ConsoleProcessor(hub.catalogue, topic) for topic in SHOWN}
         for name, processor in made.items():

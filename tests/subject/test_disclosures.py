@@ -5,13 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from hub.access import write_down
 from hub.story import Told
 from hub.subject.books import Books, books_of
 from hub.subject.disclosed import UNNAMED, Chosen, Disclosure, as_csv, disclosures, row
 from hub.subject.logs import looks
+from services.alerts.answers.tables import ACCESS
 from spine.migrate import migrate
+from spine.postgres import engine_for
+
+AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +71,18 @@ def test_a_look_is_found_by_person_and_by_user(fresh_database: str, monkeypatch:
     assert looks(fresh_database, "", mine[0].user_id, None, None)[1].person_id == "p-2"
     assert looks(fresh_database, "", "somebody else", None, None) == []
     assert looks(fresh_database, "", "", datetime(2100, 1, 1, tzinfo=UTC), None) == []
+
+
+def test_what_a_party_asked_the_read_api_is_among_the_looks(fresh_database: str) -> None:
+    migrate(fresh_database, "console")
+    migrate(fresh_database, "answers")
+    shown = {"at": AT, "party": "northvale-college", "principal": "key-1", "role": "provider-welfare"}
+    engine = engine_for(fresh_database, "answers")
+    with engine.begin() as connection:
+        row = {**shown, "person_id": "p-1", "asked": "alerts", "agreements": "isa-2024-011@1.0.0", "policy": "x"}
+        connection.execute(sa.insert(ACCESS), [row])
+    engine.dispose()
+    (one,) = looks(fresh_database, "p-1", "", None, None)
+    assert (one.user_id, one.page, one.about) == ("northvale-college:key-1", "read API: alerts", "isa-2024-011@1.0.0")
+    assert looks(fresh_database, "", "northvale-college:key-1", AT, None) == [one]
+    assert looks(fresh_database, "p-2", "", None, None) == looks(fresh_database, "p-1", "", None, AT) == []

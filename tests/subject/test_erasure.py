@@ -83,8 +83,11 @@ def test_nothing_of_the_person_is_left_anywhere_and_nothing_of_others_is_touched
     assert county.everywhere(person).keys() >= KEPT
     others = county.everywhere(county.bystander)
     states = dict(county.hub.rows("SELECT key, body FROM status.state WHERE key <> %s", (person_id,)))
+    meant = "SELECT count(*) FROM answers.reference WHERE person_id = %s"
+    assert county.hub.rows(meant, (person_id,))[0][0] > 0
     written = county.hub.erase(engine, person_id, AT)
     assert county.everywhere(person) == {}
+    assert county.hub.rows(meant, (person_id,)) == [(0,)], "no partner reaches them by its own reference"
     assert county.everywhere(county.bystander) == others
     assert dict(county.hub.rows("SELECT key, body FROM status.state")) == states
     assert county.hub.told_of(county.flock, person, [("certificate", json.dumps(written).encode())]) == {}
