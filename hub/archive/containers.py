@@ -17,11 +17,11 @@ import fastavro
 _BYTES, _LONG, _TEXT = "bytes", "long", "string"
 
 
-def _record(name: str, **fields: Any) -> dict[str, Any]:
+def _record(named: str, /, **fields: Any) -> dict[str, Any]:
     return {
         "type": "record",
         "namespace": "eethub.archive",
-        "name": name,
+        "name": named,
         "fields": [{"name": field, "type": kind} for field, kind in fields.items()],
     }
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
@@ -20,7 +20,6 @@ from hub.archive.reading import Archive
 from spine.canonical import canonical
 from spine.clock import now
 from spine.errors import Halt, Retry
-from spine.kafka import KafkaLog
 from spine.ledger import operations
 from spine.ledger.leaves import decision_leaf, microseconds
 from spine.ledger.rows import Recorded, rows_from
@@ -38,6 +37,20 @@ READ_MAX, READ_MS, EMPTY_READS_MAX = 2_000, 500, 60
 HELD = ("segments", "decisions", "builds", "settings", "snapshots")
 
 
+class StampedLog(Protocol):
+    """What the writer needs of a log: ``spine.kafka.KafkaLog`` has it."""
+
+    def partitions(self, topic: str) -> int: ...
+
+    def start(self, place: Place) -> int: ...
+
+    def end(self, place: Place) -> int: ...
+
+    def read_stamped(
+        self, positions: Mapping[Place, int], limit: int, wait_ms: int
+    ) -> Sequence[tuple[Record, int]]: ...
+
+
 @dataclass(slots=True)
 class Written:
     """What a run added."""
@@ -50,7 +63,7 @@ class Written:
     files: list[str] = field(default_factory=list)
 
 
-def run(archive: Archive, ledger: Ledger, log: KafkaLog, catalogue: Catalogue, topics: Iterable[str]) -> Written:
+def run(archive: Archive, ledger: Ledger, log: StampedLog, catalogue: Catalogue, topics: Iterable[str]) -> Written:
     """Archive all that is there now. Raises Retry, or Halt where the log lost records that were not archived."""
     written = Written()
     ledger.round()
@@ -89,7 +102,7 @@ def _write_schemas(archive: Archive, catalogue: Catalogue) -> None:
         write_once(path, lambda out: out.write(json.dumps(held | new, indent=1, sort_keys=True).encode()))
 
 
-def _write_segments(archive: Archive, log: KafkaLog, place: Place, written: Written) -> None:
+def _write_segments(archive: Archive, log: StampedLog, place: Place, written: Written) -> None:
     topic, partition = place
     last = archive.last_offset(topic, partition)
     at, end = (log.start(place) if last is None else last + 1), log.end(place)
@@ -106,7 +119,7 @@ def _write_segments(archive: Archive, log: KafkaLog, place: Place, written: Writ
         at += len(found)
 
 
-def _read(log: KafkaLog, place: Place, at: int, end: int) -> Iterator[tuple[Record, int]]:
+def _read(log: StampedLog, place: Place, at: int, end: int) -> Iterator[tuple[Record, int]]:
     empty = 0
     while at < end:
         found = log.read_stamped({place: at}, READ_MAX, READ_MS)

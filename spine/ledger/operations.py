@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,7 +54,7 @@ def record(
     if kind not in KINDS:
         raise ValueError(f"no kind of operation {kind!r}: {', '.join(sorted(KINDS))}")
     body = canonical(about).decode()
-    with _connected(where) as connection, connection.transaction():
+    with _connected(where) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         row = connection.execute(
             "INSERT INTO audit.operation (number, kind, about, at)"
@@ -77,9 +77,9 @@ def _connected(where: psycopg.Connection[Any] | sa.Connection | str) -> Iterator
     if isinstance(where, str):
         with retrying(), psycopg.connect(where) as connection:
             yield connection
-    elif isinstance(where, sa.Connection):
-        raw = where.connection.driver_connection
-        assert isinstance(raw, psycopg.Connection)
+        return
+    raw = where.connection.driver_connection if isinstance(where, sa.Connection) else where
+    assert isinstance(raw, psycopg.Connection)
+    # The caller's transaction stays open; where each statement is its own, the lock needs one.
+    with raw.transaction() if raw.autocommit else nullcontext():
         yield raw
-    else:
-        yield where
