@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,7 @@ import orjson
 from hub.subject.books import Books
 from hub.subject.proof import Check, row_of
 from hub.whole_topic import records_of
-from services.alerts.agent import Current, stands, with_settings
+from services.alerts.agent import BUILD, Current, stands, with_settings
 from services.alerts.decide import Settings
 from services.alerts.settings import load, under
 from services.alerts.state import State, decode, encode
@@ -36,7 +37,7 @@ SERVICE, TOPIC = "alerts", "statuses"
 @lru_cache(maxsize=1)
 def settings_at_hand(contracts: Path) -> Settings:
     """Read once: the policy's YAML takes longer than most answers."""
-    return load(contracts)
+    return replace(load(contracts), build=BUILD)
 
 
 def rules_at_hand(catalogue: Catalogue, contracts: Path) -> tuple[Current, Keyed[State]]:
