@@ -23,6 +23,7 @@ from hub.policy_diff import differences, in_words, overlaps
 from hub.quarantine.refused import Chosen, gate_has_seen, redrive, refusals
 from hub.running import RunningHub, Where, head_in_force, running_hub, where
 from hub.subject import approvals
+from hub.subject.operations import note
 from hub.subject.registers import registers
 from hub.subject.rules_of_two import rules_of_two
 from services.ingest.processor import TOPIC
@@ -144,6 +145,8 @@ def _resumed(hub: RunningHub, engine: sa.Engine, what: str, by: str, because: st
         raise
     with engine.begin() as connection:
         approvals.done(connection, request.number, now())
+    about = {"act": "resumed", "what": what, "head": head.number, "request": request.number}
+    note(where().postgres, "agreement_change", about)
     return head, f"{request.asked_by}+{second}"
 
 

@@ -15,6 +15,7 @@ from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.quarantine.refused import Chosen, Waiting, classes, one_of, redrive, refusals, rehearse
 from hub.running import RunningHub, running_hub, where
 from hub.subject import approvals
+from hub.subject.operations import note
 from hub.subject.registers import registers
 from hub.subject.rules_of_two import rules_of_two
 from services.ingest.agent import Gates, Opener, sealer_of_environment
@@ -104,6 +105,8 @@ def redrive_(
                 return
             people = agreed
         sent = redrive(hub.log, hub.catalogue, held, people, now(), gate.stand)
+        if many:
+            note(where().postgres, "redrive", {"class": reason, "party": party, "event": event, "sent": len(sent)})
     show_json({"redriven": len(sent), "by": people}) if as_json else typer.echo(
         f"{len(sent)} redriven; `hub quarantine list` shows what remains"
     )

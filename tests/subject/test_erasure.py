@@ -27,7 +27,7 @@ from tests.adversary.canaries import Person
 from tests.subject.stored_hub import StoredHub, flock_of
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
-COUNT = 18
+COUNT = 20
 KEPT = {"matching.state", "status.state", "alerts.state", "console.told"}
 
 
@@ -255,3 +255,18 @@ def test_two_people_erase_and_one_alone_does_not(county: County, engine: sa.Engi
     assert approved(shop, person_id, "R. Osei", AT) == written, "what is done is shown to anybody"
     assert written["erasure_id"] in unknown_or_erased(county.hub.url, person_id)
     assert unknown_or_erased(county.hub.url, "p-0000") == "nobody has that id"
+
+
+def test_a_reference_that_another_person_bears_too_forbids_it(county: County, engine: sa.Engine) -> None:
+    """Somebody's event was put into another's file, and matching knows whose it is: one key now seals both."""
+    person, person_id = county.somebody()
+    other = county.bystander
+    theirs = other.events[0]["data"]["subject"]
+    mine = person.events[0]["data"]["subject"]["source_ref"]
+    county.hub.say(later(person, 5, **{**theirs, "source_ref": mine}))
+    county.hub.hub.settle()
+    asked_for = survey(county.hub.shop(engine), person_id)
+    assert asked_for.shared == (county.hub.person(other.number),)
+    with pytest.raises(NotAllowed, match="bear the reference of another"):
+        county.hub.erase(engine, person_id, AT)
+    assert county.everywhere(person).keys() >= KEPT
