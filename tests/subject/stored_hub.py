@@ -35,6 +35,7 @@ CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
 JOURNALS = ("ingest", "matching", "status", "alerts", "delivery", "console", "answers")
 SEALER = Sealer(bytes(range(32)), nonce=bytes)
 WAITS_MAX = 50
+_WORD = re.compile("[a-z]{6}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 #: About a feed, or a steward's word: nobody's data.
 ABOUT_NOBODY = ("feed.", "identity.")
@@ -72,9 +73,9 @@ class StoredHub:
         fresh.hub.log = self.hub.log
         return fresh
 
-    def tell(self, person: Person) -> None:
-        """Every event of a generated person, in order of receipt."""
-        for event in sorted(person.events, key=lambda e: e["received_at"]):
+    def tell(self, *people: Person) -> None:
+        """Every event of generated people, in order of receipt."""
+        for event in sorted((e for person in people for e in person.events), key=lambda e: e["received_at"]):
             if not event["type"].startswith(ABOUT_NOBODY):
                 self.say(event)
         self.hub.settle()
@@ -115,14 +116,20 @@ class StoredHub:
             for record in held:
                 yield topic, b"\n".join((record.key.encode(), *(v for _, v in record.headers), record.value))
 
-    def told_of(self, flock: Flock, person: Person, places: Iterable[tuple[str, bytes]]) -> dict[str, list[str]]:
-        """Places that hold a value of this generated person in clear, and which. Days are no proof: others have
-        derived ones."""
+    def told_of(
+        self, flock: Flock, person: Person, places: Iterable[tuple[str, bytes]], *, thorough: bool = False
+    ) -> dict[str, list[str]]:
+        """Places that hold a value of this generated person in clear, and which. Days are no proof: others have derived
+        ones. ``thorough``: also escaped, or as base64 or hex, which takes long."""
+        mine = {k for k, number in flock.person_of.items() if number == person.number and not _DAY.fullmatch(k)}
+        # Words alone: seven digits may stand in any hash.
+        words = {key: key.encode() for key in mine if _WORD.search(key)}
         found: dict[str, list[str]] = {}
         for name, body in places:
-            mine = [k for k in found_in(flock, body) if flock.person_of[k] == person.number and not _DAY.fullmatch(k)]
-            if mine:
-                found.setdefault(name, []).extend(f"{key} {sorted(map(str, flock.origins[key]))}" for key in mine)
+            plain = body.lower().translate(None, b" '+-")
+            held = set(found_in(flock, body)) & mine if thorough else {k for k, word in words.items() if word in plain}
+            if held:
+                found.setdefault(name, []).extend(f"{key} {sorted(map(str, flock.origins[key]))}" for key in held)
         return found
 
     def shop(self, engine: sa.Engine, wait: Callable[[], bool] | None = None) -> Hub:
