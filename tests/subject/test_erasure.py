@@ -28,7 +28,8 @@ from tests.subject.stored_hub import StoredHub, flock_of
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 COUNT = 19
-KEPT = {"status.state", "alerts.state", "matching.state"}
+#: Where words of a person stand in clear; status keeps codes and days.
+KEPT = {"alerts.state", "matching.state"}
 
 
 class County:
@@ -89,6 +90,7 @@ def test_nothing_of_the_person_is_left_anywhere_and_nothing_of_others_is_touched
     assert county.hub.rows(meant, (person_id,))[0][0] > 0
     written = county.hub.erase(engine, person_id, AT)
     assert county.everywhere(person, thorough=True) == {}
+    assert county.hub.rows("SELECT count(*) FROM status.state WHERE key = %s", (person_id,)) == [(0,)]
     assert county.hub.rows(meant, (person_id,)) == [(0,)], "no partner reaches them by its own reference"
     assert county.everywhere(county.bystander) == others
     assert dict(county.hub.rows("SELECT key, body FROM status.state")) == states
