@@ -16,6 +16,13 @@ from hub.publish import publish
 from hub.quarantine.command import app as quarantine
 from hub.resolve import resolve
 from hub.sample.command import sample
+from hub.subject.as_of import as_of
+from hub.subject.erase import erase_
+from hub.subject.explain import explain
+from hub.subject.export import export_subject
+from hub.subject.holds import app as holds
+from hub.subject.logs import access_log, disclosures_
+from hub.subject.retention import app as retention
 from hub.ticks import tick
 from hub.topics.command import app as topics
 from hub.up import commands as up_commands
@@ -40,10 +47,18 @@ app.command("worklist")(worklist)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
 app.command("verify")(verify)
+app.command("explain")(explain)
+app.command("as-of")(as_of)
+app.command("disclosures")(disclosures_)
+app.command("access-log")(access_log)
+app.command("export-subject")(export_subject)
+app.command("erase")(erase_)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
 app.add_typer(deliveries, name="deliveries")
+app.add_typer(holds, name="hold")
+app.add_typer(retention, name="retention")
 
 _GROUPS = (
     "story",

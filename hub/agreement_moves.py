@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 import typer
 
 from hub import sharing
@@ -20,13 +21,18 @@ from hub.machine.ports import wait_until
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.policy_diff import differences, in_words, overlaps
 from hub.quarantine.refused import Chosen, gate_has_seen, redrive, refusals
-from hub.running import RunningHub, Where, head_in_force, running_hub
+from hub.running import RunningHub, Where, head_in_force, running_hub, where
+from hub.subject import approvals
+from hub.subject.operations import note
+from hub.subject.registers import registers
+from hub.subject.rules_of_two import rules_of_two
 from services.ingest.processor import TOPIC
 from spine.clock import local_date, now
 from spine.errors import SpineError
 from spine.headed import Head, read_policy
 
-REDRIVE = "`hub quarantine redrive --class suspended --by NAME --and NAME`"
+REDRIVE = "`hub quarantine redrive --class suspended --by NAME`"
+RESUME = "resume"
 EVENTS_NAMED_MAX = 3
 SEEN_SECONDS_MAX, SEEN_LOOK_SECONDS = 30, 0.2
 
@@ -87,22 +93,24 @@ def suspend(what: What, by: By, because: Because = "", as_json: AsJson = False) 
 def resume(
     what: What,
     by: By,
-    second: Annotated[str, typer.Option("--and", help="The second person.")] = "",
+    approve: Annotated[bool, typer.Option("--approve", help=approvals.APPROVE)] = False,
     because: Because = "",
     as_json: AsJson = False,
 ) -> None:
-    """Lift a suspension. Needs two people; what waited because of it is redriven.
+    """Lift a suspension. One person asks, another approves; what waited because of it is redriven.
 
-    Exit codes: 0 resumed; 1 no hub answers, or its gate has not read the move within half a minute; 2 wrong usage,
-    not suspended, or not two people.
+    Exit codes: 0 asked, or resumed; 1 no hub answers, or its gate has not read the move within half a minute; 2 wrong
+    usage, not suspended, nobody has asked, or the same person approves.
     """
     try:
-        with running_hub() as hub:
-            move = Move("resumed", _named(by), now(), what, second, because)
-            head = hub.heads.resume(move, _content(hub))
+        with running_hub() as hub, registers(where().postgres) as engine:
+            if not approve:
+                _ask(hub, engine, what, _named(by), as_json)
+                return
+            head, people = _resumed(hub, engine, what, _named(by), because)
             # What arrived before the move and is judged after this look would wait on: ingest must be past it first.
             seen = wait_until(lambda: _gate_is_past(hub, head), SEEN_SECONDS_MAX, SEEN_LOOK_SECONDS)
-            sent = redrive_waiting(hub, what, f"{by}+{second}")
+            sent = redrive_waiting(hub, what, people)
     except NotAllowed as error:
         fail(str(error), as_json=as_json, code=USAGE)
     except SpineError as error:
@@ -111,6 +119,35 @@ def resume(
         late = f"the gate has not read the move yet; when it has, {REDRIVE}"
         fail(f"resumed, and {sent} redriven, but {late}", as_json=as_json)
     _say(head, sent, as_json)
+
+
+def _ask(hub: RunningHub, engine: sa.Engine, what: str, by: str, as_json: bool) -> None:
+    hub.heads.suspended(what, _content(hub))
+    with engine.begin() as connection:
+        valid = rules_of_two(hub.contracts).valid
+        request = approvals.ask(connection, RESUME, what, by, now(), valid)
+    if as_json:
+        show_json({"request": request.number, "asked_by": request.asked_by, "expires_at": request.expires_at})
+    else:
+        typer.echo(approvals.in_words(request, f"hub contracts resume {what}"))
+
+
+def _resumed(hub: RunningHub, engine: sa.Engine, what: str, by: str, because: str) -> tuple[Head, str]:
+    """The head after the move, and both names. An approval is used up, also where the move was made already."""
+    with engine.begin() as connection:
+        request = approvals.approve(connection, RESUME, what, by, now())
+    second = request.approved_by or by
+    try:
+        head = hub.heads.resume(Move("resumed", request.asked_by, now(), what, second, because), _content(hub))
+    except NotAllowed:
+        with engine.begin() as connection:
+            approvals.done(connection, request.number, now())
+        raise
+    with engine.begin() as connection:
+        approvals.done(connection, request.number, now())
+    about = {"act": "resumed", "what": what, "head": head.number, "request": request.number}
+    note(where().postgres, "agreement_change", about)
+    return head, f"{request.asked_by}+{second}"
 
 
 def _gate_is_past(hub: RunningHub, head: Head) -> bool:

@@ -69,11 +69,15 @@ class Heads:
     def resume(self, move: Move, content: Mapping[str, Any]) -> Head:
         """Lift a suspension. Needs two people of different names. Raises NotAllowed."""
         two_people(move.moved_by, move.approved_by or "")
-        kind = kind_of(move.what, content)
-        head = self.current()
-        if head is None or move.what not in (head.agreements if kind == "agreement" else head.parties):
-            raise NotAllowed(f"{move.what} is not suspended by command; what its file says is changed in its file")
+        kind = self.suspended(move.what, content)
         return self._move(move, lambda head: _with(head, kind, move.what, suspended=False))
+
+    def suspended(self, what: str, content: Mapping[str, Any]) -> str:
+        """Agreement or party, whichever it is. Raises NotAllowed where it is not suspended by command."""
+        kind, head = kind_of(what, content), self.current()
+        if head is None or what not in (head.agreements if kind == "agreement" else head.parties):
+            raise NotAllowed(f"{what} is not suspended by command; what its file says is changed in its file")
+        return kind
 
     def send(self) -> None:
         """Send what an interrupted command left in the outbox. Raises Retry."""
@@ -136,7 +140,7 @@ def two_people(one: str, other: str) -> None:
     """Raises NotAllowed unless these are two names, and not the same in another spelling."""
     first, second = (" ".join(name.split()).casefold() for name in (one, other))
     if not first or not second or first == second:
-        raise NotAllowed("two different people must ask for this: --by NAME --and OTHER-NAME")
+        raise NotAllowed("two different people must want this: one asks, another approves")
 
 
 def kind_of(what: str, content: Mapping[str, Any]) -> str:

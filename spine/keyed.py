@@ -82,7 +82,7 @@ class KeyedProcessor(Generic[S]):
         for key, held in self._held.items():
             if not held.changed:
                 continue
-            if self.keyed.gone(held.state):
+            if not held.body:
                 changes.deleted.add(key)
             else:
                 changes.states[key] = (held.body, self.keyed.due_on(held.state))
@@ -107,7 +107,11 @@ class KeyedProcessor(Generic[S]):
         held.state, effects = self.keyed.decide(held.state, fact)
         held.body = self.keyed.encode(held.state)
         held.changed = True
-        held.digest = hashlib.sha256(held.body).digest()
+        if self.keyed.gone(held.state):
+            # As whoever loads it next will find it, so that the record does not depend on where a batch ends.
+            held.state, held.body, held.digest = self.keyed.empty(key), b"", b""
+        else:
+            held.digest = hashlib.sha256(held.body).digest()
         return Decided(tuple(effects), before, held.digest)
 
     def _tick(self, fact: Fact) -> Decided:

@@ -9,11 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.heads import NotAllowed, two_people
+from hub.heads import NotAllowed
 from hub.layout import Home
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.quarantine.refused import Chosen, Waiting, classes, one_of, redrive, refusals, rehearse
-from hub.running import RunningHub, running_hub
+from hub.running import RunningHub, running_hub, where
+from hub.subject import approvals
+from hub.subject.operations import note
+from hub.subject.registers import registers
+from hub.subject.rules_of_two import rules_of_two
 from services.ingest.agent import Gates, Opener, sealer_of_environment
 from services.ingest.gate import Gate
 from spine.clock import now
@@ -21,6 +25,8 @@ from spine.errors import SpineError
 from spine.seal import SealBroken, Sealer
 
 app = typer.Typer(help="Refused submissions that wait, sealed.", no_args_is_help=True)
+
+REDRIVE = "redrive"
 
 Reason = Annotated[str, typer.Option("--class", help="Only this class: invalid, not_in_agreement, suspended, …")]
 Party = Annotated[str, typer.Option(help="Only what this party sent.")]
@@ -67,8 +73,8 @@ def show(
 @app.command("redrive")
 def redrive_(
     ref: Annotated[str, typer.Argument(help="Reference of one refusal; without it all that are chosen.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Who asks.")] = "",
-    second: Annotated[str, typer.Option("--and", help="The second person: needed for more than one refusal.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who asks, or approves.")] = "",
+    approve: Annotated[bool, typer.Option("--approve", help=approvals.APPROVE)] = False,
     reason: Reason = "",
     party: Party = "",
     event: Event = "",
@@ -77,23 +83,54 @@ def redrive_(
 ) -> None:
     """Bring what waits before the gate again, after a fix. Asking twice redrives once.
 
-    Exit codes: 0 done; 1 no hub answers, or no refusal has this reference; 2 wrong usage, or people are missing.
+    Many at once (contracts/policy/governance.yaml says how many) are asked for by one person, and redriven when
+    another approves of the same choice.
+    Exit codes: 0 done, or asked; 1 no hub answers, or no refusal has this reference; 2 wrong usage, nobody has asked,
+    or the same person approves.
     """
-    if not dry_run:
-        try:
-            _people(ref, by, second)
-        except NotAllowed as error:
-            fail(str(error), as_json=as_json, code=USAGE)
+    if not dry_run and not by.strip():
+        fail("say who asks: --by NAME", as_json=as_json, code=USAGE)
+    chosen = Chosen(reason, party, event)
     with _hub(as_json) as hub:
-        held = _held(hub, Chosen(reason, party, event), ref, as_json)
+        held = _held(hub, chosen, ref, as_json)
         gate = _gate(hub)
         if dry_run:
             _rehearse(hub, held, gate, as_json)
             return
-        sent = redrive(hub.log, hub.catalogue, held, "+".join(filter(None, (by, second))), now(), gate.stand)
-    out = {"redriven": len(sent), "by": by, "and": second or None}
-    show_json(out) if as_json else typer.echo(f"{len(sent)} redriven; `hub quarantine list` shows what remains")
+        people = by.strip()
+        many = sum(one.state == "waits" for one in held) > rules_of_two(hub.contracts).redrive_alone_max
+        if approve or many:
+            agreed = _two(hub, chosen, by, approve, as_json)
+            if agreed is None:
+                return
+            people = agreed
+        sent = redrive(hub.log, hub.catalogue, held, people, now(), gate.stand)
+        if many:
+            note(where().postgres, "redrive", {"class": reason, "party": party, "event": event, "sent": len(sent)})
+    show_json({"redriven": len(sent), "by": people}) if as_json else typer.echo(
+        f"{len(sent)} redriven; `hub quarantine list` shows what remains"
+    )
     raise typer.Exit(DONE)
+
+
+def _two(hub: RunningHub, chosen: Chosen, by: str, approve: bool, as_json: bool) -> str | None:
+    """Both names once another approves; None after asking. The approval is for this choice of refusals only."""
+    what = f"class={chosen.reason} party={chosen.party} event={chosen.event}"
+    try:
+        with registers(where().postgres) as engine, engine.begin() as connection:
+            if approve:
+                request = approvals.approve(connection, REDRIVE, what, by, now())
+                # Before it is sent: sent twice it is judged once, and an approval must not be left over.
+                approvals.done(connection, request.number, now())
+                return f"{request.asked_by}+{request.approved_by}"
+            request = approvals.ask(connection, REDRIVE, what, by, now(), rules_of_two(hub.contracts).valid)
+    except NotAllowed as error:
+        fail(str(error), as_json=as_json, code=USAGE)
+    if as_json:
+        show_json({"request": request.number, "asked_by": request.asked_by, "expires_at": request.expires_at})
+    else:
+        typer.echo(approvals.in_words(request, "hub quarantine redrive (with the same choice)"))
+    return None
 
 
 def _held(hub: RunningHub, chosen: Chosen, ref: str, as_json: bool) -> list[Waiting]:
@@ -105,13 +142,6 @@ def _held(hub: RunningHub, chosen: Chosen, ref: str, as_json: bool) -> list[Wait
     if one is None:
         fail("no single refusal has this reference", as_json=as_json)
     return [one]
-
-
-def _people(ref: str, by: str, second: str) -> None:
-    if not ref:
-        two_people(by, second)
-    elif not by.strip():
-        raise NotAllowed("say who asks: --by NAME")
 
 
 def _gate(hub: RunningHub) -> Gate:

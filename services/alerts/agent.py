@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from services.alerts.decide import Settings, decide, due_on
+from services.alerts.erasure import ERASED, forget, forgotten
 from services.alerts.reading import read
 from services.alerts.settings import load, under
 from services.alerts.sharing import Sharing
@@ -59,6 +60,8 @@ def with_settings(catalogue: Catalogue, current: Current) -> KeyedProcessor[Stat
     """The keyed processor under settings that may move."""
 
     def decide_fact(state: State, fact: Fact) -> tuple[State, Sequence[Effect]]:
+        if fact.kind == ERASED:
+            return forget(fact.fields)
         return decide(current.now, state, read(fact, catalogue))
 
     written: dict[str, tuple[State, bytes]] = {}
@@ -81,5 +84,6 @@ def with_settings(catalogue: Catalogue, current: Current) -> KeyedProcessor[Stat
         encode=encode_once,
         decode=decode,
         due_on=lambda state: due_on(current.now, state),
+        gone=forgotten,
     )
     return KeyedProcessor(SERVICE, TOPIC, BUILD, "", keyed)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from services.console.project import Batch, Row, take
-from services.console.tables import DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, TODAY
+from services.console.tables import ACTION, DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, TODAY
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact
@@ -79,6 +79,19 @@ def write(connection: sa.Connection, batch: Batch) -> None:
         new = insert(TODAY).values(one=True, on=batch.today)
         later = {"on": sa.func.greatest(TODAY.c.on, new.excluded.on)}
         connection.execute(new.on_conflict_do_update(index_elements=["one"], set_=later))
+    _erase(connection, batch)
+
+
+def _erase(connection: sa.Connection, batch: Batch) -> None:
+    """What was shown of people who were erased. The record of who looked at them stays, by their opaque id."""
+    if batch.erased:
+        theirs = INBOX.c.person_id.in_(sorted(batch.erased))
+        alerts = sa.select(INBOX.c.alert_id).where(theirs)
+        for table in (HISTORY, ACTION, DELIVERY):
+            connection.execute(sa.delete(table).where(table.c.alert_id.in_(alerts)))
+        connection.execute(sa.delete(INBOX).where(theirs))
+    if batch.erased_reviews:
+        connection.execute(sa.delete(REVIEW).where(REVIEW.c.review_id.in_(sorted(batch.erased_reviews))))
 
 
 def _alerts(connection: sa.Connection, batch: Batch) -> None:

@@ -41,6 +41,9 @@ class Batch:
     reviews: dict[str, Row] = field(default_factory=dict)
     refusals: list[Row] = field(default_factory=list)
     today: date | None = None
+    #: People who were erased, and reviews that went with them: their rows go when all others are written.
+    erased: set[str] = field(default_factory=set)
+    erased_reviews: set[str] = field(default_factory=set)
 
 
 def take(batch: Batch, fact: Fact, read_subject: ReadSubject) -> str:
@@ -59,6 +62,9 @@ def take(batch: Batch, fact: Fact, read_subject: ReadSubject) -> str:
             batch.reviews[row["review_id"]] = row
         case "refusal.v1":
             batch.refusals.append(_refusal(fact))
+        case "erased.v1":
+            batch.erased.add(fact.fields["person_id"])
+            batch.erased_reviews |= set(fact.fields["reviews"])
         case "tick.v1":
             on: date = fact.fields["on"]
             batch.today = on if batch.today is None else max(batch.today, on)

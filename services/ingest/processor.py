@@ -19,7 +19,7 @@ from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact
 
-SUBMISSION, CHOICE = "submission.v1", "choice.v1"
+SUBMISSION, CHOICE, ERASED = "submission.v1", "choice.v1", "erased.v1"
 SERVICE, TOPIC = "ingest", "submissions"
 
 
@@ -92,11 +92,14 @@ class IngestProcessor:
         self._opened = {f.event_id: self.opener.submission(f) for f in facts if f.kind == SUBMISSION}
         wanted = {key for submission in self._opened.values() for key in self._keys(submission)}
         wanted |= {self._choice_of(fact) for fact in facts if fact.kind == CHOICE}
+        wanted |= {key for fact in facts if fact.kind == ERASED for key in self._choices_of(fact)}
         self._bodies = dict(transaction.load(sorted(wanted)))
 
     def apply(self, fact: Fact) -> Decided:
         if fact.kind == CHOICE:
             return self._instruct(fact)
+        if fact.kind == ERASED:
+            return self._forget(fact)
         if fact.kind != SUBMISSION:
             return Decided()
         submission = self._opened[fact.event_id]
@@ -111,13 +114,14 @@ class IngestProcessor:
                 # Kept for the party to read; no decision looks at it, and the effect says the same.
                 self._away[away] = with_refusal(self._turned_away(away), effect.fields)
         # What the person has instructed is part of what was known: without it the verdict can't be shown again.
-        instructed = self._bodies.get(about)
+        instructed = self._bodies.get(about) or None
         return Decided(tuple(effects), _digest(body, instructed), _digest(written, instructed))
 
     def changes(self) -> Changes:
         rows = {key: self._bodies[key] for key in self._changed}
         rows |= {key: held.encode() for key, held in self._away.items()}
-        return Changes({key: (rows[key], None) for key in sorted(rows)})
+        gone = {key for key, body in rows.items() if not body}
+        return Changes({key: (rows[key], None) for key in sorted(rows.keys() - gone)}, gone)
 
     def discard(self) -> None:
         self._bodies, self._changed, self._opened, self._away = {}, set(), {}, {}
@@ -133,7 +137,7 @@ class IngestProcessor:
 
     def _instructions(self, key: str) -> Instructions:
         body = self._bodies.get(key)
-        return FREE if body is None else decode_instructions(body)
+        return decode_instructions(body) if body else FREE
 
     def _turned_away(self, key: str) -> TurnedAway:
         if key in self._away:
@@ -147,12 +151,25 @@ class IngestProcessor:
 
     def _instruct(self, fact: Fact) -> Decided:
         key, fields = self._choice_of(fact), fact.fields
-        body = self._bodies.get(key)
+        body = self._bodies.get(key) or None
         on, at = fields["effective_on"].isoformat(), fields["received_at"].isoformat()
         choice = Choice(on, at, fields["scope"], tuple(fields["items"]))
         written = encode_instructions(self._instructions(key).with_choice(choice))
         self._put(key, written)
         return Decided((), _digest(body), _digest(written))
+
+    def _choices_of(self, fact: Fact) -> list[str]:
+        """Rows of what somebody erased has instructed, of the person and of the rehearsal of that name."""
+        named = [choice.partition("|") for choice in sorted(fact.fields["choices"])]
+        keys = [(party, about, test) for party, _, about in named for test in (False, True)]
+        return [choice_key(self._partition, *key) for key in keys]
+
+    def _forget(self, fact: Fact) -> Decided:
+        keys = self._choices_of(fact)
+        before = _digest(*(self._bodies.get(key) or None for key in keys))
+        for key in keys:
+            self._put(key, b"")
+        return Decided((), before)
 
     def _put(self, key: str, body: bytes) -> None:
         self._bodies[key] = body

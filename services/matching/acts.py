@@ -142,6 +142,11 @@ def review_closed(
     return [act, _review(index, review, subject, "closed", at, outcome)]
 
 
+def asked_no_longer(person: str, review: Review, at: datetime) -> Effect:
+    """The question whether they are somebody who was erased is gone with the other."""
+    return _act(person, "review_closed", at, review_id=review.review_id, safeguarding=review.safeguarding, how="human")
+
+
 def _review(
     index: Index, review: Review, subject: bytes, state: str, closed_at: datetime | None, outcome: str
 ) -> Effect:

@@ -19,16 +19,18 @@ from ruamel.yaml import YAML
 from services.matching.aliases import read_aliases
 from services.matching.compare import NameComparer
 from services.matching.decide import decide
+from services.matching.erasure import ERASED, Erasing, erase, erasing
 from services.matching.index import Index
 from services.matching.model import read_model
 from services.matching.reading import Reader, codec_of
-from services.matching.rows import STORED, Codec, Ledger, keys_in, population_of
+from services.matching.rows import ERASED as ERASED_ROW
+from services.matching.rows import STORED, Codec, Ledger, erased_key, keys_in, population_of
 from services.matching.search import WEIGHABLE, WEIGHED, Matcher
 from spine.journal import Transaction
 from spine.log import Place
-from spine.record import Changes, Decided, Fact
+from spine.record import Changes, Decided, Effect, Fact
 from spine.schema import Catalogue
-from spine.step import Processor
+from spine.step import SEALED, Processor
 
 #: HUB_MODEL names another model file.
 MODEL = Path(os.environ.get("HUB_MODEL") or Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json")
@@ -49,6 +51,9 @@ class _Partition:
 
     version: int
     ledgers: dict[str, Ledger] = field(default_factory=dict)
+    #: References of keys destroyed by order; and those of the batch at work.
+    erased: set[str] = field(default_factory=set)
+    erasing: set[str] = field(default_factory=set)
     written_version: int | None = None
 
     def ledger(self, population: str, codec: Codec) -> Ledger:
@@ -85,15 +90,33 @@ class MatchingProcessor:
             self._partitions[place] = self._build(place, on_file, transaction)
 
     def apply(self, fact: Fact) -> Decided:
+        partition = self._partitions[self._open[-1]]
+        if fact.kind == ERASED:
+            return self._erase(partition, erasing(fact.fields))
         if fact.kind != OBSERVATION:
             return Decided(note="nothing_to_match")
+        if fact.fields["sealed_under"] in partition.erased | partition.erasing:
+            # Accepted before the order reached the gate, or opened with a key that this process still remembers.
+            return Decided(note=SEALED)
         matter = self.reader.matter(fact.fields)
         if matter is None:
             return Decided(note="about_nobody")
-        ledger = self._partitions[self._open[-1]].ledger(self.reader.population(fact.fields), self.codec)
+        ledger = partition.ledger(self.reader.population(fact.fields), self.codec)
         effects = decide(self.matcher, ledger, self._stored, matter)
         before, after = ledger.settle()
         return Decided(tuple(effects), before, after, "" if effects else "nothing_to_do")
+
+    def _erase(self, partition: _Partition, order: Erasing) -> Decided:
+        effects: list[Effect] = []
+        before, after = hashlib.sha256(), hashlib.sha256()
+        for _, ledger in sorted(partition.ledgers.items()):
+            effects += erase(ledger, order)
+            was, now = ledger.settle()
+            before.update(was)
+            after.update(now)
+        refs = {ref for effect in effects if effect.topic == "attributions" for ref in effect.fields.get("refs", ())}
+        partition.erasing |= refs | set(order.refs)
+        return Decided(tuple(effects), before.digest(), after.digest(), "" if effects else "about_nobody")
 
     def changes(self) -> Changes:
         changes = Changes()
@@ -108,7 +131,10 @@ class MatchingProcessor:
                 elif ledger.before[key] is not None:
                     changes.deleted.add(key)
             for key, stored in ledger.stored.items():
-                changes.states[key] = (stored, None)
+                if key not in ledger.dropped:
+                    changes.states[key] = (stored, None)
+            changes.deleted |= ledger.dropped
+        changes.states |= {erased_key(place, ref): (b"", None) for ref in sorted(partition.erasing)}
         if changes.states or changes.deleted:
             partition.written_version = partition.version + 1
             changes.states[_version_key(place)] = (str(partition.written_version).encode(), None)
@@ -119,6 +145,7 @@ class MatchingProcessor:
             partition = self._partitions.get(place)
             if partition is not None:
                 partition.written_version = None
+                partition.erasing = set()
                 for ledger in partition.ledgers.values():
                     ledger.undo()
 
@@ -133,6 +160,8 @@ class MatchingProcessor:
                 continue
             if partition.written_version is not None:
                 partition.version, partition.written_version = partition.written_version, None
+            partition.erased |= partition.erasing
+            partition.erasing = set()
             for ledger in partition.ledgers.values():
                 ledger.forget()
         self._open = []
@@ -143,6 +172,8 @@ class MatchingProcessor:
         while chunk := list(islice(rows, LOADED_AT_ONCE)):
             self.reader.catalogue.keys.ready({ref for key, body in chunk if key[0] == "p" for ref in keys_in(body)})
             for key, body in chunk:
+                if key[0] == ERASED_ROW:
+                    partition.erased.add(key.split(":", 2)[2])
                 if key[0] in "lprx":
                     partition.ledger(population_of(key), self.codec).load(key, body)
         return partition

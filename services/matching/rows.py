@@ -36,6 +36,8 @@ class Codec:
 #: First letter of the rows that hold linked observations. They are the last of a partition in order of keys, and most
 #: of it: an index is loaded without them, and they are read only when a link is taken apart.
 STORED = "z"
+#: First letter of the rows that remember erased references of keys.
+ERASED = "e"
 
 
 def _hash(*parts: str) -> str:
@@ -72,6 +74,13 @@ def _moment(at: datetime) -> int:
 
 def _at(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def erased_key(place: tuple[str, int], ref: str) -> str:
+    """Says that a key was destroyed by order: running services remember keys for a while, and this they heed at once.
+
+    Of the partition, not of a population: a reference is of one agency's record."""
+    return f"{ERASED}:{place[0]}/{place[1]}:{ref}"
 
 
 def encode_person(person: Person, codec: Codec) -> bytes:
@@ -162,6 +171,8 @@ class Ledger:
     latest: dict[str, bytes | None] = field(default_factory=dict)
     marked: dict[str, bytes | None] = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
+    #: Rows of stored observations that go: of somebody erased.
+    dropped: set[str] = field(default_factory=set)
     #: Records behind the rows of links and separations, whose keys are hashes.
     pairs: dict[str, tuple[RecordKey, RecordKey]] = field(default_factory=dict)
 
@@ -205,7 +216,7 @@ class Ledger:
 
     def forget(self) -> None:
         """What was touched is written: begin anew."""
-        self.before, self.latest, self.marked, self.stored = {}, {}, {}, {}
+        self.before, self.latest, self.marked, self.stored, self.dropped = {}, {}, {}, {}, set()
 
     def body(self, key: str) -> bytes | None:
         """Bytes of a row as it stands in the index."""

@@ -175,11 +175,16 @@ def _split(ledger: Ledger, stored: Store, person: Person, fact: Separated) -> li
 
 
 def _settle_stub(ledger: Ledger, stub: Person, fact: Separated) -> list[Effect]:
-    """The stub is not that person. While others may be it, the review stays; else the stub is somebody new."""
-    index = ledger.index
+    """The stub is not that person."""
     assert stub.review_id is not None
-    review = index.reviews[stub.review_id]
-    barred = {p.person_id for p in index.holders(fact.person)}
+    review = ledger.index.reviews[stub.review_id]
+    barred = {p.person_id for p in ledger.index.holders(fact.person)}
+    return narrow(ledger, stub, review, barred, fact.decided_at, "separated")
+
+
+def narrow(ledger: Ledger, stub: Person, review: Review, barred: set[str], at: datetime, outcome: str) -> list[Effect]:
+    """The stub is none of ``barred``. While others may be it, the review stays; else the stub is somebody new."""
+    index = ledger.index
     if not barred & {candidate for candidate, _, _ in review.candidates}:
         return []
     ledger.touch(review_key(index, review.review_id))
@@ -191,14 +196,14 @@ def _settle_stub(ledger: Ledger, stub: Person, fact: Separated) -> list[Effect]:
     ledger.touch(person_key(index, stub.person_id))
     index.remove(stub)
     effects = [
-        acts.released(stub.person_id, None, held.body, fact.decided_at, "human", review)
+        acts.released(stub.person_id, None, held.body, at, "human", review)
         for held in acts.in_order([h for record in stub.records for h in record.held])
     ]
     _settle_records(ledger, stub)
     stub.review_id = None
     index.add(stub)
     index.drop_review(review.review_id)
-    return effects + acts.review_closed(index, review, stub.best_subject(), fact.decided_at, "separated", None)
+    return effects + acts.review_closed(index, review, stub.best_subject(), at, outcome, None)
 
 
 def suggest(matcher: Matcher, ledger: Ledger, fact: Suggested) -> list[Effect]:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from services.status import state as person
 from services.status.decide import decide
+from services.status.erasure import ERASED, forget, forgotten
 from services.status.policy import Policy, parse
 from services.status.reading import read
 from services.status.state import State
@@ -33,7 +34,7 @@ def processor(catalogue: Catalogue, contracts: Path) -> KeyedProcessor[State]:
     policy = policy_of(contracts)
 
     def decided(state: State, fact: Fact) -> tuple[State, Sequence[Effect]]:
-        return decide(state, read(fact, catalogue), policy)
+        return forget(fact.fields) if fact.kind == ERASED else decide(state, read(fact, catalogue), policy)
 
     keyed = Keyed(
         key_of=lambda fact: str(fact.fields["person_id"]),
@@ -42,6 +43,7 @@ def processor(catalogue: Catalogue, contracts: Path) -> KeyedProcessor[State]:
         encode=person.encode,
         decode=person.decode,
         due_on=lambda state: state.due_on,
+        gone=forgotten,
     )
     return KeyedProcessor(SERVICE, TOPIC, build(), policy.fingerprint, keyed)
 

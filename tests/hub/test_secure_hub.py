@@ -142,7 +142,8 @@ def test_a_suspended_partner_is_refused_by_the_broker_from_the_next_apply_on(hub
     assert hub.run("topics", "apply")[0] == 0
     assert tell(hub, 3) == "TOPIC_AUTHORIZATION_FAILED"
     hub.drained()
-    code, answer = hub.run("contracts", "resume", PARTNER, "--by", "Priya Nair", "--and", "Stella Roy")
+    assert hub.run("contracts", "resume", PARTNER, "--by", "Priya Nair")[0] == 0
+    code, answer = hub.run("contracts", "resume", PARTNER, "--by", "Stella Roy", "--approve")
     assert code == 0 and answer["redriven"] == 1
     assert hub.run("topics", "apply")[0] == 0
     assert tell(hub, 4) == ""

@@ -76,7 +76,8 @@ def test_the_files_door_stops_within_five_seconds_and_resuming_leaves_nothing_be
         client = httpx2.Client(base_url=machine.door, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
         for batch in range(5):
             client.post("/v1/events", json=[event(1_000 * batch + number) for number in range(100)])
-        hub(machine, "contracts", "resume", "northvale-college", "--by", "R. Osei", "--and", "M. Pereira")
+        hub(machine, "contracts", "resume", "northvale-college", "--by", "R. Osei")
+        hub(machine, "contracts", "resume", "northvale-college", "--by", "M. Pereira", "--approve")
         wanted = {f"nvc-{1_000 * batch + number}" for batch in range(5) for number in range(100)}
         machine.wait_for(lambda: accepted(machine, wanted))
         types = {str(fact.fields["type"]) for fact in machine.facts("observations")}
@@ -146,8 +147,11 @@ def test_suspending_takes_effect_within_five_seconds_and_resuming_redrives(machi
     assert {row["state"] for row in waiting} == {"waits"} and sum(row["count"] for row in waiting) >= 1
     would_be = hub(machine, "quarantine", "redrive", "--dry-run")
     assert {row["would be"] for row in would_be} == {"suspended"}
-    hub(machine, "contracts", "resume", "isa-2024-011", "--by", "R. Osei", "--and", "r. osei", code=2)
-    resumed = hub(machine, "contracts", "resume", "isa-2024-011", "--by", "R. Osei", "--and", "M. Pereira")
+    hub(machine, "contracts", "resume", "isa-2024-011", "--by", "M. Pereira", "--approve", code=2)
+    hub(machine, "contracts", "resume", "isa-2024-011", "--by", "R. Osei")
+    hub(machine, "contracts", "resume", "isa-2024-011", "--by", "r. osei", "--approve", code=2)
+    assert not accepted(machine, {"nvc-500"}), "asked for, and not yet approved"
+    resumed = hub(machine, "contracts", "resume", "isa-2024-011", "--by", "M. Pereira", "--approve")
     assert resumed["agreements"] == [] and resumed["redriven"] == sum(row["count"] for row in waiting)
     machine.wait_for(lambda: accepted(machine, {"nvc-500"}))
     assert client.get("/v1/receipts/nvc-500").json()["state"] == "accepted"

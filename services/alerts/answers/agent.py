@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from services.alerts.answers.tables import REFERENCE
+from services.alerts.erasure import ERASED
 from spine.journal import Transaction
 from spine.keystore import Keys
 from spine.log import Place
@@ -62,6 +63,7 @@ class ReferenceProcessor:
         self._catalogue = catalogue
         self._rows: dict[str, dict[str, str]] = {}
         self._taken: list[tuple[str, str]] = []
+        self._erased: set[str] = set()
         self._transaction: Transaction | None = None
 
     def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
@@ -70,6 +72,11 @@ class ReferenceProcessor:
         self._transaction = transaction
 
     def apply(self, fact: Fact) -> Decided:
+        if fact.kind == ERASED:
+            person = fact.fields["person_id"]
+            self._erased.add(person)
+            self._rows = {name: row for name, row in self._rows.items() if row["person_id"] != person}
+            return Decided()
         row = given(fact, self._catalogue)
         if row is not None:
             self._rows[row["observation_id"]] = row
@@ -79,7 +86,7 @@ class ReferenceProcessor:
 
     def changes(self) -> Changes:
         if isinstance(self._transaction, HasConnection):
-            write(self._transaction.connection, self._rows, self._taken)
+            write(self._transaction.connection, self._rows, self._taken, self._erased)
         self._forget()
         return Changes()
 
@@ -87,11 +94,18 @@ class ReferenceProcessor:
         self._forget()
 
     def _forget(self) -> None:
-        self._rows, self._taken, self._transaction = {}, [], None
+        self._rows, self._taken, self._erased, self._transaction = {}, [], set(), None
 
 
-def write(connection: sa.Connection, rows: Mapping[str, Mapping[str, str]], taken: Sequence[tuple[str, str]]) -> None:
+def write(
+    connection: sa.Connection,
+    rows: Mapping[str, Mapping[str, str]],
+    taken: Sequence[tuple[str, str]],
+    erased: Collection[str] = (),
+) -> None:
     """Rows of a batch. What is taken from one person may have been given to another in any order: then it stays."""
+    if erased:
+        connection.execute(sa.delete(REFERENCE).where(REFERENCE.c.person_id.in_(sorted(erased))))
     if rows:
         new = insert(REFERENCE)
         names = ("party", "ref", "person_id")

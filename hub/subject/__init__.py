@@ -1,0 +1,1 @@
+"""What an information officer asks about one person: why, what was known, who was told; copies, and erasure."""
