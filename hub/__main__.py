@@ -7,6 +7,7 @@ import importlib.util
 
 import typer
 
+from hub.backup.command import backup, restore
 from hub.deliveries import app as deliveries
 from hub.demo.command import demo
 from hub.issuer.command import issuer
@@ -38,6 +39,8 @@ app.command("measures")(measures)
 app.command("worklist")(worklist)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
+app.command("backup")(backup)
+app.command("restore")(restore)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")
