@@ -1,4 +1,4 @@
-"""``python -m tests.soak --minutes 60 --rate 300 --fault-every 30 [--people 2000]``: the whole hub for a long time.
+"""``python -m tests.soak --minutes 60 --rate 300 --fault-every 30 [--people 20000]``: the whole hub for a long time.
 
 The hub of real processes on a broker and a database of its own; a generated county streams in at the rate, and every so
 often a process is killed, in turn. At the end: accepted = decided, the alerts that stand are exactly those of the same
@@ -142,7 +142,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=300, help="events a second")
     parser.add_argument("--fault-every", type=float, default=30, help="seconds between two kills; 0: none")
-    parser.add_argument("--people", type=int, default=2_000)
+    parser.add_argument("--people", type=int, default=20_000)
     parser.add_argument("--days", type=int, default=60)
     options = parser.parse_args()
     os.environ.setdefault("HUB_CACHE", str(Path(__file__).parents[1] / ".hub" / "cache"))
@@ -164,7 +164,8 @@ def main() -> int:
             postgres.stop(server)
     print(json.dumps(told, indent=1))
     wrong = [name for name in ("lost", "decided_twice", "alerts_that_differ") if told[name]]
-    wrong += [name for name, grown in told["grown_mb"].items() if grown > GROWTH_MB_MAX]
+    # A broker's heap fills as far as it may.
+    wrong += [name for name, grown in told["grown_mb"].items() if name != "kafka" and grown > GROWTH_MB_MAX]
     print(f"does not hold: {', '.join(wrong)}" if wrong else "all holds", file=sys.stderr)
     return 1 if wrong else 0
 
