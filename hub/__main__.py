@@ -7,6 +7,7 @@ import importlib.util
 
 import typer
 
+from hub.backup.command import backup, restore
 from hub.deliveries import app as deliveries
 from hub.demo.command import demo
 from hub.issuer.command import issuer
@@ -53,6 +54,8 @@ app.command("disclosures")(disclosures_)
 app.command("access-log")(access_log)
 app.command("export-subject")(export_subject)
 app.command("erase")(erase_)
+app.command("backup")(backup)
+app.command("restore")(restore)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")

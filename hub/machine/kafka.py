@@ -177,6 +177,12 @@ def admin(folder: Path) -> Broker:
     return Broker(address, "SASL_SSL", ADMIN, admin_password(folder), str(tls_folder(folder) / "ca.pem"))
 
 
+def is_secure(folder: Path) -> bool:
+    """Whether the broker whose data lives in ``folder`` was made secure."""
+    properties = folder / "server.properties"
+    return properties.exists() and "SASL_SSL" in _ports(properties)
+
+
 def by_certificate(folder: Path, name: str) -> Broker:
     """The secure broker of ``folder`` as a client reaches it with a new certificate for ``name``."""
     held = issue(tls_folder(folder), name)

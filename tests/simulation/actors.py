@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,15 +46,17 @@ class Chance:
 class FailingJournal(MemoryJournal):
     """Errors before the commit (nothing written) and after it (written, but the answer was lost)."""
 
-    def __init__(self, chance: Chance, inbox: bool = True) -> None:
+    def __init__(self, chance: Chance, plants: frozenset[str] = frozenset()) -> None:
         super().__init__()
-        self._chance, self._inbox = chance, inbox
+        self._chance, self._plants = chance, plants
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         with super().transaction() as transaction:
-            if not self._inbox:
+            if "no_inbox" in self._plants:
                 transaction.seen = lambda event_ids: set()  # type: ignore[method-assign]
+            if "forgets_effects" in self._plants and self._chance.happens("kill"):
+                transaction.enqueue = lambda outgoing: None  # type: ignore[method-assign]
             yield transaction
             if self._chance.happens("before_commit"):
                 raise Retry("simulated: before commit")
@@ -131,12 +134,18 @@ class Remembering:
             self._kept.pop(place, None)
 
 
-def summing() -> Keyed[list[int]]:
+def summing(plants: frozenset[str] = frozenset()) -> Keyed[list[int]]:
     """The second service: it adds up what the first echoed, in whatever order. State: [echoes, sum of n]."""
+    looks = itertools.count()
 
     def decide(state: list[int], fact: Fact) -> tuple[list[int], Sequence[Effect]]:
         if fact.kind == TICK:
             return state, []
+        if "last_wins" in plants:
+            return [state[0] + 1, fact.fields["n"]], []
+        if "clock_in_core" in plants:
+            # What a clock gives: another number at each look.
+            return [state[0] + 1, state[1] + fact.fields["n"] + next(looks)], []
         return [state[0] + 1, state[1] + fact.fields["n"]], []
 
     return Keyed(

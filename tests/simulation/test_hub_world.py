@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.canary_world import run as run_canaries
 from tests.simulation.hub_world import run
 
-BLOCKS, SEEDS_A_BLOCK = 2, 15
-KNOWN = [
-    int(line.split()[0])
-    for line in (Path(__file__).parent / "seeds_hub.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-]
+BLOCKS, SEEDS_A_BLOCK = 2, 12
+CANARY_SEEDS = 12
+
+
+def known(name: str) -> list[int]:
+    lines = (Path(__file__).parent / name).read_text().splitlines()
+    return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -25,9 +27,20 @@ def test_in_every_world_of_the_hub_nothing_is_lost_or_doubled_and_the_order_of_a
     assert sum(world.compared for world in worlds) > SEEDS_A_BLOCK, "too few people to compare"
 
 
-@pytest.mark.parametrize("seed", KNOWN)
+@pytest.mark.parametrize("seed", known("seeds_hub.txt"))
 def test_a_seed_of_the_hub_that_failed_once_holds(seed: int) -> None:
     run(seed)
+
+
+@pytest.mark.parametrize("seed", known("seeds_canaries.txt"))
+def test_a_seed_of_canaries_that_failed_once_holds(seed: int) -> None:
+    run_canaries(seed)
+
+
+def test_whatever_is_killed_or_doubled_nobody_reads_what_no_agreement_lets_them_read() -> None:
+    worlds = [run_canaries(seed) for seed in range(1, 1 + CANARY_SEEDS)]
+    assert sum(world.chance.kills for world in worlds) > 50, "the worlds are too kind"
+    assert sum(world.judged for world in worlds) > 20 * CANARY_SEEDS, "too little was read by anybody"
 
 
 def test_a_seed_gives_the_same_world_of_the_hub_twice() -> None:

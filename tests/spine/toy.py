@@ -96,9 +96,13 @@ def _decode(body: bytes) -> Total:
 
 
 def toy_processor(
-    topic: str = "things", effects: str = "effects", poison: int | None = None, seconds: float = 0
+    topic: str = "things",
+    effects: str = "effects",
+    poison: int | None = None,
+    seconds: float = 0,
+    build: str = "build",
 ) -> KeyedProcessor[Total]:
-    return KeyedProcessor("toy", topic, "build", "settings", keyed(effects, poison, seconds))
+    return KeyedProcessor("toy", topic, build, "settings", keyed(effects, poison, seconds))
 
 
 def counts(
@@ -135,7 +139,8 @@ def main() -> None:
 
     topic, effects = os.environ["HUB_TOY_TOPIC"], os.environ["HUB_TOY_EFFECTS"]
     poison, seconds = int(os.environ.get("HUB_TOY_POISON", "-1")), float(os.environ.get("HUB_TOY_SECONDS", "0"))
-    code = run("toy", lambda catalogue, contracts: toy_processor(topic, effects, poison, seconds))
+    build = os.environ.get("HUB_TOY_BUILD", "build")
+    code = run("toy", lambda catalogue, contracts: toy_processor(topic, effects, poison, seconds, build))
     sys.exit(code)
 
 

@@ -1,0 +1,145 @@
+"""After a restore: the consumer groups brought to the journals, and whether the services can go on from there.
+
+Services position themselves at their journal's offset whatever a group says; the groups are for those who watch lag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import psycopg
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from hub.topics import counts
+from hub.whole_topic import EMPTY_READS_MAX, READ_MAX, READ_MS
+from spine import kafka
+from spine.errors import Poison, Retry
+from spine.kafka import Broker, KafkaLog
+from spine.log import Place
+from spine.schema import Catalogue
+
+ASK_SECONDS_MAX = 20
+REFS_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One place of one service: where the journal goes on, and what the log holds."""
+
+    service: str
+    topic: str
+    partition: int
+    next: int
+    start: int
+    end: int
+
+    @property
+    def again(self) -> int:
+        """Records that will be decided (again)."""
+        return max(0, self.end - self.next)
+
+    @property
+    def fault(self) -> str:
+        """Why the service would halt here; empty if it can go on."""
+        place = f"{self.service}: {self.topic}/{self.partition}"
+        if self.next < self.start:
+            return f"{place} needs the record at {self.next}, the log begins at {self.start}: use a newer backup"
+        if self.next > self.end:
+            return f"{place} stands at {self.next}, the log ends at {self.end}: this is another log"
+        return ""
+
+
+def standings(where: str | Broker, positions: Mapping[str, Mapping[str, int]]) -> list[Standing]:
+    """Every place of every journal against the log. ``positions`` as in a manifest. Raises Retry."""
+    pairs = [
+        (service, *_place(name), following) for service, held in positions.items() for name, following in held.items()
+    ]
+    held = counts(where, sorted({topic for _, topic, _, _ in pairs}))
+    there = {(topic, n): ends for topic, by_partition in held.items() for n, ends in by_partition.items()}
+    return [
+        Standing(service, topic, n, following, *there[topic, n])
+        for service, topic, n, following in sorted(pairs)
+        # A shell's own place, such as the ticker's, is no topic.
+        if (topic, n) in there
+    ]
+
+
+def _place(name: str) -> Place:
+    topic, _, partition = name.rpartition("/")
+    return topic, int(partition)
+
+
+def rewind(where: str | Broker, found: Sequence[Standing], groups: Mapping[str, str] | None = None) -> list[str]:
+    """Commit the journals' offsets for each service's group (``hub-<service>``, or as ``groups`` says).
+
+    Returns the groups that were brought to their journal. Raises Retry: also where a group has members, for a service
+    that runs must not be rewound.
+    """
+    client = kafka.broker(where).connect(AdminClient, {"log_level": 2})
+    done = []
+    for service, mine in groupby(sorted(found, key=lambda one: one.service), key=lambda one: one.service):
+        group = (groups or {}).get(service, f"hub-{service}")
+        partitions = [TopicPartition(one.topic, one.partition, one.next) for one in mine]
+        asked = [ConsumerGroupTopicPartitions(group, partitions)]
+        try:
+            for future in client.alter_consumer_group_offsets(asked).values():
+                future.result(ASK_SECONDS_MAX)
+        except KafkaException as error:
+            raise Retry(f"group {group} was not rewound, is {service} still running? {error.args[0].name()}") from error
+        done.append(group)
+    return done
+
+
+def facts_without_key(log: KafkaLog, catalogue: Catalogue, found: Iterable[Standing], url: str) -> int:
+    """How many references of facts still to be read have no row in the key store at ``url``.
+
+    Their keys were made after the copy of the key store that was put back. A service that met them would halt.
+    """
+    missing = 0
+    with psycopg.connect(url, autocommit=True, application_name="hub-backup") as connection:
+        (there,) = connection.execute("SELECT to_regclass('keystore.data_key') IS NOT NULL").fetchone() or (False,)
+        for refs in _refs(log, catalogue, found):
+            if not there:
+                missing += len(refs)
+                continue
+            query = (
+                "SELECT count(*) FROM unnest(%s::text[]) AS r(ref)"
+                " WHERE NOT EXISTS (SELECT 1 FROM keystore.data_key k WHERE k.ref = r.ref)"
+            )
+            row = connection.execute(query, (sorted(refs),)).fetchone()
+            missing += int(row[0]) if row else 0
+    return missing
+
+
+def _refs(log: KafkaLog, catalogue: Catalogue, found: Iterable[Standing]) -> Iterator[set[str]]:
+    """References under which facts from the journals' offsets on are sealed, each at least once, in portions."""
+    refs: set[str] = set()
+    for place, first in sorted(_first(found).items()):
+        at, end, empty = first, log.end(place), 0
+        while at < end:
+            records = log.read({place: at}, READ_MAX, READ_MS)
+            empty = 0 if records else empty + 1
+            if empty >= EMPTY_READS_MAX:
+                raise Retry(f"the broker does not give what stands on {place[0]}: try again")
+            for record in records:
+                at = record.offset + 1
+                try:
+                    refs |= catalogue.named([catalogue.sealed_fact(record)])
+                except Poison:
+                    continue
+            if len(refs) > REFS_AT_ONCE:
+                yield refs
+                refs = set()
+    yield refs
+
+
+def _first(found: Iterable[Standing]) -> dict[Place, int]:
+    """The lowest offset that any service reads on from; not below what the log holds."""
+    first: dict[Place, int] = {}
+    for one in found:
+        place = (one.topic, one.partition)
+        first[place] = min(first.get(place, one.end), max(one.next, one.start))
+    return first
