@@ -29,7 +29,7 @@ def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
     home.folder.mkdir(parents=True, exist_ok=True)
     for folder in (home.files, home.sftp_keys):
         folder.mkdir(exist_ok=True, mode=0o700)
-    for secret in (home.seal_key, home.kek):
+    for secret in (home.seal_key, home.kek, home.ledger_key):
         if not secret.exists():
             write_private(secret, base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
     if not home.keys.exists():

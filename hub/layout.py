@@ -86,6 +86,21 @@ class Home:
         return self.folder / "kafka-users"
 
     @property
+    def archive(self) -> Path:
+        """Write-once: segments of the log, decisions, operations, checkpoints, builds and settings."""
+        return Path(os.environ.get("HUB_ARCHIVE") or self.folder / "archive").absolute()
+
+    @property
+    def ledger_key(self) -> Path:
+        """The key that signs the ledger's checkpoints. Made at the first start."""
+        return self.folder / "ledger.key"
+
+    @property
+    def ledger_verifiers(self) -> Path:
+        """Public keys, one verifier key a line: the ledger's own, now and before, and the witnesses'."""
+        return self.folder / "ledger.verifiers"
+
+    @property
     def kafka(self) -> Path:
         return self.folder / "kafka"
 

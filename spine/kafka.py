@@ -184,15 +184,22 @@ class KafkaLog:
         return self._watermarks(place)[1]
 
     def read(self, positions: Mapping[Place, int], limit: int, wait_ms: int) -> Sequence[Record]:
+        return [record for record, _ in self.read_stamped(positions, limit, wait_ms)]
+
+    def read_stamped(self, positions: Mapping[Place, int], limit: int, wait_ms: int) -> Sequence[tuple[Record, int]]:
+        """As ``read``, each with the broker's time stamp, in milliseconds since 1970."""
         consumer = self._reader()
         with self._retrying():
             if dict(positions) != self._reading:
                 consumer.assign([TopicPartition(*place, offset) for place, offset in positions.items()])
                 self._reading = dict(positions)
-            found = records_of(consume(consumer, limit, wait_ms))
+            messages = consume(consumer, limit, wait_ms)
+            found = records_of(messages)
+        stamps = {(m.topic(), m.partition(), m.offset()): m.timestamp()[1] for m in messages if m.error() is None}
         for record in found:
             self._reading[record.place] = record.offset + 1
-        return sorted(found, key=lambda r: (r.topic, r.partition, r.offset))
+        stamped = [(record, stamps[*record.place, record.offset]) for record in found]
+        return sorted(stamped, key=lambda one: (one[0].topic, one[0].partition, one[0].offset))
 
     def append(self, records: Iterable[Outgoing]) -> None:
         producer = self._writer()

@@ -35,6 +35,11 @@ def migrate_keystore(url: str) -> None:
     _upgrade(url, "keystore", [_HERE / "keystore" / "migrations" / "versions"])
 
 
+def migrate_ledger(url: str) -> None:
+    """As ``migrate``, for the ledger's schema ``audit``, which is no service's."""
+    _upgrade(url, "audit", [_HERE / "ledger" / "migrations" / "versions"])
+
+
 def _upgrade(url: str, service: str, folders: list[Path]) -> None:
     config = Config()
     config.set_main_option("script_location", str(_HERE / "migrations"))

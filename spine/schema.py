@@ -38,13 +38,15 @@ class Catalogue:
         self._part_sources: dict[str, Mapping[str, Any]] = {}
         self._parts: dict[str, Part] = {}
         self._sealed: dict[str, tuple[SealedField, ...]] = {}
+        #: Kinds whose record fields are kinds of their own.
+        self.partners: set[str] = set()
         self.keys: Keys = keys or NoKeys()
         for folder in folders:
             for path in sorted(folder.rglob("*.avsc")):
                 kind, source = path.name.removesuffix(".avsc"), json.loads(path.read_text())
                 self.add(kind, source)
                 if path.parent.name == "partner":
-                    self._add_parts(kind, source)
+                    self.add_parts(kind, source)
         self.ids: dict[str, int] = {}
         self._kinds: dict[int, str] = {}
         self.use_ids({kind: n for n, kind in enumerate(sorted(self.sources), start=1)})
@@ -56,7 +58,9 @@ class Catalogue:
         if fields := SealedField.all_of(kind, source):
             self._sealed[kind] = fields
 
-    def _add_parts(self, kind: str, source: dict[str, Any]) -> None:
+    def add_parts(self, kind: str, source: dict[str, Any]) -> None:
+        """Make the record fields of a partner's schema kinds of their own."""
+        self.partners.add(kind)
         stem, _, version = kind.rpartition(".")
         for field in source["fields"]:
             if isinstance(field["type"], dict) and field["type"].get("type") == "record":
@@ -67,10 +71,10 @@ class Catalogue:
     def has(self, kind: str) -> bool:
         return kind in self._parsed
 
-    def use_ids(self, ids: Mapping[str, int]) -> None:
-        """Take the ids of a registry."""
+    def use_ids(self, ids: Mapping[str, int], earlier: Mapping[int, str] | None = None) -> None:
+        """Take the ids of a registry; ``earlier`` ids are only read by."""
         self.ids = dict(ids)
-        self._kinds = {n: kind for kind, n in self.ids.items()}
+        self._kinds = {**(earlier or {}), **{n: kind for kind, n in self.ids.items()}}
 
     def kind_of(self, schema_id: int) -> str | None:
         return self._kinds.get(schema_id)

@@ -63,6 +63,7 @@ def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
         "HUB_FILES": str(home.files),
         "HUB_SFTP_KEYS": str(home.sftp_keys),
         "HUB_SFTP_HOST_KEY": str(home.sftp_host_key),
+        "HUB_ARCHIVE": str(home.archive),
     }
     if addresses.secure:
         # What this process was given to administer the broker with is nothing for a service.
@@ -114,6 +115,7 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         child("status", "services.status", "run", **opens),
         child("alerts", "services.alerts", "run", **opens),
         child("delivery", "services.alerts.delivery", "run"),
+        child("ledger", "spine.ledger", "run", HUB_LEDGER_KEY_FILE=str(home.ledger_key)),
         child("door", "services.ingest", "http", port="door", HUB_HTTP_PORT=str(ports["door"])),
         child("kafka-door", "services.ingest", "kafka"),
         child("files", "services.ingest", "files"),

@@ -1,0 +1,1 @@
+"""The ledger: what was decided, in trees that only grow, under signed checkpoints that others witness."""
