@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from services.matching.model import read_model
 from services.matching.reading import Reader, codec_of
 from services.matching.rows import STORED, Codec, Ledger, keys_in, population_of
 from services.matching.search import WEIGHABLE, WEIGHED, Matcher
+from spine import build
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact
@@ -197,10 +197,7 @@ def settings_hash(*texts: str) -> str:
 
 def build_name() -> str:
     """Name of the running build, as decisions record it."""
-    try:
-        return os.environ.get("HUB_BUILD") or version("eet-hub")
-    except PackageNotFoundError:
-        return "source"
+    return build.name("matching")
 
 
 def processor(catalogue: Catalogue, contracts: Path) -> Processor:
