@@ -20,6 +20,7 @@ from hub.sample.command import sample
 from hub.ticks import tick
 from hub.topics.command import app as topics
 from hub.up import commands as up_commands
+from hub.verify.command import verify
 from hub.worklist import worklist
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.command("replay")(replay)
 app.command("compare")(compare)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
+app.command("verify")(verify)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(keys, name="keys")
 app.add_typer(topics, name="topics")

@@ -6,9 +6,10 @@ The same rows give the same bytes: no compression, and a fixed marker between bl
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,44 +35,32 @@ SEGMENT = _record(
     value=_BYTES,
     headers={"type": "array", "items": _record("Header", name=_TEXT, value=_BYTES)},
 )
-DECISIONS = _record(
-    "Decision",
-    leaf=_LONG,
-    topic=_TEXT,
-    partition="int",
-    offset=_LONG,
-    event_id=_TEXT,
-    kind=_TEXT,
-    input_hash=_BYTES,
-    state_before=_BYTES,
-    state_after=_BYTES,
-    effects={"type": "array", "items": _record("Effect", id=_TEXT, hash=_BYTES)},
-    build=_TEXT,
-    settings=_TEXT,
-    tick=["null", {"type": "int", "logicalType": "date"}],
-    note=_TEXT,
-    link=_BYTES,
-    recorded_us=_LONG,
-    leaf_hash=_BYTES,
-)
-OPERATIONS = _record("Operation", leaf=_LONG, kind=_TEXT, about=_TEXT, at_us=_LONG)
+#: ``row`` is what the chain of its place hashes: the decision's columns but for the link, as canonical JSON.
+DECISIONS = _record("Decision", leaf=_LONG, row=_BYTES, link=_BYTES, recorded_us=_LONG, leaf_hash=_BYTES)
+OPERATIONS = _record("Operation", leaf=_LONG, kind=_TEXT, about=_TEXT, at_us=_LONG, leaf_hash=_BYTES)
 _MARKER = hashlib.sha256(b"eethub.archive").digest()[:16]
 BLOCK_BYTES = 64 * 1024
 
 
 def write_container(path: Path, schema: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], about: Any = None) -> str:
     """Write ``rows`` under ``path`` for good and return the file's sha256, hex. ``about`` is read by ``about_of``."""
-
-    def fill(out: BinaryIO) -> None:
-        metadata = {} if about is None else {"eethub.about": json.dumps(about, separators=(",", ":"))}
-        fastavro.writer(
-            out, fastavro.parse_schema(dict(schema)), rows, "null", BLOCK_BYTES, metadata, sync_marker=_MARKER
-        )
-
-    return write_once(path, fill)
+    return write_once(path, lambda out: _fill(out, schema, rows, about))
 
 
-def write_once(path: Path, fill: Any) -> str:
+def container_bytes(schema: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """As ``write_container`` writes them: a file of these rows has no other bytes."""
+    out = io.BytesIO()
+    _fill(out, schema, rows)
+    return out.getvalue()
+
+
+def _fill(out: BinaryIO, schema: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], about: Any = None) -> None:
+    metadata = {} if about is None else {"eethub.about": json.dumps(about, separators=(",", ":"))}
+    parsed = fastavro.parse_schema(dict(schema))
+    fastavro.writer(out, parsed, rows, "null", BLOCK_BYTES, metadata, sync_marker=_MARKER)
+
+
+def write_once(path: Path, fill: Callable[[BinaryIO], object]) -> str:
     """Write aside, make durable, make read-only, give the name: a file is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")

@@ -13,7 +13,7 @@ from hub.archive.containers import about_of, ends, read_container
 from spine.journal import DecisionRow
 from spine.keystore import Keys
 from spine.ledger.checkpoint import SignedCheckpoint
-from spine.ledger.leaves import moment
+from spine.ledger.leaves import moment, row_of
 from spine.ledger.operations import TREE as OPERATIONS
 from spine.ledger.operations import Operation
 from spine.ledger.tree import Tree, leaf_hash
@@ -90,9 +90,10 @@ class Archive:
         """(leaf number, row, time of recording) of a place, in order of offset."""
         for _, _, path in self.files("decisions", service):
             if any((t, p) == place for t, p, *_ in about_of(path)):
-                for row in read_container(path):
-                    if (row["topic"], row["partition"]) == place:
-                        yield row["leaf"], decision_of(row), moment(row["recorded_us"])
+                for held in read_container(path):
+                    row = decision_of(held)
+                    if (row.topic, row.partition) == place:
+                        yield held["leaf"], row, moment(held["recorded_us"])
 
     def operations(self) -> Iterator[Operation]:
         """Every operation archived, in order."""
@@ -147,12 +148,9 @@ class Archive:
         return Proof(service, leaf_number, tree.leaf(leaf_number), size, tree.inclusion(leaf_number, size), note.text)
 
 
-def decision_of(row: dict[str, Any]) -> DecisionRow:
+def decision_of(held: dict[str, Any]) -> DecisionRow:
     """Of an archived row."""
-    effects = tuple((effect["id"], effect["hash"]) for effect in row["effects"])
-    place = (row["topic"], row["partition"], row["offset"], row["event_id"], row["kind"])
-    hashes = (row["input_hash"], row["state_before"], row["state_after"], effects)
-    return DecisionRow(*place, *hashes, row["build"], row["settings"], row["tick"], row["note"], row["link"])
+    return row_of(held["row"], held["link"])
 
 
 def operation_of(row: dict[str, Any]) -> Operation:

@@ -21,7 +21,7 @@ from spine.canonical import canonical
 from spine.clock import now
 from spine.errors import Halt, Retry
 from spine.ledger import operations
-from spine.ledger.leaves import decision_leaf, microseconds
+from spine.ledger.leaves import body_of, leaf_of, microseconds
 from spine.ledger.rows import Recorded, rows_from
 from spine.ledger.sequencer import Ledger
 from spine.ledger.tree import leaf_hash
@@ -193,13 +193,9 @@ def rows_of_run(connection: psycopg.Connection[Any], tree: str, run: tuple[str, 
 
 def decision_row(leaf: int, recorded: Recorded) -> Mapping[str, Any]:
     row, at = recorded
-    return {
-        "leaf": leaf,
-        **{name: getattr(row, name) for name in row.__slots__ if name != "effects"},
-        "effects": [{"id": identity, "hash": digest} for identity, digest in row.effects],
-        "recorded_us": microseconds(at),
-        "leaf_hash": leaf_hash(decision_leaf(row, at)),
-    }
+    body, us = body_of(row), microseconds(at)
+    hashed = leaf_hash(leaf_of(body, row.link, us))
+    return {"leaf": leaf, "row": body, "link": row.link, "recorded_us": us, "leaf_hash": hashed}
 
 
 def _hold_files(archive: Archive, connection: psycopg.Connection[Any], written: Written) -> None:
@@ -229,18 +225,20 @@ def _write_operations(archive: Archive, connection: psycopg.Connection[Any], siz
     first = held[-1][1] + 1 if held else 0
     while first < size:
         found = operations.operations_from(connection, first, min(LEAVES_MAX, size - first))
-        rows = [
-            {
-                "leaf": one.number,
-                "kind": one.kind,
-                "about": canonical(one.about).decode(),
-                "at_us": microseconds(one.at),
-            }
-            for one in found
-        ]
+        rows = map(operation_row, found)
         write_container(archive.folder / "operations" / f"{first}-{first + len(found) - 1}.avro", OPERATIONS, rows)
         written.operations += len(found)
         first += len(found)
+
+
+def operation_row(one: operations.Operation) -> Mapping[str, Any]:
+    return {
+        "leaf": one.number,
+        "kind": one.kind,
+        "about": canonical(one.about).decode(),
+        "at_us": microseconds(one.at),
+        "leaf_hash": leaf_hash(one.leaf),
+    }
 
 
 def _write_checkpoints(archive: Archive, connection: psycopg.Connection[Any], written: Written) -> None:

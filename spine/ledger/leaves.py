@@ -54,6 +54,18 @@ def body_of(row: DecisionRow) -> bytes:
     )
 
 
+def row_of(body: bytes, link: bytes) -> DecisionRow:
+    """The row of which ``body_of`` made ``body``."""
+    topic, partition, offset, event_id, kind, input_hash, before, after, effects, *rest = orjson.loads(body)
+    build, settings, tick, note = rest
+    return DecisionRow(
+        *(topic, partition, offset, event_id, kind),
+        *(bytes.fromhex(input_hash), bytes.fromhex(before), bytes.fromhex(after)),
+        tuple((identity, bytes.fromhex(digest)) for identity, digest in effects),
+        *(build, settings, tick and date.fromisoformat(tick), note, link),
+    )
+
+
 def decision_leaf(row: DecisionRow, recorded_at: datetime) -> bytes:
     """Leaf of a decision: the row, its link, and when it was recorded, in microseconds since 1970."""
     return leaf_of(body_of(row), row.link, microseconds(recorded_at))

@@ -1,0 +1,1 @@
+"""``hub verify``: whether archive, ledger and database are whole and unaltered."""

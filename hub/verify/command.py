@@ -1,0 +1,118 @@
+"""``hub verify``: the archive, checked by whoever has it and the public keys; no code of a service, no personal key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+
+from hub.archive.reading import Archive
+from hub.layout import Home
+from hub.output import DONE, FAILED, AsJson, fail, show_json
+from hub.progress import LINE_SECONDS
+from hub.running import where
+from hub.verify.checking import verify as check
+from hub.verify.finding import Found
+from spine.errors import Retry
+from spine.ledger.checkpoint import NoteBroken
+from spine.ledger.settings import read_verifiers
+
+#: Exit code where a server did not answer.
+AWAY = 4
+
+Folder = Annotated[Path | None, typer.Option("--archive", help="The folder; default HUB_ARCHIVE, or the home's.")]
+Keys = Annotated[
+    Path | None,
+    typer.Option("--keys", help="Public keys, one a line. An auditor brings a copy of their own; default the home's."),
+]
+Seen = Annotated[
+    list[Path] | None, typer.Option("--seen", help="A checkpoint kept elsewhere, such as a witness's; again for more.")
+]
+
+
+def verify(
+    archive: Folder = None,
+    keys: Keys = None,
+    seen: Seen = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave the database out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that nothing recorded was altered, taken away or put in: archive, trees, checkpoints, and the database.
+
+    Exit codes: 0 whole and unaltered; 1 something is not, and the first of it is named; 2 wrong usage; 4 the database
+    did not answer.
+    """
+    home = Home.of_environment()
+    held = Archive(archive or home.archive)
+    if not held.folder.is_dir():
+        fail(f"no archive at {held.folder}: make it with `hub archive run`", as_json=as_json, code=2)
+    try:
+        verifiers = read_verifiers(keys or home.ledger_verifiers)
+    except (OSError, NoteBroken) as error:
+        fail(f"the public keys {keys or home.ledger_verifiers} do not read: {error}", as_json=as_json, code=2)
+    begun, found = time.monotonic(), Found(advance=_lines())
+    try:
+        with _database(offline) as connection:
+            check(held, verifiers, found, seen=seen or (), connection=connection)
+    except (Retry, psycopg.Error) as error:
+        fail(f"the database did not answer ({error}); --offline leaves it out", as_json=as_json, code=AWAY)
+    _show(found, time.monotonic() - begun, offline, as_json)
+    raise typer.Exit(FAILED if found.faults else DONE)
+
+
+@contextmanager
+def _database(offline: bool) -> Iterator[psycopg.Connection[Any] | None]:
+    """In one snapshot, so that what is decided meanwhile is not looked at."""
+    if offline:
+        yield None
+        return
+    with psycopg.connect(where().postgres, connect_timeout=10) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        yield connection
+
+
+def _lines() -> Any:
+    begun = said = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal said, done
+        done, now = done + count, time.monotonic()
+        if now - said >= LINE_SECONDS:
+            said = now
+            typer.echo(f"{done:,} leaves, {done / (now - begun):,.0f} leaves/s", err=True)
+
+    return advance
+
+
+def _show(found: Found, seconds: float, offline: bool, as_json: bool) -> None:
+    if as_json:
+        faults = [asdict(fault) for fault in found.faults]
+        counted = {name: getattr(found, name) for name in ("leaves", "records", "files", "checkpoints", "cosignatures")}
+        show_json(
+            {
+                "whole": not faults,
+                "first": faults[0] if faults else None,
+                "faults": faults,
+                **counted,
+                "rows": None if offline else found.rows,
+                "seconds": round(seconds, 3),
+            }
+        )
+        return
+    typer.echo(
+        f"{found.leaves:,} leaves, {found.records:,} records, {found.files:,} files, {found.checkpoints:,} checkpoints"
+        f" with {found.cosignatures:,} cosignatures" + ("" if offline else f", {found.rows:,} rows of the database")
+    )
+    if not found.faults:
+        typer.echo("whole and unaltered")
+        return
+    typer.echo(f"FIRST FAULT  {found.faults[0]}")
+    for fault in found.faults[1:]:
+        typer.echo(f"also         {fault}")
