@@ -23,12 +23,11 @@ from hub.replay.child import Code, KeysOf, ReplayFailed, walled
 from hub.replay.engine import Plan, Replayed, compared, replayed
 from hub.replay.sources import FromArchive, FromHub, Source, no_keys
 from hub.replay.verdicts import Verdict, stands
-from hub.running import running_hub, where
+from hub.running import kek_at_hand, running_hub, where
 from spine.build import kept_as
 from spine.clock import local_date, now
 from spine.errors import SpineError
 from spine.keystore.postgres import PostgresKeys
-from spine.service import keys_of
 
 SERVICES = ("matching", "status", "alerts")
 #: Two runs must come to the same, whatever order sets and maps have.
@@ -179,7 +178,7 @@ def sources(archive: Path | None) -> Iterator[tuple[Source, KeysOf, dict[str, in
             held = _keys_if_there()
             yield FromArchive.at(archive), held.data_keys if held else no_keys, ids, _kept_in(folder, ids)
             return
-        held = keys_of(where().postgres)
+        held = _keys_if_there()
         with running_hub() as hub, psycopg.connect(where().postgres) as connection:
             ids = dict(hub.catalogue.ids)
             connection.read_only = True
@@ -203,10 +202,10 @@ def _kept_in(archive: Path, ids: dict[str, int]) -> Builds:
 
 
 def _keys_if_there() -> PostgresKeys | None:
-    """Keys of the hub that is known here, if one is and the key-encryption key was given."""
+    """Keys of the hub that is known here, if one is and its key-encryption key can be read."""
     try:
-        return keys_of(where().postgres)
-    except (SpineError, OSError):
+        return PostgresKeys(where().postgres, kek_at_hand())
+    except (SpineError, OSError, ValueError):
         return None
 
 
