@@ -15,6 +15,7 @@ from hub.key_commands import app as keys
 from hub.measures.command import measures
 from hub.publish import publish
 from hub.quarantine.command import app as quarantine
+from hub.replay.command import compare, replay
 from hub.resolve import resolve
 from hub.sample.command import sample
 from hub.subject.as_of import as_of
@@ -45,6 +46,8 @@ app.command("resolve")(resolve)
 app.command("tick")(tick)
 app.command("measures")(measures)
 app.command("worklist")(worklist)
+app.command("replay")(replay)
+app.command("compare")(compare)
 app.command("publish")(publish)
 app.command("issuer")(issuer)
 app.command("verify")(verify)

@@ -16,6 +16,8 @@ Advance = Callable[[int], None]
 ROWS_AT_ONCE = 500
 #: Where stderr is no terminal: seconds between two lines.
 LINE_SECONDS = 30.0
+#: The same where the end is not known.
+TICK_SECONDS = 5.0
 
 
 @contextmanager
@@ -61,3 +63,20 @@ def _lines(size: int) -> Callable[[int, int], None]:
 
 def _speed(rows: int, begun: float) -> float:
     return rows / max(time.monotonic() - begun, 1e-9)
+
+
+@contextmanager
+def ticking(what: str, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """For work whose end is not known: how many so far and how many a second, now and then, on stderr."""
+    begun = said = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done, said
+        done += count
+        now = time.monotonic()
+        if shown and now - said >= TICK_SECONDS:
+            said = now
+            typer.echo(f"{done:,} {what}, {_speed(done, begun):,.0f} a second", err=True)
+
+    yield advance

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from spine import host
+from spine import build, host
 from spine.errors import Halt, Retry
 from spine.health import HealthServer
 from spine.host import Running, topics_of
@@ -154,6 +154,8 @@ def _run(
         settings.instance,
         stop,
     )
+    if os.environ.get("HUB_ARCHIVE") and (build.ROOT / "services" / name).is_dir():
+        build.keep(Path(os.environ["HUB_ARCHIVE"]), name, processor.build, processor.settings, settings.contracts)
     _collect_seldom()
     health = HealthServer(running.progress, settings.health_port, settings.health_host)
     health.start()

@@ -1,14 +1,25 @@
-"""``python -m services.alerts run``: the alerts service until it is told to stop."""
+"""``python -m services.alerts run``: alerts as a process of its own. ``replay``: the child of ``hub replay``."""
 
 from __future__ import annotations
 
 import sys
 
 from services.alerts.agent import SERVICE, processor
+from spine.replay import serve as serve_replay
 from spine.service import serve
 
+
+def main() -> int:
+    match sys.argv[1:]:
+        case ["run"]:
+            serve(SERVICE, processor)
+            return 0
+        case ["replay"]:
+            return serve_replay(processor)
+        case _:
+            sys.stderr.write("usage: python -m services.alerts run | replay\n")
+            return 2
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] != ["run"]:
-        sys.stderr.write("usage: python -m services.alerts run\n")
-        raise SystemExit(2)
-    serve(SERVICE, processor)
+    raise SystemExit(main())

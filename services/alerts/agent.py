@@ -13,13 +13,14 @@ from services.alerts.reading import read
 from services.alerts.settings import load, under
 from services.alerts.sharing import Sharing
 from services.alerts.state import State, decode, encode
+from spine import build
 from spine.headed import Head, HeadedProcessor
 from spine.keyed import Keyed, KeyedProcessor
 from spine.record import Effect, Fact
 from spine.schema import Catalogue
 from spine.step import Processor
 
-SERVICE, TOPIC, BUILD = "alerts", "statuses", "1"
+SERVICE, TOPIC = "alerts", "statuses"
 
 #: States whose bytes are remembered: at least a batch of them.
 WRITTEN_MAX = 512
@@ -27,7 +28,7 @@ WRITTEN_MAX = 512
 
 def processor(catalogue: Catalogue, contracts: Path) -> Processor:
     """What the shells and the in-process hub run."""
-    settings = replace(load(contracts), build=BUILD)
+    settings = replace(load(contracts), build=build.name(SERVICE))
     current = Current(settings, lru_cache(maxsize=4)(lambda head: under(contracts, head)))
     inner = with_settings(catalogue, current)
     return HeadedProcessor(inner, current.follow, stands, inner)
@@ -86,4 +87,4 @@ def with_settings(catalogue: Catalogue, current: Current) -> KeyedProcessor[Stat
         due_on=lambda state: due_on(current.now, state),
         gone=forgotten,
     )
-    return KeyedProcessor(SERVICE, TOPIC, BUILD, "", keyed)
+    return KeyedProcessor(SERVICE, TOPIC, build.name(SERVICE), "", keyed)

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from services.ingest.processor import TOPIC, IngestProcessor
 from services.ingest.processor import decode_state as decode_state
 from services.ingest.processor import encode_state as encode_state
 from services.ingest.processor import state_key as state_key
+from spine import build
 from spine.errors import Halt
 from spine.headed import Head, HeadedProcessor, read_policy
 from spine.kafka import topics_of
@@ -67,10 +67,7 @@ def sealer_of_environment() -> Sealer:
 
 def build_name() -> str:
     """Name of the running build, as decisions record it."""
-    try:
-        return os.environ.get("HUB_BUILD") or version("eet-hub")
-    except PackageNotFoundError:
-        return "source"
+    return build.name("ingest")
 
 
 def processor(

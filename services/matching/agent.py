@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from services.matching.reading import Reader, codec_of
 from services.matching.rows import ERASED as ERASED_ROW
 from services.matching.rows import STORED, Codec, Ledger, erased_key, keys_in, population_of
 from services.matching.search import WEIGHABLE, WEIGHED, Matcher
+from spine import build
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Effect, Fact
@@ -228,10 +228,7 @@ def settings_hash(*texts: str) -> str:
 
 def build_name() -> str:
     """Name of the running build, as decisions record it."""
-    try:
-        return os.environ.get("HUB_BUILD") or version("eet-hub")
-    except PackageNotFoundError:
-        return "source"
+    return build.name("matching")
 
 
 def processor(catalogue: Catalogue, contracts: Path) -> Processor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -15,6 +13,7 @@ from services.status.erasure import ERASED, forget, forgotten
 from services.status.policy import Policy, parse
 from services.status.reading import read
 from services.status.state import State
+from spine import build
 from spine.keyed import Keyed, KeyedProcessor
 from spine.record import Effect, Fact
 from spine.schema import Catalogue
@@ -45,16 +44,4 @@ def processor(catalogue: Catalogue, contracts: Path) -> KeyedProcessor[State]:
         due_on=lambda state: state.due_on,
         gone=forgotten,
     )
-    return KeyedProcessor(SERVICE, TOPIC, build(), policy.fingerprint, keyed)
-
-
-def build() -> str:
-    """Name of this build: the package's version and a digest of the service's source."""
-    try:
-        number = version("eet-hub")
-    except PackageNotFoundError:
-        number = "0"
-    source = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        source.update(path.read_bytes())
-    return f"{number}+{source.hexdigest()[:12]}"
+    return KeyedProcessor(SERVICE, TOPIC, build.name(SERVICE), policy.fingerprint, keyed)

@@ -109,6 +109,16 @@ class PostgresKeys:
                 raise Erased(ref)
             return held
 
+    def data_keys(self, refs: Iterable[str]) -> dict[str, bytes | None]:
+        """The keys themselves, for a replay that can't ask for them; None for one that was destroyed. References
+        without a row are left out. Raises what ``key`` raises."""
+        with self._turn, self._connection() as connection:
+            found = connection.execute(_READ, (sorted(set(refs)),)).fetchall()
+            return {
+                ref: None if wrapped is None else self._agency(agency, number).sealer.open(bytes(wrapped), ref.encode())
+                for ref, agency, number, wrapped in found
+            }
+
     def destroy(self, refs: Iterable[str]) -> int:
         asked = sorted(set(refs))
         with self._turn:

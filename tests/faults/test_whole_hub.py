@@ -6,10 +6,12 @@ the same hub in one process that nobody kills.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +158,19 @@ def test_each_decision_is_shown_again_by_replaying_its_topic(aftermath: Aftermat
     rows = [row for row in aftermath.decisions[service] if row.note != "repeated"]
     again = [row for row in replayed(aftermath.topics, service, topic) if row.note != "repeated"]
     assert in_places(rows) == in_places(again)
+
+
+def test_hub_replay_shows_every_decision_again(aftermath: Aftermath, tmp_path: Path) -> None:
+    """The command, on the servers: records from Kafka, decisions and keys from PostgreSQL, after eight kills."""
+    report = tmp_path / "replay.html"
+    done = aftermath.hub.command("replay", "--report", str(report))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert found["good"]
+    for service in found["services"]:
+        verdicts = {verdict: n for verdict, n in service["verdicts"].items() if n}
+        assert verdicts == {"SAME": len(aftermath.decisions[service["service"]])}
+    assert "SAME" in report.read_text()
 
 
 def in_places(rows: Iterable[DecisionRow]) -> list[DecisionRow]:

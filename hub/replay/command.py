@@ -1,0 +1,242 @@
+"""``hub replay`` and ``hub compare``."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import psycopg
+import typer
+
+from hub.archive.reading import Archive
+from hub.layout import ROOT, Home, contracts_folder, schemas_folder
+from hub.output import DONE, FAILED, HALTED, USAGE, AsJson, fail, show_json, show_table
+from hub.progress import ticking
+from hub.replay import report as pages
+from hub.replay.child import Code, KeysOf, ReplayFailed, walled
+from hub.replay.engine import Plan, Replayed, compared, replayed
+from hub.replay.sources import FromArchive, FromHub, Source, no_keys
+from hub.replay.verdicts import Verdict, stands
+from hub.running import kek_at_hand, running_hub, where
+from spine.build import kept_as
+from spine.clock import local_date, now
+from spine.errors import SpineError
+from spine.keystore.postgres import PostgresKeys
+
+SERVICES = ("matching", "status", "alerts")
+#: Two runs must come to the same, whatever order sets and maps have.
+SEEDS = (1, 2)
+TELL = {
+    "alert.v1": ("rule", "act", "alert_id"),
+    "status.v1": ("cause", "person_id"),
+    "attribution.v1": ("act", "person_id"),
+}
+
+#: A kept build by service, build and rules, unpacked under a folder; None where it is not kept.
+Builds = Callable[[str, str, str, Path], Code | None]
+ArchiveFolder = Annotated[
+    Path | None,
+    typer.Option("--archive", help="Read records and decisions from this folder, not from the running hub."),
+]
+Services = Annotated[
+    list[str], typer.Option("--service", help=f"Of {', '.join(SERVICES)}; all of them if none is named.")
+]
+
+
+def replay(
+    service: Services = [],  # noqa: B006 - typer copies it
+    first: Annotated[str | None, typer.Option("--from", help="Judge what was recorded on or after this day.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Judge what was recorded on or before this day.")] = None,
+    archive: ArchiveFolder = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with pictures for an auditor.")] = None,
+    regardless: Annotated[
+        bool, typer.Option(help="This build decides whatever build is recorded; its name alone is no difference.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make recorded decisions again, twice and without a network, and say of each whether it comes out the same.
+
+    Verdicts: SAME, CHANGED, MISSING, EXTRA, SEALED (a key was destroyed since), NO BUILD, TAMPERED.
+
+    Exit 0 if all are SAME or SEALED and both runs agree; 1 if not; 2 for wrong usage; 3 if records, decisions or keys
+    could not be read.
+    """
+    chosen, judged = _chosen(service, as_json), _days(first, last, as_json)
+    try:
+        with sources(archive) as (source, keys, ids, builds):
+            runs = [_run(name, source, keys, ids, builds, judged, regardless, as_json) for name in chosen]
+    except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
+        fail(f"replay: {_words(error)}", as_json=as_json, code=HALTED)
+    said = str(archive) if archive is not None else "the running hub"
+    if report is not None:
+        report.write_text(pages.page(runs, now(), said, walled()), "utf-8")
+    good = all(stands(run.judge.counts) and len(set(run.digests)) == 1 for run in runs)
+    rows = [(run.judge.service, *(run.judge.counts[v] for v in Verdict), *set(run.digests)) for run in runs]
+    if as_json:
+        show_json(
+            {
+                "good": good,
+                "walled": walled(),
+                "services": [
+                    {
+                        "service": run.judge.service,
+                        "verdicts": {v.value: run.judge.counts[v] for v in Verdict},
+                        "digests": list(run.digests),
+                        "builds": list(run.builds),
+                        "seconds": round(run.seconds, 2),
+                        "findings": [
+                            {"verdict": f.verdict, "place": f.place, "event_id": f.event_id, "paths": f.paths}
+                            for f in run.judge.findings
+                        ],
+                    }
+                    for run in runs
+                ],
+            }
+        )
+    else:
+        show_table("Replay", ("service", *(v.value for v in Verdict), "digest"), rows)
+    raise typer.Exit(DONE if good else FAILED)
+
+
+def compare(
+    policy: Annotated[Path | None, typer.Option(help="A contracts folder to decide under instead.")] = None,
+    code: Annotated[
+        Path | None, typer.Option("--build", help="A checkout, or a kept build's zip, to decide by instead.")
+    ] = None,
+    service: Annotated[str, typer.Option(help=f"One of {', '.join(SERVICES)}.")] = "alerts",
+    archive: ArchiveFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """What another policy or build would have decided on the same records: counts, and how many people it concerns.
+
+    Nothing is written and nobody is told. A service's records are taken as they stand: what an earlier service would
+    have passed on otherwise is not followed.
+
+    Exit 0; 2 for wrong usage; 3 if records or keys could not be read.
+    """
+    if service not in SERVICES or (policy is None) == (code is None):
+        fail("compare: name one service, and either --policy or --build", as_json=as_json, code=USAGE)
+    try:
+        with sources(archive) as (source, keys, ids, _), TemporaryDirectory() as folder:
+            mine = Code(service, ROOT, contracts_folder(), (schemas_folder(),), ids)
+            other = Code(service, ROOT, (policy or contracts_folder()).absolute(), mine.schemas, ids)
+            if code is not None:
+                other = unpacked(code, service, Path(folder), ids) if code.is_file() else _checkout(code, service, ids)
+            with ticking("decided", shown=not as_json) as advance:
+                found = compared(Plan(service, source, mine, keys, advance=advance), other, TELL)
+    except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
+        fail(f"compare: {_words(error)}", as_json=as_json, code=HALTED)
+    rows = [(what, *counts) for what, counts in found.told.items()]
+    if as_json:
+        told = {what: dict(zip(("both", "only_now", "only_then"), counts, strict=True)) for what, *counts in rows}
+        show_json({"decisions": found.decisions, "otherwise": found.otherwise, "people": found.people, "told": told})
+        return
+    show_table(
+        f"{found.otherwise:,} of {found.decisions:,} decisions otherwise, about {found.people:,} people",
+        ("what", "both", "only as it is", "only as it would be"),
+        rows,
+    )
+
+
+def _run(
+    name: str,
+    source: Source,
+    keys: KeysOf,
+    ids: dict[str, int],
+    builds: Builds,
+    judged: Callable[[datetime], bool],
+    regardless: bool,
+    as_json: bool,
+) -> pages.Run:
+    code = Code(name, ROOT, contracts_folder().absolute(), (schemas_folder().absolute(),), ids)
+    begun = time.monotonic()
+    with TemporaryDirectory() as folder, ticking(f"{name} replayed", shown=not as_json) as advance:
+        runs: list[Replayed] = []
+        for seed in SEEDS:
+            kept = Path(folder) / str(seed)
+            plan = Plan(name, source, code, keys, _builds_under(builds, name, kept), regardless, judged, advance)
+            runs.append(replayed(plan, seed))
+    return pages.Run(runs[0].judge, runs[0].builds, [run.judge.digest for run in runs], time.monotonic() - begun)
+
+
+@contextmanager
+def sources(archive: Path | None) -> Iterator[tuple[Source, KeysOf, dict[str, int], Builds]]:
+    """Records and decisions, keys, ids of schemas, and kept builds. The key store is asked wherever it answers."""
+    folder = archive or Home.of_environment().archive
+    held: PostgresKeys | None = None
+    ids: dict[str, int] = {}
+    try:
+        if archive is not None:
+            catalogue = Archive(archive).catalogue()
+            ids = dict(catalogue.ids)
+            held = _keys_if_there()
+            yield FromArchive.at(archive), held.data_keys if held else no_keys, ids, _kept_in(folder, ids)
+            return
+        held = _keys_if_there()
+        with running_hub() as hub, psycopg.connect(where().postgres) as connection:
+            ids = dict(hub.catalogue.ids)
+            connection.read_only = True
+            keys = held.data_keys if held else no_keys
+            yield FromHub(hub.log, connection), keys, ids, _kept_in(folder, ids)
+    finally:
+        if held is not None:
+            held.close()
+
+
+def _builds_under(builds: Builds, service: str, folder: Path) -> Callable[[str, str], Code | None]:
+    return lambda build, rules: builds(service, build, rules, folder)
+
+
+def _kept_in(archive: Path, ids: dict[str, int]) -> Builds:
+    def kept(service: str, build: str, rules: str, into: Path) -> Code | None:
+        path = archive / "builds" / kept_as(service, build, rules)
+        return unpacked(path, service, into / path.stem, ids) if path.exists() else None
+
+    return kept
+
+
+def _keys_if_there() -> PostgresKeys | None:
+    """Keys of the hub that is known here, if one is and its key-encryption key can be read."""
+    try:
+        return PostgresKeys(where().postgres, kek_at_hand())
+    except (SpineError, OSError, ValueError):
+        return None
+
+
+def _chosen(services: list[str], as_json: bool) -> list[str]:
+    unknown = sorted(set(services) - set(SERVICES))
+    if unknown:
+        fail(f"replay: no service {', '.join(unknown)}: one of {', '.join(SERVICES)}", as_json=as_json, code=USAGE)
+    return [name for name in SERVICES if not services or name in services]
+
+
+def _days(first: str | None, last: str | None, as_json: bool) -> Callable[[datetime], bool]:
+    try:
+        begin = date.min if first is None else date.fromisoformat(first)
+        end = date.max if last is None else date.fromisoformat(last)
+    except ValueError as error:
+        fail(f"replay: {error}; write days as 2026-03-02", as_json=as_json, code=USAGE)
+    return lambda at: begin <= local_date(at) <= end
+
+
+def _words(error: BaseException) -> str:
+    """Of a database's error its class alone: its text can hold values."""
+    return type(error).__name__ if isinstance(error, psycopg.Error) else str(error)
+
+
+def unpacked(path: Path, service: str, into: Path, ids: dict[str, int]) -> Code:
+    into.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path) as held:
+        held.extractall(into)
+    return _checkout(into, service, ids)
+
+
+def _checkout(root: Path, service: str, ids: dict[str, int]) -> Code:
+    root = root.absolute()
+    return Code(service, root, root / "contracts", (root / "schemas" / "avro",), ids)

@@ -1,0 +1,91 @@
+"""Where a replay takes records, decisions and keys from: the running hub, or the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+
+from hub.archive.reading import Archive
+from spine.errors import Retry
+from spine.journal import DecisionRow
+from spine.ledger.rows import places, rows_from
+from spine.log import Log, Place
+from spine.record import Record
+
+ROWS_AT_ONCE = 2_000
+READ_MS, EMPTY_READS_MAX = 500, 60
+
+
+class Source(Protocol):
+    """Records and decisions of one service, as they were recorded."""
+
+    def places(self, service: str) -> list[Place]: ...
+
+    def decisions(self, service: str, place: Place) -> Iterator[tuple[DecisionRow, datetime]]:
+        """In order of offset."""
+        ...
+
+    def records(self, place: Place, last: int) -> Iterator[Record]:
+        """From the first one ever up to ``last``. Raises LookupError or Retry where they are not there any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FromHub:
+    """The topics of a broker and the journals of a database."""
+
+    log: Log
+    connection: psycopg.Connection[tuple[object, ...]]
+
+    def places(self, service: str) -> list[Place]:
+        return places(self.connection, service)
+
+    def decisions(self, service: str, place: Place) -> Iterator[tuple[DecisionRow, datetime]]:
+        following = 0
+        while rows := list(rows_from(self.connection, service, place, following, ROWS_AT_ONCE)):
+            yield from rows
+            following = rows[-1][0].offset + 1
+
+    def records(self, place: Place, last: int) -> Iterator[Record]:
+        at, empty = self.log.start(place), 0
+        if at > 0:
+            raise LookupError(f"{place[0]}/{place[1]} begins at {at} on the broker: replay from the archive")
+        while at <= last:
+            found = self.log.read({place: at}, ROWS_AT_ONCE, READ_MS)
+            empty = 0 if found else empty + 1
+            if empty >= EMPTY_READS_MAX:
+                raise Retry(f"the broker does not give what stands on {place[0]}: try again")
+            for record in found:
+                if record.offset <= last:
+                    yield record
+                at = record.offset + 1
+
+
+@dataclass(frozen=True, slots=True)
+class FromArchive:
+    """The write-once folder."""
+
+    archive: Archive
+
+    @classmethod
+    def at(cls, folder: Path) -> FromArchive:
+        return cls(Archive(folder))
+
+    def places(self, service: str) -> list[Place]:
+        return self.archive.places(service)
+
+    def decisions(self, service: str, place: Place) -> Iterator[tuple[DecisionRow, datetime]]:
+        return ((row, at) for _, row, at in self.archive.decisions(service, place))
+
+    def records(self, place: Place, last: int) -> Iterator[Record]:
+        return self.archive.records(*place, 0, last)
+
+
+def no_keys(refs: Iterable[str]) -> Mapping[str, bytes | None]:
+    """For a replay without a key store: what is sealed stays so."""
+    return dict.fromkeys(refs)

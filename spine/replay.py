@@ -1,0 +1,209 @@
+"""The child of a replay: decides recorded records again, in a process that can reach nothing.
+
+``python -m services.<name> replay`` reads frames from its parent and answers each: what to decide under, batches of
+records, keys that it asked for. It opens no file but its own code and the contracts, and no connection: an audit hook
+refuses both, besides the namespace without interfaces in which the parent starts it. Nothing that it decides goes
+anywhere but back through the pipe, as rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import pickle
+import struct
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from spine.errors import SpineError
+from spine.journal import DecisionRow, MemoryJournal
+from spine.keystore import Erased
+from spine.record import Decided, Effect, Record
+from spine.schema import Catalogue
+from spine.seal import DATA_KEY_BYTES, FieldSealer
+from spine.step import Limits, Processor, SetAside, step
+
+#: Frames of the parent: how to begin, a batch of records, keys, a journal to go on from, the end.
+BEGIN, BATCH, KEYS, JOURNAL, END = b"B", b"R", b"K", b"J", b"E"
+#: Frames of the child: ready, rows of a batch, keys wanted, its journal, why it can't go on.
+READY, ROWS, WANTED, KEPT, FAILED = b"b", b"r", b"k", b"j", b"f"
+_HEAD = struct.Struct(">cI")
+_LOOSE = Limits(set_aside_in_a_row_max=10**9, set_aside_percent_max=100)
+#: What the guard refuses: whatever leaves the process.
+_REFUSED = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "smtplib.", "urllib.")
+
+
+class Refused(RuntimeError):
+    """A replay tried to leave its process."""
+
+
+class Pipe:
+    """Frames over a pair of streams."""
+
+    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
+        self._source, self._sink = source, sink
+
+    def send(self, kind: bytes, body: bytes = b"") -> None:
+        self._sink.write(_HEAD.pack(kind, len(body)) + body)
+        self._sink.flush()
+
+    def receive(self) -> tuple[bytes, bytes]:
+        """Raises EOFError where the other side has gone."""
+        kind, length = _HEAD.unpack(self._exactly(_HEAD.size))
+        return kind, self._exactly(length)
+
+    def _exactly(self, count: int) -> bytes:
+        body = self._source.read(count)
+        if len(body) < count:
+            raise EOFError("the other side of a replay has gone")
+        return body
+
+
+class PipedKeys:
+    """Keys that the parent hands over one by one. What it has none of gets one that nobody else has."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._keys: dict[str, FieldSealer | None] = {}
+
+    def ready(self, refs: Iterable[str]) -> None:
+        wanted = sorted({ref for ref in refs if ref not in self._keys})
+        if not wanted:
+            return
+        self._pipe.send(WANTED, orjson.dumps(wanted))
+        kind, body = self._pipe.receive()
+        assert kind == KEYS
+        # The parent is trusted with everything; it never reads a pickle of its child.
+        for ref, key in pickle.loads(body).items():
+            self._keys[ref] = None if key is None else FieldSealer(key)
+
+    def make(self, refs: Iterable[str]) -> None:
+        asked = set(refs)
+        self.ready(asked)
+        for ref in asked - self._keys.keys():
+            self._keys[ref] = FieldSealer(hmac.new(b"replay", ref.encode(), hashlib.sha512).digest()[:DATA_KEY_BYTES])
+
+    def key(self, ref: str) -> FieldSealer:
+        if ref not in self._keys:
+            self.make([ref])
+        held = self._keys[ref]
+        if held is None:
+            raise Erased(ref)
+        return held
+
+    def destroy(self, refs: Iterable[str]) -> int:
+        raise Refused("a replay destroys nothing")
+
+
+class Telling:
+    """A processor whose effects are told in part: the named fields of each kind, for whoever compares."""
+
+    def __init__(self, inner: Processor, named: Mapping[str, Sequence[str]]) -> None:
+        self._inner, self._named = inner, named
+        self.told: dict[str, list[list[Any]]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def apply(self, fact: Any) -> Decided:
+        decided = self._inner.apply(fact)
+        named = [effect for effect in decided.effects if effect.kind in self._named]
+        self.told[fact.event_id] = [_part(effect, self._named[effect.kind]) for effect in named]
+        return decided
+
+
+def _part(effect: Effect, names: Sequence[str]) -> list[Any]:
+    return [effect.kind, *(_plain(effect.fields.get(name)) for name in names)]
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def guard() -> None:
+    """Refuse, from here on and for good, everything that reaches out of this process, and every write to a file."""
+
+    def hook(event: str, given: tuple[Any, ...]) -> None:
+        if event.startswith(_REFUSED):
+            raise Refused(f"a replay can reach nothing: {event}")
+        if event == "open" and isinstance(given[1], str) and set(given[1]) & set("wax+"):
+            raise Refused("a replay writes nothing")
+
+    sys.addaudithook(hook)
+
+
+def serve(factory: Callable[[Catalogue, Path], Processor]) -> int:
+    """Be the child: all of ``python -m services.<name> replay``. Exit code 0; 1 where the parent has gone."""
+    pipe = Pipe(sys.stdin.buffer, sys.stdout.buffer)
+    # Whatever is printed by mistake must not be taken for a frame.
+    sys.stdout = sys.stderr
+    try:
+        kind, body = pipe.receive()
+        assert kind == BEGIN
+        return _Child(pipe, factory, json.loads(body)).run()
+    except EOFError:
+        return 1
+
+
+class _Child:
+    def __init__(self, pipe: Pipe, factory: Callable[[Catalogue, Path], Processor], given: Mapping[str, Any]) -> None:
+        self._pipe = pipe
+        self._catalogue = Catalogue([Path(folder) for folder in given["schemas"]], PipedKeys(pipe))
+        if given["ids"]:
+            self._catalogue.use_ids(given["ids"])
+        processor = factory(self._catalogue, Path(given["contracts"]))
+        self._telling = Telling(processor, given["tell"]) if given["tell"] else None
+        self._processor: Processor = self._telling or processor
+        self._journal, self._aside = MemoryJournal(), SetAside(_LOOSE)
+        guard()
+        pipe.send(READY, orjson.dumps({"build": processor.build, "settings": processor.settings}))
+
+    def run(self) -> int:
+        while True:
+            kind, body = self._pipe.receive()
+            if kind == END:
+                return 0
+            try:
+                if kind == JOURNAL and body:
+                    self._journal.store = pickle.loads(body)
+                    self._aside = SetAside(_LOOSE)
+                elif kind == JOURNAL:
+                    self._pipe.send(KEPT, pickle.dumps(self._journal.store))
+                else:
+                    self._pipe.send(ROWS, orjson.dumps(self._rows(pickle.loads(body))))
+            except SpineError as error:
+                self._pipe.send(FAILED, f"{type(error).__name__}: {error}".encode())
+
+    def _rows(self, batch: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+        records = [Record(*one) for one in batch]
+        before = len(self._journal.store.decisions)
+        try:
+            step(records, self._processor, self._journal, self._catalogue, self._aside)
+        except SpineError:
+            raise
+        except Exception:
+            # As the host does it: one by one, so that what breaks is set aside by itself.
+            for record in records:
+                step([record], self._processor, self._journal, self._catalogue, self._aside, isolate=True)
+        made = self._journal.store.decisions[before:]
+        self._journal.store.decisions.clear()
+        self._journal.store.outbox.clear()
+        told: Mapping[str, Any] = {}
+        if self._telling is not None:
+            told, self._telling.told = self._telling.told, {}
+        return [[*row_fields(row), told.get(row.event_id)] for row in made]
+
+
+def row_fields(row: DecisionRow) -> list[Any]:
+    """A row as JSON can hold it."""
+    return [
+        *(row.topic, row.partition, row.offset, row.event_id, row.kind),
+        *(row.input_hash.hex(), row.state_before.hex(), row.state_after.hex()),
+        [[identity, digest.hex()] for identity, digest in row.effects],
+        *(row.build, row.settings, None if row.tick is None else row.tick.isoformat(), row.note, row.link.hex()),
+    ]

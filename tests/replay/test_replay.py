@@ -1,0 +1,234 @@
+"""A replay shows each decision again, in processes that can reach nothing; what was altered or is gone is named."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.inprocess import InProcessHub
+from hub.replay.child import Code, ReplayFailed, walled
+from hub.replay.command import unpacked
+from hub.replay.engine import Plan, Replayed, compared, replayed
+from hub.replay.report import Run, page
+from hub.replay.sources import no_keys
+from hub.replay.verdicts import Verdict, stands
+from spine import build
+from spine.journal import DecisionRow
+from spine.log import Place
+from spine.record import Record
+from spine.step import link_after
+from tests.benchmarks.lives import county
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
+BEGAN = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+@dataclass
+class Memory:
+    """What an in-process hub recorded. ``rows`` are the test's to alter."""
+
+    hub: InProcessHub
+    rows: dict[str, list[DecisionRow]] = field(default_factory=dict)
+
+    def of(self, service: str) -> list[DecisionRow]:
+        return self.rows.setdefault(service, list(self.hub.journal(service).decisions))
+
+    def places(self, service: str) -> list[Place]:
+        return sorted({(row.topic, row.partition) for row in self.of(service)})
+
+    def decisions(self, service: str, place: Place) -> Iterator[tuple[DecisionRow, datetime]]:
+        for number, row in enumerate(self.of(service)):
+            if (row.topic, row.partition) == place:
+                yield row, BEGAN + timedelta(seconds=number)
+
+    def records(self, place: Place, last: int) -> Iterator[Record]:
+        yield from self.hub.log.read({place: 0}, last + 1, 0)
+
+    def keys(self, refs: Iterable[str]) -> Mapping[str, bytes | None]:
+        return {ref: hmac.new(b"memory", ref.encode(), hashlib.sha512).digest() for ref in refs}
+
+    def chain(self, service: str) -> None:
+        """Chain the rows anew, as somebody who can write the table would."""
+        rows, links = self.of(service), dict[Place, bytes]()
+        for n, row in enumerate(rows):
+            place = (row.topic, row.partition)
+            links[place] = link_after(links.get(place, b""), row)
+            rows[n] = replace(row, link=links[place])
+
+
+def code(service: str, contracts: Path = CONTRACTS) -> Code:
+    return Code(service, ROOT, contracts, (SCHEMAS,))
+
+
+def run(memory: Memory, service: str, seed: int = 1, **more: object) -> Replayed:
+    return replayed(replace(Plan(service, memory, code(service), memory.keys), **more), seed)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def hub() -> InProcessHub:
+    return county(3)
+
+
+@pytest.fixture
+def memory(hub: InProcessHub) -> Memory:
+    return Memory(hub)
+
+
+@pytest.mark.parametrize("service", ["matching", "status", "alerts"])
+def test_every_decision_is_shown_again_under_any_hash_seed(memory: Memory, service: str) -> None:
+    found = [run(memory, service, seed) for seed in (1, 2)]
+    assert {verdict for verdict, n in found[0].judge.counts.items() if n} == {Verdict.SAME}
+    assert found[0].decisions == len(memory.of(service)) > 60
+    assert len({one.judge.digest for one in found}) == 1
+    assert stands(found[0].judge.counts)
+
+
+def test_an_altered_decision_is_tampered_and_one_chained_anew_is_changed(memory: Memory) -> None:
+    rows = memory.of("alerts")
+    number = next(n for n, row in enumerate(rows) if row.effects)
+    rows[number] = replace(rows[number], note="altered")
+    found = run(memory, "alerts").judge
+    assert found.counts[Verdict.TAMPERED] == 1
+    place = f"{rows[number].topic}/{rows[number].partition}@{rows[number].offset}"
+    assert [f.place for f in found.findings] == [place]
+    memory.chain("alerts")
+    again = run(memory, "alerts").judge
+    assert (again.counts[Verdict.TAMPERED], again.counts[Verdict.CHANGED]) == (0, 1)
+    assert again.findings[0].paths == (("note", "altered", ""),)
+    assert not stands(again.counts)
+
+
+def test_a_decision_that_is_not_there_is_one_too_many(memory: Memory) -> None:
+    rows = memory.of("status")
+    del rows[next(n for n, row in enumerate(rows) if row.offset == 3)]
+    found = run(memory, "status").judge
+    assert found.counts[Verdict.EXTRA] == 1
+    assert found.counts[Verdict.TAMPERED] == 1, "the chain does not hold behind it"
+
+
+def test_where_a_key_is_destroyed_decisions_are_sealed_and_what_follows_for_that_person_too(memory: Memory) -> None:
+    fact = next(f for f in memory.hub.facts("statuses") if f.kind == "status.v1" and f.fields["observation"])
+    ref = fact.fields["observation"]["sealed_under"]
+
+    def keys(refs: Iterable[str]) -> Mapping[str, bytes | None]:
+        return {r: None if r == ref else key for r, key in memory.keys(refs).items()}
+
+    found = run(memory, "alerts", keys=keys).judge
+    assert found.counts[Verdict.SEALED] > 0
+    assert found.counts[Verdict.CHANGED] == 0
+    assert found.counts[Verdict.SAME] > 0
+    assert stands(found.counts)
+
+
+def test_without_keys_what_is_about_people_is_sealed(memory: Memory) -> None:
+    found = run(memory, "status", keys=no_keys).judge
+    assert {verdict for verdict, n in found.counts.items() if n} <= {Verdict.SAME, Verdict.SEALED}
+    assert found.counts[Verdict.SEALED] > 0
+
+
+def test_a_build_that_is_not_kept_is_said_and_this_one_may_decide_all_the_same(memory: Memory) -> None:
+    rows = memory.of("status")
+    rows[:] = [replace(row, build="0.0+gone") for row in rows]
+    memory.chain("status")
+    assert run(memory, "status").judge.counts[Verdict.NO_BUILD] == len(rows)
+    assert run(memory, "status", regardless=True).judge.counts[Verdict.SAME] == len(rows)
+
+
+def test_a_kept_build_decides_what_it_decided(memory: Memory, tmp_path: Path) -> None:
+    """The zip alone, with the contracts that it was started under, in place of this checkout."""
+    name, settings = {(row.build, row.settings) for row in memory.of("status")}.pop()
+    path = build.keep(tmp_path, "status", name, settings, CONTRACTS)
+    assert path == build.keep(tmp_path, "status", name, settings, CONTRACTS), "written once"
+    kept = unpacked(path, "status", tmp_path / "out", {})
+    found = replayed(Plan("status", memory, kept, memory.keys), 1)
+    assert found.builds == [name]
+    assert found.judge.counts[Verdict.SAME] == len(memory.of("status"))
+
+
+def test_two_builds_one_after_the_other_decide_what_each_decided(memory: Memory, tmp_path: Path) -> None:
+    """The second goes on from what the first remembered."""
+    older = "0.0+older"
+    rows = memory.of("status")
+    half = len(rows) // 2
+    rows[:half] = [replace(row, build=older) for row in rows[:half]]
+    memory.chain("status")
+    root = tmp_path / "older"
+    for part in ("services/status", "spine", "schemas", "contracts"):
+        shutil.copytree(ROOT / part, root / part)
+    named = root / "spine" / "build.py"
+    named.write_text(
+        named.read_text() + f"\n\ndef name(service: str, root: Path = ROOT) -> str:\n    return {older!r}\n"
+    )
+    kept = Code("status", root, root / "contracts", (root / "schemas" / "avro",))
+    now = code("status")
+    found = run(memory, "status", code_of=lambda build, rules: kept if build == older else now)
+    assert found.builds[1:] == [older, rows[-1].build]
+    assert found.judge.counts[Verdict.SAME] == len(rows)
+
+
+def test_another_limit_is_compared_alert_by_alert_and_the_same_one_changes_nothing(
+    memory: Memory, tmp_path: Path
+) -> None:
+    other, tell = tmp_path / "contracts", {"alert.v1": ("rule", "act", "alert_id")}
+    shutil.copytree(CONTRACTS, other)
+    policy = other / "policy" / "alerts.yaml"
+    policy.write_text(policy.read_text().replace("below_percent: 95, min_days: 10", "below_percent: 99, min_days: 10"))
+    plan = Plan("alerts", memory, code("alerts"), memory.keys)
+    same = compared(plan, code("alerts"), tell)
+    assert same.otherwise == same.people == 0 and same.told
+    assert all(now == then == 0 for _, now, then in same.told.values())
+    stricter = compared(plan, code("alerts", other), tell)
+    assert stricter.otherwise > 0 and stricter.people > 0
+    assert stricter.told["alert.v1: A09"][2] > 0, "more are told of lower attendance than 99 %"
+
+
+def test_a_replay_can_open_no_connection_start_no_process_and_write_no_file(tmp_path: Path) -> None:
+    script = (
+        "import os, socket, subprocess, sys\n"
+        "from spine.replay import Refused, guard\n"
+        "guard()\n"
+        "tried = [lambda: socket.create_connection(('127.0.0.1', 9)), lambda: subprocess.run(['true']),\n"
+        f"         lambda: open({str(tmp_path / 'x')!r}, 'w'), lambda: os.system('true')]\n"
+        "for attempt in tried:\n"
+        "    try:\n"
+        "        attempt()\n"
+        "    except Refused:\n"
+        "        continue\n"
+        "    sys.exit(1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not walled(), reason="no user namespaces here: the guard inside the process stands alone")
+def test_in_its_namespace_a_process_has_no_interface_that_is_up() -> None:
+    script = "import socket; socket.create_connection(('127.0.0.1', 9), 1)"
+    done = subprocess.run(
+        ["unshare", "-Urn", sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "Network is unreachable" in done.stderr
+
+
+def test_a_child_that_ends_is_said(memory: Memory) -> None:
+    with pytest.raises(ReplayFailed):
+        run(memory, "alerts", code=replace(code("alerts"), contracts=ROOT / "nowhere"))
+
+
+def test_the_report_is_one_page_without_script_that_names_what_differs(memory: Memory) -> None:
+    rows = memory.of("status")
+    rows[7] = replace(rows[7], event_id="<script>")
+    found = run(memory, "status")
+    made = page([Run(found.judge, found.builds, ["a", "a"], 1.5)], BEGAN, "the running hub", True)
+    assert "TAMPERED" in made and "<svg" in made and "&lt;script&gt;" in made
+    assert "<script" not in made and "http" not in made
