@@ -1,4 +1,5 @@
-"""Governance counts beside the cohort (DOMAIN 8.4): youth justice (G3), teenage parents (G4), ceased plans (G6)."""
+"""Governance counts beside the cohort (DOMAIN 8.4): education plans of children in care and removals from a roll (G2),
+youth justice (G3), teenage parents (G4), ceased plans (G6)."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from hub.measures.count import Tally
 from services.alerts import consent
 from services.alerts.case import Case
 from services.alerts.policy import Policy
+from services.alerts.state import Seen
 from services.alerts.state import State as Alerts
 from services.status import codes, days
 from services.status.belief import Belief
@@ -44,8 +46,11 @@ class Settings:
 def add(tally: Tally, told: Belief, alerts: Alerts, known: int, settings: Settings) -> None:
     """Count one person. ``known``: UTC milliseconds."""
     facts = replace(alerts, facts=tuple(fact for fact in alerts.facts if fact.known_ms <= known))
+    case = Case(facts, tally.on, settings.policy)
     _disposals(tally, told, facts, settings)
-    _teenage_parents(tally, told, Case(facts, tally.on, settings.policy), settings)
+    _teenage_parents(tally, told, case, settings)
+    _education_plans(tally, told, case, settings)
+    _removals(tally, told, case, settings)
     for held in told.plans:
         if settings.in_period(held.start, tally.on) and (held.refused or held.state == "ceased"):
             tally.share("ehcp_cease_lawful", not held.refused)
@@ -74,6 +79,40 @@ def in_ete(span: Layer | None, told_hours: float | None, settings: Settings) -> 
     if span is None or group not in codes.EET_GROUPS:
         return False
     return span.code not in _PART_TIME if span.hours is None else span.hours >= needed * HUNDREDTHS
+
+
+def _care_experienced(told: Belief, fact: Seen) -> bool:
+    """On the day of the fact."""
+    day = fact.effective_on.toordinal()
+    return told.marked("looked_after", day) or told.marked("care_leaver", day)
+
+
+def _education_plans(tally: Tally, told: Belief, case: Case, settings: Settings) -> None:
+    """Meetings of the period: whether the social worker came; of those that were audited, whether they were good."""
+    for fact in case.facts("pep.completed"):
+        if not settings.in_period(fact.effective_on.toordinal(), tally.on) or not _care_experienced(told, fact):
+            continue
+        tally.share("pep_social_worker_attended", fact.flag("social_worker_attended"))
+        if fact.text("quality") in ("good", "requires_work"):
+            tally.share("pep_good", fact.text("quality") == "good")
+
+
+def _removals(tally: Tally, told: Belief, case: Case, settings: Settings) -> None:
+    """Withdrawals of care-experienced learners in the period: was anybody asked first, by the provider's own word or by
+    a notice of its intention since they were enrolled there."""
+    for fact in case.facts("education.enrolment.withdrawn"):
+        if not settings.in_period(fact.effective_on.toordinal(), tally.on) or not _care_experienced(told, fact):
+            continue
+        started = [
+            one.effective_on
+            for one in case.facts("education.enrolment.started")
+            if one.source == fact.source and one.effective_on <= fact.effective_on
+        ]
+        asked = any(
+            one.source == fact.source and max(started, default=date.min) <= one.effective_on <= fact.effective_on
+            for one in case.facts("education.withdrawal.intended")
+        )
+        tally.share("removals_consulted", asked or fact.flag("pre_consultation"))
 
 
 def _teenage_parents(tally: Tally, told: Belief, case: Case, settings: Settings) -> None:

@@ -61,7 +61,7 @@ def add(tally: Tally, told: Belief, alerts: Alerts, known: int, settings: Settin
         return
     groups = [name for name in settings.vulnerable if told.marked(name, day)]
     if _inside(told, tally.on, settings):
-        _cohort(tally, told, alerts, which(code), groups)
+        _cohort(tally, told, alerts, known, which(code), groups)
     _groups(tally, told, groups, day, code)
 
 
@@ -77,7 +77,7 @@ def _inside(told: Belief, on: date, settings: Settings) -> bool:
     return told.born is not None and not told.over(on.toordinal()) and academic_age(told.born, on) in settings.ages
 
 
-def _cohort(tally: Tally, told: Belief, alerts: Alerts, of: int, groups: Sequence[str]) -> None:
+def _cohort(tally: Tally, told: Belief, alerts: Alerts, known: int, of: int, groups: Sequence[str]) -> None:
     assert told.born is not None
     tally.part("all", "all", of)
     tally.part("academic age", str(academic_age(told.born, tally.on)), of)
@@ -86,9 +86,20 @@ def _cohort(tally: Tally, told: Belief, alerts: Alerts, of: int, groups: Sequenc
     postcode = "" if latest is None else latest.fields.get("postcode", "")
     tally.part("sex", str(sex) or "not recorded", of)
     tally.part("postcode district", postcode.split()[0] if postcode.strip() else "not recorded", of)
+    tally.part("last provider", _last_provider(alerts, tally.on, known), of)
     tally.part("any vulnerable group", "yes" if groups else "no", of)
     for name in groups:
         tally.part("vulnerable group", name, of)
+
+
+def _last_provider(alerts: Alerts, on: date, known: int) -> str:
+    """Party id of where somebody learns or learnt last: each provider's own leavers are in its row (G5)."""
+    enrolled = [
+        fact
+        for fact in alerts.facts
+        if fact.type == "education.enrolment.started" and fact.effective_on <= on and fact.known_ms <= known
+    ]
+    return max(enrolled, key=lambda fact: fact.order).source if enrolled else "not recorded"
 
 
 def _groups(tally: Tally, told: Belief, groups: Sequence[str], day: int, code: str) -> None:

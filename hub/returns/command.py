@@ -28,6 +28,9 @@ from services.status.reading import milliseconds
 from spine.clock import now
 from spine.errors import SpineError
 
+#: Kinds of party at which somebody learns or trains.
+PROVIDERS = frozenset({"school", "college", "university", "training-provider"})
+
 app = typer.Typer(help="Returns that leave the hub: frozen, under an agreement.", no_args_is_help=True)
 
 
@@ -48,6 +51,18 @@ def last_day(period: str) -> date:
     return first.replace(day=calendar.monthrange(first.year, first.month)[1])
 
 
+def establishments(contracts: Path) -> Mapping[str, Mapping[str, str]]:
+    """Providers of contracts/parties.yaml, with what a return says of them. Raises OSError."""
+    parties = YAML(typ="safe").load(contracts / "parties.yaml")["parties"]
+    written = {"EstablishmentNumber": "establishment_number", "UKProviderReferenceNumber": "ukprn"}
+    return {
+        str(name): {"EstablishmentName": str(one["name"])}
+        | {element: str(one[key]) for element, key in written.items() if key in one}
+        for name, one in parties.items()
+        if one["kind"] in PROVIDERS
+    }
+
+
 def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime | None, at: datetime) -> Any:
     """The frozen return of a period: as it stands, or made now. Raises NotCovered, Broken, ValueError or OSError."""
     folder, on = out / f"nccis-{period}", last_day(period)
@@ -66,7 +81,12 @@ def make(held: Held, period: str, out: Path, contracts: Path, known_at: datetime
     covered, policy = agreement_for(contracts, "nccis", known_at.date()), policy_of(contracts)
     last = read["cohort_with_plan_until"]
     settings = nccis.Settings(
-        frozenset(read["cohort_ages"]), last, int(read["review_days_before_lapse"]), read["characteristics"]
+        frozenset(read["cohort_ages"]),
+        last,
+        int(read["review_days_before_lapse"]),
+        read["characteristics"],
+        read["level_of_need"],
+        establishments(contracts),
     )
     known = milliseconds(known_at)
     found = (nccis.row(one, on, known, policy, settings, covered.fields) for one in persons(held))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from xml.etree import ElementTree
 
@@ -18,6 +18,7 @@ from services.ingest.channels.files.feedback import safe_cell
 from services.status import ccis, days
 from services.status.belief import Belief, belief
 from services.status.bitemporal import live
+from services.status.codes import GROUPS
 from services.status.policy import Policy
 
 ACTIVITY = (
@@ -31,8 +32,10 @@ ACTIVITY = (
     "NEETStartDate",
     "PredictedEndDate",
 )
+ESTABLISHMENT = ("EstablishmentNumber", "EstablishmentName", "UKProviderReferenceNumber")
 PERSON = ("YoungPersonsID", "GivenName", "FamilyName", "Postcode", "Gender", "DOB", "UniqueLearnerNo")
-FIELDS = (*PERSON, "UniquePupilNumber", "GuaranteeStatus", "SENDFlag", "CharacteristicCode", *ACTIVITY)
+NEED = ("LevelOfNeedCode", "SENDFlag", "CharacteristicCode")
+FIELDS = (*PERSON, "UniquePupilNumber", "GuaranteeStatus", *NEED, *ACTIVITY, *ESTABLISHMENT)
 _OF_SUBJECT = {
     "GivenName": "given_name",
     "FamilyName": "family_name",
@@ -42,17 +45,23 @@ _OF_SUBJECT = {
     "UniquePupilNumber": "upn",
 }
 MANY = " "
+_AT_AN_ESTABLISHMENT = frozenset({"EET", "EET_SOFT", "PRE16_IN"})
 GUARANTEE = "september_guarantee.status"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of contracts/policy/measures.yaml."""
+    """Of contracts/policy/measures.yaml. ``needs``: level of need -> groups, the first that fits; none: fits everybody.
+
+    ``establishments``: providers by party id, with the values of ``ESTABLISHMENT`` that are known of them.
+    """
 
     ages: frozenset[int]
     with_plan_until: int | None
     review_days: int
     characteristics: Mapping[str, str]
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    establishments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def academic_age(born: int, on: date) -> int:
@@ -86,12 +95,13 @@ def row(
     day = on.toordinal()
     held = ccis.currency(told, facts, day, settings.review_days, policy)
     values = dict.fromkeys(FIELDS, "")
-    values |= {name: _named(person.alerts.subjects, field, known) for name, field in _OF_SUBJECT.items()}
+    values |= {name: _named(person.alerts.subjects, of, known) for name, of in _OF_SUBJECT.items()}
     marked = [code for code, mark in sorted(settings.characteristics.items()) if told.marked(mark, day)]
     values |= {
         "YoungPersonsID": person.person_id,
         "DOB": _day(told.born),
         "GuaranteeStatus": _guarantee(person.alerts.facts, on, known),
+        "LevelOfNeedCode": _need(told, day, settings),
         "SENDFlag": "Y" if told.marked("ehcp", day) else "N",
         "CharacteristicCode": MANY.join(marked),
         "ActivityCode": told.code(day),
@@ -103,14 +113,33 @@ def row(
         "CurrencyLapsed": "Y" if held.lapsed else "N",
         "NEETStartDate": _day(held.neet_start),
         "PredictedEndDate": _day(held.predicted_end),
+        **_establishment(told, day, settings),
     }
     return {name: value if name in covered else "" for name, value in values.items()}
 
 
-def _named(subjects: Sequence[Subject], field: str, known: int) -> str:
-    held = [one for one in subjects if one.received_ms <= known and one.fields.get(field)]
+def _need(told: Belief, day: int, settings: Settings) -> str:
+    """The first level of which the person is in a group; empty where no level fits."""
+    fits = (
+        level
+        for level, groups in settings.needs.items()
+        if not groups or any(told.marked(name, day) for name in groups)
+    )
+    return next(fits, "")
+
+
+def _establishment(told: Belief, day: int, settings: Settings) -> Mapping[str, str]:
+    """Where somebody learns or trains, as its own word says. Whoever else tells of an activity is no establishment."""
+    span = told.span(day)
+    if span is None or GROUPS[span.code] not in _AT_AN_ESTABLISHMENT:
+        return {}
+    return settings.establishments.get(span.source, {})
+
+
+def _named(subjects: Sequence[Subject], name: str, known: int) -> str:
+    held = [one for one in subjects if one.received_ms <= known and one.fields.get(name)]
     best = max(held, key=lambda one: (one.effective_on, one.received_ms, one.source), default=None)
-    return "" if best is None else str(best.fields[field])
+    return "" if best is None else str(best.fields[name])
 
 
 def _guarantee(facts: Sequence[Seen], on: date, known: int) -> str:
@@ -142,10 +171,10 @@ def as_xml(rows: Sequence[Mapping[str, str]], head: Mapping[str, str]) -> bytes:
         _add(person, {name: value for name, value in one.items() if name in (*PERSON, "UniquePupilNumber")})
         _add(person, {"GuaranteeStatus": one["GuaranteeStatus"]})
         need = ElementTree.SubElement(person, "LevelOfNeed")
-        _add(need, {"SENDFlag": one["SENDFlag"]})
+        _add(need, {name: one[name] for name in ("LevelOfNeedCode", "SENDFlag")})
         for code in one["CharacteristicCode"].split():
             _add(need, {"CharacteristicCode": code})
-        _add(ElementTree.SubElement(person, "Activity"), {name: one[name] for name in ACTIVITY})
+        _add(ElementTree.SubElement(person, "Activity"), {name: one[name] for name in (*ACTIVITY, *ESTABLISHMENT)})
     ElementTree.indent(root, " ")
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 

@@ -33,7 +33,11 @@ def new_alert(case: Case, rule: Rule, ground: Ground, sharing: Sharing, at: date
     numbers = case.policy.rules[rule.id]
     raised_on = ground.raised_on or case.today
     sla = numbers.sla if ground.sla is None else ground.sla
-    roles = [role for role in roles_of(case, rule.id, ground) if permitted(case, role)]
+    named = roles_of(case, rule.id, ground)
+    if rule.id == "A38" and not sharing.agreed_with(ground.tag, case.today):
+        # Nothing may be told to that council: how it is to be, the data protection officer says (POLICY 6).
+        named = ("dpo",)
+    roles = [role for role in named if permitted(case, role)]
     recipients: tuple[Recipient, ...] = tuple(
         resolve(case, role, ground) for role in roles if covered(case, rule.id, ground, role, sharing)
     )

@@ -59,6 +59,10 @@ class Sharing(Protocol):
         """First day after ``after`` on which an agreement begins, or is the first day ended."""
         ...
 
+    def agreed_with(self, council: str, today: date) -> bool:
+        """Whether an agreement with another council is in force."""
+        ...
+
     def readable(
         self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]
     ) -> Readable: ...
@@ -91,6 +95,8 @@ class Compiled:
     only_roles: Mapping[tuple[str, str, str], Mapping[str, frozenset[str]]]
     choices: Mapping[tuple[str, str, str], frozenset[str]] = field(default_factory=dict)
     turns: tuple[date, ...] = ()
+    #: Other councils, by the id that facts name them with (``eastmarsh`` is the party ``eastmarsh-council``).
+    councils: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, body: Mapping[str, Any], digest: str) -> Compiled:
@@ -119,7 +125,15 @@ class Compiled:
         }
         begun = {date.fromisoformat(held.starts) for held in agreements.values()}
         ended = {date.fromisoformat(held.ends) + timedelta(days=1) for held in agreements.values()}
-        return cls(digest, agreements, items, only, choices, tuple(sorted(begun | ended)))
+        others = [name for name, party in body.get("parties", {}).items() if party["kind"] == "neighbouring-authority"]
+        councils = {name.removesuffix("-council"): name for name in others}
+        return cls(digest, agreements, items, only, choices, tuple(sorted(begun | ended)), councils)
+
+    def agreed_with(self, council: str, today: date) -> bool:
+        party, on = self.councils.get(council), today.isoformat()
+        return party is not None and any(
+            one.provider == party and one.active and one.starts <= on <= one.ends for one in self.agreements.values()
+        )
 
     def next_turn(self, after: date) -> date | None:
         at = bisect_right(self.turns, after)
@@ -179,6 +193,10 @@ class Closed:
     def next_turn(self, after: date) -> date | None:
         del after
         return None
+
+    def agreed_with(self, council: str, today: date) -> bool:
+        del council, today
+        return False
 
     def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
         del fact, role, rule, today, consented

@@ -167,6 +167,10 @@ class NameOnly:
         del after
         return None
 
+    def agreed_with(self, council: str, today: date) -> bool:
+        del council, today
+        return False
+
     def readable(self, fact: Shared, role: str, rule: str, today: date, consented: Callable[[str], bool]) -> Readable:
         del role, rule, today, consented
         if fact.source != "care":

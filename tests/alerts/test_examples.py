@@ -92,10 +92,20 @@ def played(row: dict[str, Any], policy: Policy | None = None) -> World:
     return world
 
 
-def outcome(rule: str, row: dict[str, Any], policy: Policy | None = None) -> tuple[list[str], list[str]]:
-    """(raise days, due days) of a rule's alerts at the end of an example."""
-    alerts = played(row, policy).alerts(rule)
-    return [a.raised_on.isoformat() for a in alerts], [a.due_on.isoformat() for a in alerts]
+def outcome(rule: str, row: dict[str, Any], policy: Policy | None = None) -> tuple[list[str], ...]:
+    """(raise days, due days, days of escalation) of a rule's alerts at the end of an example."""
+    world = played(row, policy)
+    alerts = world.alerts(rule)
+    return (
+        [a.raised_on.isoformat() for a in alerts],
+        [a.due_on.isoformat() for a in alerts],
+        escalations(world, rule),
+    )
+
+
+def escalations(world: World, rule: str) -> list[str]:
+    acts = [effect.fields for effect in world.effects if effect.kind == "alert.v1"]
+    return [act["on"].isoformat() for act in acts if act["rule"] == rule and act["act"] == "escalated"]
 
 
 @pytest.mark.parametrize(("rule", "row"), list(examples()))
@@ -104,6 +114,8 @@ def test_the_rule_is_raised_exactly_as_the_example_says(rule: str, row: dict[str
     assert [alert.raised_on.isoformat() for alert in world.alerts(rule)] == row["raised"]
     if "to" in row:
         assert world.to(rule) == set(row["to"])
+    if "escalated" in row:
+        assert escalations(world, rule) == row["escalated"]
 
 
 def test_every_rule_has_three_examples_that_raise_it_and_three_that_do_not() -> None:

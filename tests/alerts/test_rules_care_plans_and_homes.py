@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.alerts.world import World, belief, d, episode, mark, plan, span
+from hub.sharing import compile_policy
+from services.alerts.sharing import Closed, Compiled
+from tests.alerts.world import ROOT, World, belief, d, episode, mark, plan, settings, span
 
 COLLEGE = span("2025-09-08", None, "230")
 MOVE = {"same_carer": False, "placement_authority": "northshire", "out_of_area": False, "education_changes": False}
@@ -42,6 +46,23 @@ def test_a_child_placed_elsewhere_raises_a38_until_that_council_is_told() -> Non
     assert world.to("A38") == {"inclusion-team", "virtual-school"}
     world.tell("area.notified", "2026-02-17", authority="eastmarsh", direction="living_there")
     assert world.lives("A38") == [("A38", "2026-02-11", "2026-02-17", "resolved")]
+
+
+def test_without_an_agreement_with_that_council_the_data_protection_officer_is_asked() -> None:
+    compiled = compile_policy(ROOT / "contracts")
+    sharing = Compiled.parse(compiled.content, compiled.policy_hash)
+    suspended = sharing.less((), ("eastmarsh-council",))
+    for rules, council, told in (
+        (sharing, "eastmarsh", {"inclusion-team", "virtual-school"}),
+        (sharing, "westmarsh", {"dpo"}),
+        (suspended, "eastmarsh", {"dpo"}),
+        (Closed(), "eastmarsh", {"dpo"}),
+    ):
+        world = World(settings=replace(settings(), sharing=rules))
+        world.tell("education.enrolment.started", "2025-09-08", belief=belief(COLLEGE, marks=[mark("looked_after")]))
+        away = {**MOVE, "placement_authority": council, "out_of_area": True}
+        world.tell("care.episode.started", "2026-02-10", received="2026-02-11", source="care", **away)
+        assert world.to("A38") == told
 
 
 def test_ten_working_days_after_entering_care_without_a_pep() -> None:

@@ -93,6 +93,19 @@ def test_a_mail_that_got_through_after_all_is_delivered() -> None:
     assert state.life == "delivered"
 
 
+def test_what_a_receiver_took_and_lost_is_sent_again_at_once_when_a_person_asks() -> None:
+    sent = (fact("created"), fact("delivered", attempt=1))
+    state, _ = live(*sent, fact("sending", attempt=1))
+    due = core.due(POLICY, state)
+    assert due is not None and due.wait_s == 0
+    again, told = live(*sent, fact("sending", attempt=1), fact("delivered", attempt=2))
+    assert (again.life, again.attempt, told) == ("delivered", 2, [])
+    # Asked a second time for the same attempt, it is sent no third time; and the inbox loses nothing.
+    assert core.decide(POLICY, again, fact("sending", attempt=1)) == (again, ())
+    inbox, _ = live(fact("created", channel="inbox"), fact("sending", attempt=1, channel="inbox"))
+    assert inbox.life == "delivered"
+
+
 def test_a_second_creation_sends_nothing_again() -> None:
     state, told = live(fact("created"), fact("delivered", attempt=1), fact("created"))
     assert state.life == "delivered"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hub.deliveries import given_up
+from hub.deliveries import given_up, taken
 from hub.machine.ports import free_ports
 from services.alerts.delivery import decide as core
 from services.alerts.delivery import directory, policy
@@ -377,6 +377,33 @@ def test_what_was_given_up_stands_on_the_worklist_until_a_person_tries_it_again(
     assert [one.delivery_id for one in given_up(service.log, CATALOGUE)] == ["d2"]
     assert len(post.mails) == 3
     assert service.waiting() == 0
+
+
+def test_what_a_team_took_and_lost_is_sent_again_to_it_alone_and_once(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    service.create(1, severity="P1")
+    service.create(2, severity="P1", team="est", role="est")
+    began = service.now
+    recipient = "team:est"
+
+    def settled() -> None:
+        service.settle()
+        service.later(seconds=1)
+        while sender.once():
+            pass
+        service.settle()
+
+    settled()
+    found = taken(service.log, CATALOGUE, recipient, began)
+    assert [one.delivery_id for one in found] == ["d2"]
+    assert not taken(service.log, CATALOGUE, recipient, service.now + timedelta(hours=1))
+    service.log.append([found[0].again(CATALOGUE)] * 2)
+    settled()
+    assert [mail.delivery_ids for _, mail in post.mails] == [("d1",), ("d2",), ("d2",)]
+    assert len({mail.reference for _, mail in post.mails}) == 2
+    (again,) = taken(service.log, CATALOGUE, recipient, began)
+    assert again.fields["attempt"] == 2 and service.waiting() == 0
 
 
 def test_a_real_mail_server_takes_the_mail(service: Service, tmp_path: Path) -> None:

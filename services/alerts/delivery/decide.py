@@ -20,7 +20,7 @@ TOPIC = "deliveries"
 KIND = "delivery.v1"
 #: Failures that no repetition can mend.
 LASTING = ("refused", "no_address", "no_channel")
-#: Reason of the fact by which a person sets going again what was given up: one more attempt, at once.
+#: Reason of the fact by which a person sets going again what was given up, or taken: one more attempt, at once.
 RETRIED = "retried"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -66,7 +66,7 @@ def decide(policy: DeliveryPolicy, state: Delivery, fact: Fact) -> tuple[Deliver
             return replace(state, life="delivered", attempt=max(state.attempt, fact.fields["attempt"]), reason=""), ()
         case "failed" if state.life == "sending" and fact.fields["attempt"] > state.attempt:
             return _failed(policy.retry, state, fact)
-        case "sending" if state.life == "given_up" and fact.fields["attempt"] == state.attempt:
+        case "sending" if _may_go_again(state) and fact.fields["attempt"] == state.attempt:
             return replace(state, life="sending", reason=RETRIED), ()
         case _:
             return state, ()
@@ -88,9 +88,14 @@ def due(policy: DeliveryPolicy, state: Delivery) -> Due | None:
 
 def recipient_of(state: Delivery) -> str:
     """One caseload: the worker, else the team, else the duty desk of the role."""
-    if state.worker:
-        return f"worker:{state.worker}"
-    return f"team:{state.team}" if state.team else f"role:{state.role}"
+    return named(state.worker, state.team, state.role)
+
+
+def named(worker: str | None, team: str | None, role: str) -> str:
+    """A recipient's name: ``worker:…``, ``team:…`` or ``role:…``."""
+    if worker:
+        return f"worker:{worker}"
+    return f"team:{team}" if team else f"role:{role}"
 
 
 def backoff_s(retry: Retry, delivery_id: str, attempt: int) -> int:
@@ -137,6 +142,11 @@ def moment(at_ms: int) -> datetime:
 
 def milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _may_go_again(state: Delivery) -> bool:
+    """What the inbox has it can't lose: there is nothing to send again."""
+    return state.life == "given_up" or (state.life == "delivered" and state.channel != "inbox")
 
 
 def _created(state: Delivery) -> tuple[Delivery, Sequence[Effect]]:

@@ -47,6 +47,8 @@ def ground(case: Case) -> Ground | None:
     late = reached[-1] >= september
     numbers = case.policy.rules["A08"]
     matter = reached[-1].isoformat()
+    if answered(case, matter, status):
+        return None
     return Ground(
         matter,
         "no_offer",
@@ -55,6 +57,14 @@ def ground(case: Case) -> Ground | None:
         source=status.source,
         sla=numbers.numbers["sla_september"] if late else None,
         severity=numbers.words["severity_september"][0] if late else None,
+    )
+
+
+def answered(case: Case, matter: str, status: Seen) -> bool:
+    """A worker dealt with what this status says: it is asked again at the next checkpoint, or when it is said anew."""
+    return any(
+        alert.matter == matter and status.event_id in alert.evidence and alert.because.startswith("outcome ")
+        for alert in case.of_rule("A08")
     )
 
 

@@ -66,3 +66,28 @@ def test_a_closure_that_the_guard_refused_is_no_lawful_cease() -> None:
     ceased = PlanState(0, DAY - 10, "ceased", None, None, False, "e")
     refused = PlanState(0, DAY - 20, "maintained", None, None, True, "e")
     assert counted(told(plans=(refused, ceased))) == {"ehcp_cease_lawful": [1, 1]}
+
+
+def test_education_plan_meetings_count_who_came_and_what_an_audit_said() -> None:
+    held = told(Mark(1, DAY, "looked_after"))
+    came = fact("pep.completed", date(2026, 3, 2), social_worker_attended=True, quality="good")
+    alone = fact("pep.completed", date(2026, 6, 2), social_worker_attended=False, quality="not_assessed")
+    old = fact("pep.completed", date(2025, 6, 2), social_worker_attended=False, quality="requires_work")
+    assert counted(held, came, alone, old) == {"pep_social_worker_attended": [1, 1], "pep_good": [1, 0]}
+    assert counted(told(), came, alone) == {}
+
+
+def test_a_removal_from_the_roll_was_consulted_on_if_somebody_was_asked_since_the_enrolment() -> None:
+    held, left = told(Mark(1, DAY, "care_leaver")), date(2026, 10, 9)
+    started = fact("education.enrolment.started", date(2026, 9, 1))
+    removed = fact("education.enrolment.withdrawn", left)
+    asked = fact("education.withdrawal.intended", date(2026, 10, 1))
+    earlier = fact("education.withdrawal.intended", date(2026, 5, 1))
+    elsewhere = asked._replace(source="northvale-college")
+    assert counted(held, started, removed) == {"removals_consulted": [0, 1]}
+    assert counted(held, started, removed, asked) == {"removals_consulted": [1, 0]}
+    assert counted(held, started, removed, earlier) == {"removals_consulted": [0, 1]}
+    assert counted(held, started, removed, elsewhere) == {"removals_consulted": [0, 1]}
+    said = fact("education.enrolment.withdrawn", left, pre_consultation=True)
+    assert counted(held, said) == {"removals_consulted": [1, 0]}
+    assert counted(told(), removed) == {}

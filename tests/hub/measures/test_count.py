@@ -6,6 +6,7 @@ from datetime import date
 from hub.measures.command import month_ends
 from hub.measures.count import Settings, Tally, add, annual, lines, which
 from hub.measures.picture import page
+from services.alerts.state import Seen
 from services.alerts.state import State as Alerts
 from services.status.belief import Belief
 from services.status.characteristics import Mark
@@ -91,3 +92,19 @@ def test_a_group_that_would_tell_of_the_few_in_another_is_hidden() -> None:
     assert rate(tally, "neet", "vulnerable group", "yj_open") == (None, None)
     assert rate(tally, "neet", "vulnerable group", "care_leaver") == (None, None)
     assert rate(tally, "neet", "any vulnerable group", "yes") == (0, 20)
+
+
+def test_each_provider_s_leavers_are_in_its_own_row_by_the_latest_enrolment_that_was_known() -> None:
+    def started(source: str, on: date, known: int) -> Seen:
+        return Seen(source, source, "school", "m", "education.enrolment.started", on, on, known, known)
+
+    tally = Tally(ON, ())
+    learnt = Alerts("p", (started("school", date(2024, 9, 2), 1), started("college", date(2026, 9, 2), 5)))
+    for known, times in ((9, 6), (3, 7)):
+        for _ in range(times):
+            add(tally, somebody("619"), learnt, known, SETTINGS)
+    for _ in range(8):
+        add(tally, somebody("230"), Alerts("p"), 9, SETTINGS)
+    assert rate(tally, "neet", "last provider", "college") == (6, 6)
+    assert rate(tally, "neet", "last provider", "school") == (7, 7)
+    assert rate(tally, "neet", "last provider", "not recorded") == (0, 8)

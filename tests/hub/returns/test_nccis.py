@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,12 +13,25 @@ import pytest
 from hub.held import InProcess
 from hub.persons import persons
 from hub.returns.agreement import NotCovered, agreement_for
-from hub.returns.command import make
+from hub.returns.command import establishments, make
 from hub.returns.frozen import Broken, difference
-from hub.returns.nccis import FIELDS, Settings, academic_age, in_cohort, row
+from hub.returns.nccis import (
+    ACTIVITY,
+    ESTABLISHMENT,
+    FIELDS,
+    PERSON,
+    Settings,
+    _establishment,
+    _need,
+    academic_age,
+    as_xml,
+    in_cohort,
+    row,
+)
 from hub.story import play, read_story
 from services.ingest.channels.files.feedback import safe_cell
 from services.status.belief import Belief
+from services.status.characteristics import Mark
 from services.status.days import FOREVER
 from services.status.spans import Layer
 from services.status.story import default_policy
@@ -73,6 +87,7 @@ def _everybody(tmp_path: Path) -> Path:
         (contracts / "policy" / name).write_text((CONTRACTS / "policy" / name).read_text())
     text = (CONTRACTS / "policy" / "measures.yaml").read_text().replace("[16, 17]", str(list(range(11, 26))))
     (contracts / "policy" / "measures.yaml").write_text(text)
+    (contracts / "parties.yaml").write_text((CONTRACTS / "parties.yaml").read_text())
     agreement = (CONTRACTS / "returns" / "nccis.yaml").read_text()
     (contracts / "returns" / "nccis.yaml").write_text(agreement.replace("2024-09-01", "2020-09-01"))
     return contracts
@@ -156,3 +171,49 @@ def test_who_died_or_moved_abroad_for_good_before_the_day_is_in_no_return() -> N
     stays = Belief(born, (Layer(1, FOREVER, "230"),), (), (), (), ())
     left = Belief(born, (Layer(1, on.toordinal() - 1, "230"),), (), (), (), ())
     assert in_cohort(stays, on, settings) and not in_cohort(left, on, settings)
+
+
+def test_the_level_of_need_is_the_first_of_which_somebody_is_in_a_group() -> None:
+    needs = {"1": ["looked_after"], "2": ["ehcp"], "3": []}
+    told = Belief(1, (Layer(1, FOREVER, "230"),), (), (Mark(1, 50, "ehcp"), Mark(20, 30, "looked_after")), (), ())
+    settings = Settings(frozenset({16}), None, 30, {}, needs)
+    assert [_need(told, day, settings) for day in (10, 25, 60)] == ["2", "1", "3"]
+    assert _need(told, 60, replace(settings, needs={"1": ["looked_after"]})) == ""
+
+
+def test_an_establishment_is_named_by_its_own_word_and_never_where_somebody_is_in_custody() -> None:
+    named = establishments(CONTRACTS)
+    settings = Settings(frozenset({16}), None, 30, {}, {}, named)
+    spans = (
+        Layer(1, 9, "230", source="northvale-college"),
+        Layer(10, 19, "230", source="northshire-social-care"),
+        Layer(20, 29, "290", source="northvale-college"),
+        Layer(30, FOREVER, "619", source="northvale-college"),
+    )
+    told = Belief(1, spans, (), (), (), ())
+    assert [_establishment(told, day, settings).get("EstablishmentName") for day in (5, 15, 25, 35)] == [
+        "Northvale College",
+        None,
+        None,
+        None,
+    ]
+    assert not {"northshire-youth-justice", "northshire-social-care", "havenway-housing"} & named.keys()
+
+
+def _children(element: ElementTree.Element) -> list[str]:
+    return [child.tag for child in element]
+
+
+def test_the_xml_holds_each_element_where_the_documented_structure_has_it() -> None:
+    """Of a record with every field filled, and of one with none that may be left out (DOMAIN 1.2)."""
+    full = {name: f"{name} <&>" for name in FIELDS} | {"CharacteristicCode": "110 170"}
+    bare = dict.fromkeys(FIELDS, "") | {"YoungPersonsID": "p"}
+    root = ElementTree.fromstring(as_xml([full, bare], {"DateOfSend": "2026-12-05", "PeriodEnd": "2026-11-30"}))
+    assert (root.tag, _children(root)) == ("NCCISReturn", ["FileHeader", "YoungPerson", "YoungPerson"])
+    assert _children(root[0]) == ["DateOfSend", "PeriodEnd"]
+    assert _children(root[1]) == [*PERSON, "UniquePupilNumber", "GuaranteeStatus", "LevelOfNeed", "Activity"]
+    need, activity = root[1][-2], root[1][-1]
+    assert _children(need) == ["LevelOfNeedCode", "SENDFlag", "CharacteristicCode", "CharacteristicCode"]
+    assert _children(activity) == [*ACTIVITY, *ESTABLISHMENT]
+    assert activity.findtext("EstablishmentName") == "EstablishmentName <&>"
+    assert _children(root[2]) == ["YoungPersonsID", "LevelOfNeed", "Activity"] and not any(map(len, root[2]))
