@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 from ruamel.yaml import YAML
 
-from services.console import brand, people
+from services.console import acting, brand, people
 from services.console.agent import SERVICE, processor
 from services.console.doings import Doings
 from services.console.reader import Reader
@@ -57,6 +57,7 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
         people=people.load(contracts),
         brand=brand.load(contracts),
         door=Door(os.environ.get("HUB_INGEST", ""), _key(), _truth("HUB_SIMULATED_CLOCK")),
+        put_off=acting.load(contracts),
         clock=now,
         working=WorkingDays.with_closures(area["country"], area["subdivision"], closed),
         demo=_truth("HUB_DEMO_SIGN_IN"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,8 +16,6 @@ from spine.journal import Journal
 from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
 
-OUTCOMES = ("done", "not_needed", "declined", "wrong_person")
-NOTE_CHARACTERS_MAX = 2_000
 KIND, TOPIC = "action.v1", "statuses"
 
 
@@ -31,15 +29,31 @@ class Doings:
 
     def act(self, user: User, row: Mapping[str, Any], verb: str, value: str, at: datetime) -> None:
         """Row and outgoing fact in one transaction: what the page shows is what alerts will hear."""
-        identity = secrets.token_hex(16)
-        shown = {"alert_id": row["alert_id"], "role": row["role"], "worker": user.key, "verb": verb, "value": value}
-        fields = {**shown, "person_id": row["person_id"], "at": at, "event_id": identity}
-        self.catalogue.keys.make(self.catalogue.needed([Effect(TOPIC, row["person_id"], KIND, fields)]))
-        body = self.catalogue.encode(KIND, fields)
+        self.act_all(user, [row], verb, value, at)
+
+    def act_all(self, user: User, rows: Sequence[Mapping[str, Any]], verb: str, value: str, at: datetime) -> None:
+        """One fact an alert; all of them or none."""
+        if not rows:
+            return
+        done = [
+            {
+                **{"event_id": secrets.token_hex(16), "alert_id": row["alert_id"], "role": row["role"]},
+                **{"worker": user.key, "verb": verb, "value": value, "at": at},
+            }
+            for row in rows
+        ]
+        people = [row["person_id"] for row in rows]
+        facts = [{**one, "person_id": person} for one, person in zip(done, people, strict=True)]
+        effects = [Effect(TOPIC, person, KIND, fact) for fact, person in zip(facts, people, strict=True)]
+        self.catalogue.keys.make(self.catalogue.needed(effects))
+        out = [
+            Outgoing(0, str(fact["event_id"]), TOPIC, person, KIND, self.catalogue.encode(KIND, fact))
+            for fact, person in zip(facts, people, strict=True)
+        ]
         with self.journal.transaction() as transaction:
             connection: sa.Connection = transaction.connection  # type: ignore[attr-defined]
-            connection.execute(sa.insert(ACTION).values(event_id=identity, at=at, **shown))
-            transaction.enqueue([Outgoing(0, identity, TOPIC, row["person_id"], KIND, body)])
+            connection.execute(sa.insert(ACTION), done)
+            transaction.enqueue(out)
 
     def saw(self, user: User, page: str, person_id: str, about: str, at: datetime) -> None:
         """Before the page is shown: no view without its row."""

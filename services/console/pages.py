@@ -33,9 +33,9 @@ VERBS = {
     "acknowledge": "Acknowledged",
     "outcome": "Outcome",
     "note": "Note",
-    "assign": "Assigned",
+    "assign": "Handed over",
     "snooze": "Put off",
-    "wrong_person": "Wrong person",
+    "wrong_person": "Wrong person: taken back, and the match is looked at",
 }
 OUTCOMES = {
     "done": "Done: the young person was helped or contacted",
@@ -44,6 +44,8 @@ OUTCOMES = {
     "wrong_person": "Wrong person: this alert is about somebody else",
 }
 SEVERITIES = {"P1": "Urgent", "P2": "High", "P3": "Normal", "P4": "Routine"}
+DUES = {"overdue": "Overdue", "today": "Up to today", "week": "Within seven days"}
+STATES = {"open": "Open", "new": "Open, not acknowledged", "put_off": "Open, put off", "closed": "Closed"}
 WITHHELD = {
     "agreement": "no agreement lets us share it with your role",
     "mask": "your role does not see this kind of information",
@@ -157,6 +159,13 @@ FLASHES = {
     "acknowledge": "You acknowledged this alert.",
     "outcome": "Outcome recorded. The alert closes shortly.",
     "note": "Note added.",
+    "snooze": "You put this alert off.",
+    "assign": "Handed over. Your colleague is told.",
+    "wrong_person": "Noted. The alert is taken back from everybody who got it, and a data steward looks at the match.",
+    "acknowledge_all": "You acknowledged the alerts you selected.",
+    "snooze_all": "You put off the alerts you selected.",
+    "assign_all": "Handed over. Your colleague is told.",
+    "none_chosen": "Nothing was done: select at least one alert first.",
     "already": "Somebody acknowledged this alert before you.",
     "decided": "Decision sent. The review closes shortly.",
 }
@@ -252,6 +261,8 @@ def environment() -> jinja2.Environment:
         "VERBS": VERBS,
         "OUTCOMES": OUTCOMES,
         "SEVERITIES": SEVERITIES,
+        "DUES": DUES,
+        "STATES": STATES,
         "WITHHELD": WITHHELD,
         "CATEGORIES": CATEGORIES,
         "DELIVERIES": DELIVERIES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,13 @@ class People:
     users: Mapping[str, User]
     teams: Mapping[str, str]
     workers: Mapping[str, str]
+    #: Worker -> team and role.
+    posts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def colleagues(self, role: str, team: str) -> list[str]:
+        """Workers who may hold what this role and team hold, by name; without a team, all of the role."""
+        found = [who for who, (theirs, held) in self.posts.items() if held == role and team in ("", theirs)]
+        return sorted(found, key=lambda who: (self.worker(who), who))
 
     def worker(self, key: str) -> str:
         """Name of a worker or user; an unknown one is called by id."""
@@ -83,7 +90,8 @@ def parse(read: Mapping[str, Any]) -> People:
     }
     teams = {str(name): str(team["name"]) for name, team in read["teams"].items()}
     workers = {str(name): str(worker["name"]) for name, worker in read.get("workers", {}).items()}
-    return People(users, teams, workers)
+    posts = {str(name): (str(one["team"]), str(one["role"])) for name, one in read.get("workers", {}).items()}
+    return People(users, teams, workers, posts)
 
 
 def load(contracts: Path) -> People:

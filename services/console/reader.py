@@ -3,57 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on
 
+from services.console import inbox
+from services.console.inbox import Filter, Listing, visible
 from services.console.people import STEWARD, User
 from services.console.tables import ACCESS, ACTION, DECISION_SENT, DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, TODAY
 
 Row = Mapping[str, Any]
-PAGE_ROWS = 50
-SCOPES = ("mine", "team", "unassigned", "all")
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What the inbox shows; all of it stands in the URL."""
-
-    scope: str = "all"
-    severity: str = ""
-    rule: str = ""
-    overdue: bool = False
-    closed: bool = False
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    rows: Sequence[Row]
-    total: int
-    newest: int
-
-
-def visible(user: User) -> sa.ColumnElement[bool]:
-    """Rows that were disclosed to a role of this user and that concern them."""
-    nobody = sa.and_(INBOX.c.worker == "", INBOX.c.team == "")
-    mine = sa.and_(INBOX.c.worker == user.worker, sa.literal(bool(user.worker)))
-    return sa.and_(INBOX.c.role.in_(user.roles), sa.or_(mine, INBOX.c.team.in_(user.teams), nobody))
-
-
-def _scope(user: User, scope: str) -> sa.ColumnElement[bool]:
-    match scope:
-        case "mine":
-            return sa.and_(INBOX.c.worker == user.worker, sa.literal(bool(user.worker)))
-        case "team":
-            return INBOX.c.team.in_(user.teams)
-        case "unassigned":
-            return INBOX.c.worker == ""
-        case _:
-            return sa.true()
 
 
 class Reader:
@@ -68,37 +28,18 @@ class Reader:
         return found
 
     def counts(self, user: User) -> Mapping[str, int]:
-        """Open alerts by scope."""
-        standing = sa.and_(visible(user), INBOX.c.open)
-        columns = [
-            sa.func.count(INBOX.c.alert_id.distinct()).filter(_scope(user, scope)).label(scope) for scope in SCOPES
-        ]
+        """Open alerts by scope; beyond 99 it is only said that there are more."""
         with self._engine.connect() as connection:
-            return dict(connection.execute(sa.select(*columns).where(standing)).mappings().one())
+            return inbox.counts(connection, user)
 
     def inbox(self, user: User, chosen: Filter, today: date) -> Listing:
-        """Oldest due first. One row an alert, whatever roles it reached the user by."""
-        condition = [visible(user), _scope(user, chosen.scope), INBOX.c.open.is_(not chosen.closed)]
-        if chosen.severity:
-            condition.append(INBOX.c.severity == chosen.severity)
-        if chosen.rule:
-            condition.append(INBOX.c.rule == chosen.rule)
-        if chosen.overdue:
-            condition.append(INBOX.c.due_on < today)
-        one = sa.select(INBOX).where(*condition).ext(distinct_on(INBOX.c.alert_id))
-        one = one.order_by(INBOX.c.alert_id, (INBOX.c.worker == user.worker).desc(), INBOX.c.role)
-        each = one.subquery()
-        order = (each.c.at.desc(),) if chosen.closed else (each.c.due_on, each.c.raised_on)
-        page = sa.select(each).order_by(*order, each.c.ref).limit(PAGE_ROWS).offset((chosen.page - 1) * PAGE_ROWS)
         with self._engine.connect() as connection:
-            total = connection.execute(sa.select(sa.func.count()).select_from(each)).scalar_one()
-            newest = connection.execute(sa.select(sa.func.max(INBOX.c.number))).scalar_one() or 0
-            rows = [dict(row) for row in connection.execute(page).mappings()]
-            return Listing(self._acknowledged(connection, rows), total, newest)
+            return inbox.listing(connection, user, chosen, today)
 
-    def rules(self, user: User) -> Sequence[str]:
+    def titles(self, user: User) -> Sequence[str]:
+        """Headlines of the open alerts, as this user reads them."""
         with self._engine.connect() as connection:
-            found = connection.execute(sa.select(INBOX.c.rule).where(visible(user), INBOX.c.open).distinct())
+            found = connection.execute(sa.select(INBOX.c.title).where(visible(user), INBOX.c.open).distinct())
             return sorted(found.scalars())
 
     def news(self, user: User, since: int) -> int:
@@ -116,6 +57,15 @@ class Reader:
             .limit(1)
         )
         return next(iter(self._all(query)), None)
+
+    def open_ones(self, user: User, refs: Sequence[str]) -> Sequence[Row]:
+        """Of the alerts named, those that stand and that this user may act on, each once, oldest due first."""
+        query = sa.select(INBOX).where(INBOX.c.ref.in_(refs), visible(user), INBOX.c.open)
+        with self._engine.connect() as connection:
+            mine = (INBOX.c.worker == user.worker).asc()
+            found = connection.execute(query.order_by(mine, INBOX.c.role.desc())).mappings()
+            each = {row["alert_id"]: dict(row) for row in found}.values()
+            return inbox.with_doings(connection, sorted(each, key=lambda row: (row["due_on"], row["ref"])))
 
     def history(self, alert_id: str) -> Sequence[Row]:
         return self._all(sa.select(HISTORY).where(HISTORY.c.alert_id == alert_id).order_by(HISTORY.c.at))
@@ -165,12 +115,6 @@ class Reader:
         """What this user looked at lately."""
         query = sa.select(ACCESS).where(ACCESS.c.user_id == user.id).order_by(ACCESS.c.number.desc())
         return self._all(query.limit(100))
-
-    def _acknowledged(self, connection: sa.Connection, rows: Sequence[Row]) -> Sequence[Row]:
-        ids = [row["alert_id"] for row in rows]
-        query = sa.select(ACTION.c.alert_id).where(ACTION.c.verb == "acknowledge", ACTION.c.alert_id.in_(ids))
-        seen = set(connection.execute(query).scalars())
-        return [{**row, "acknowledged": row["alert_id"] in seen or row["act"] == "acknowledged"} for row in rows]
 
     def _all(self, query: sa.Select[Any]) -> Sequence[Row]:
         with self._engine.connect() as connection:

@@ -11,6 +11,7 @@ import jinja2
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from services.console.acting import PutOff
 from services.console.brand import Brand
 from services.console.doings import Doings
 from services.console.pages import environment
@@ -31,6 +32,7 @@ class Console:
     people: People
     brand: Brand
     door: Door
+    put_off: PutOff
     clock: Callable[[], datetime]
     working: WorkingDays = field(default_factory=WorkingDays)
     demo: bool = False
@@ -84,6 +86,7 @@ class Visitor:
             "steward": STEWARD in user.roles,
             "data_manager": bool({STEWARD, "data-manager", "operator"} & set(user.roles)),
             "today": self.console.today(),
+            "put_off": self.console.put_off,
         }
         if self.session.flash:
             self.console.sessions.say(self.session, "")

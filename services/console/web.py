@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from services.console import live, routes_alerts, routes_reviews, routes_sign_in
+from services.console import live, routes_alerts, routes_inbox, routes_people, routes_reviews, routes_sign_in
 from services.console.guard import Guard
 from services.console.visit import BadForm, Console, NotFound, SignInNeeded, Visitor, elsewhere, render, visitor
 from spine.errors import Retry
@@ -25,7 +25,7 @@ def create_app(console: Console) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.console = console
     app.add_middleware(Guard, secure=console.secure)  # type: ignore[arg-type, unused-ignore]
-    for routes in (routes_sign_in, routes_alerts, routes_reviews, live):
+    for routes in (routes_sign_in, routes_inbox, routes_alerts, routes_people, routes_reviews, live):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _plain_pages(app, console)
