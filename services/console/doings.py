@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.console.people import User
-from services.console.tables import ACCESS, ACTION
+from services.console.tables import ACCESS, ACTION, BREAK_GLASS
 from spine.journal import Journal
 from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
@@ -60,3 +60,9 @@ class Doings:
         row = {"at": at, "user_id": user.id, "roles": " ".join(user.roles), "page": page, "person_id": person_id}
         with self.engine.begin() as connection:
             connection.execute(sa.insert(ACCESS).values(**row, about=about))
+
+    def broke_glass(self, user: User, ref: str, reason: str, opened: bool, at: datetime) -> None:
+        """Also where there was nothing to open: who tries addresses is seen as well."""
+        row = {"at": at, "user_id": user.id, "ref": ref, "reason": reason, "opened": opened}
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(BREAK_GLASS).values(row))

@@ -165,6 +165,7 @@ FLASHES = {
     "acknowledge_all": "You acknowledged the alerts you selected.",
     "snooze_all": "You put off the alerts you selected.",
     "assign_all": "Handed over. Your colleague is told.",
+    "covered": "Handed over. Whoever takes them is told.",
     "none_chosen": "Nothing was done: select at least one alert first.",
     "already": "Somebody acknowledged this alert before you.",
     "decided": "Decision sent. The review closes shortly.",

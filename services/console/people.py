@@ -27,6 +27,8 @@ _ROLES = {
     "data-steward": "Data steward",
 }
 STEWARD = "data-steward"
+#: Who watches over the watching.
+GOVERNANCE = frozenset({"dpo", "auditor"})
 
 
 @dataclass(frozen=True, slots=True)

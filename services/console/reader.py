@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +11,19 @@ import sqlalchemy as sa
 from services.console import inbox
 from services.console.inbox import Filter, Listing, visible
 from services.console.people import STEWARD, User
-from services.console.tables import ACCESS, ACTION, DECISION_SENT, DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, TODAY
+from services.console.tables import (
+    ACCESS,
+    ACTION,
+    BREAK_GLASS,
+    DECISION_SENT,
+    DELIVERY,
+    HISTORY,
+    INBOX,
+    REFUSAL,
+    REVIEW,
+    SHOWN,
+    TODAY,
+)
 
 Row = Mapping[str, Any]
 
@@ -58,7 +70,27 @@ class Reader:
         )
         return next(iter(self._all(query)), None)
 
-    def open_ones(self, user: User, refs: Sequence[str]) -> Sequence[Row]:
+    def caseload(self, user: User, today: date) -> Sequence[Row]:
+        """Open alerts of the user's teams by who holds them: how many, overdue, due within a week, oldest due."""
+        theirs = sa.and_(visible(user), INBOX.c.team.in_(user.teams), INBOX.c.open)
+        each = sa.func.count(INBOX.c.alert_id.distinct())
+        columns = (
+            INBOX.c.team,
+            INBOX.c.worker,
+            each.label("open"),
+            each.filter(INBOX.c.due_on < today).label("overdue"),
+            each.filter(INBOX.c.due_on <= today + timedelta(days=6)).label("week"),
+            sa.func.min(INBOX.c.due_on).label("oldest"),
+        )
+        query = sa.select(*columns).where(theirs).group_by(INBOX.c.team, INBOX.c.worker)
+        return self._all(query.order_by(INBOX.c.team, INBOX.c.worker))
+
+    def held_by(self, user: User, worker: str) -> Sequence[Row]:
+        """Open alerts of a colleague that this user may act on."""
+        refs = sa.select(INBOX.c.ref).where(visible(user), INBOX.c.open, INBOX.c.worker == worker).distinct()
+        return [row for row in self.open_ones(user, refs) if row["worker"] == worker]
+
+    def open_ones(self, user: User, refs: Sequence[str] | sa.Select[Any]) -> Sequence[Row]:
         """Of the alerts named, those that stand and that this user may act on, each once, oldest due first."""
         query = sa.select(INBOX).where(INBOX.c.ref.in_(refs), visible(user), INBOX.c.open)
         with self._engine.connect() as connection:
@@ -83,6 +115,44 @@ class Reader:
         query = sa.select(INBOX).where(INBOX.c.person_id == person_id, visible(user))
         found = self._all(query.order_by(INBOX.c.at.desc(), INBOX.c.alert_id, INBOX.c.handed_on))
         return list({row["alert_id"]: row for row in reversed(found)}.values())[::-1]
+
+    def shown_by(self, user: User, person_id: str, moment: datetime) -> Sequence[Row]:
+        """The last view of each alert about a person that was shown by ``moment``, with today's (``now``).
+
+        Of what was taken back nothing is shown, not even what once stood there.
+        """
+        same = sa.and_(*(SHOWN.c[name] == INBOX.c[name] for name in ("alert_id", "role", "team", "worker")))
+        theirs = sa.and_(INBOX.c.person_id == person_id, visible(user), SHOWN.c.at <= moment)
+        query = sa.select(INBOX, SHOWN.c.view.label("then"), SHOWN.c.at.label("shown_at")).join(SHOWN, same)
+        query = query.where(theirs, sa.or_(~INBOX.c.handed_on, INBOX.c.act.in_(("moved", "retracted"))))
+        found = self._all(query.order_by(SHOWN.c.at, INBOX.c.handed_on.desc()))
+        return sorted({row["alert_id"]: row for row in found}.values(), key=lambda r: r["shown_at"], reverse=True)
+
+    def opened_by_role(self, user: User, ref: str) -> Row | None:
+        """An alert of this user's roles that another team or worker holds: only for who breaks the glass."""
+        theirs = sa.and_(INBOX.c.ref == ref, INBOX.c.role.in_(user.roles), ~INBOX.c.handed_on)
+        return next(iter(self._all(sa.select(INBOX).where(theirs).order_by(INBOX.c.role).limit(1))), None)
+
+    def glass_broken(self, user: User, ref: str, since: datetime) -> bool:
+        theirs = sa.and_(BREAK_GLASS.c.user_id == user.id, BREAK_GLASS.c.ref == ref, BREAK_GLASS.c.at > since)
+        return bool(self._one(sa.select(sa.func.count()).where(theirs, BREAK_GLASS.c.opened)))
+
+    def glass_count(self, user: User, since: datetime) -> int:
+        theirs = sa.and_(BREAK_GLASS.c.user_id == user.id, BREAK_GLASS.c.at > since)
+        return int(self._one(sa.select(sa.func.count()).where(theirs)) or 0)
+
+    def emergencies(self) -> Sequence[Row]:
+        return self._all(sa.select(BREAK_GLASS).order_by(BREAK_GLASS.c.number.desc()).limit(200))
+
+    def seen(self, user_id: str, like: int) -> Sequence[Row]:
+        """Who looked at whom, latest first: of one user, or of whoever row ``like`` is about."""
+        query = sa.select(ACCESS).order_by(ACCESS.c.number.desc()).limit(200)
+        if user_id:
+            query = query.where(ACCESS.c.user_id == user_id)
+        if like:
+            whose = sa.select(ACCESS.c.person_id).where(ACCESS.c.number == like).scalar_subquery()
+            query = query.where(ACCESS.c.person_id == whose)
+        return self._all(query)
 
     def reviews(self, user: User, *, closed: bool = False) -> Sequence[Row]:
         if STEWARD not in user.roles:

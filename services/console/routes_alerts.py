@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
@@ -18,6 +19,8 @@ from services.console.visit import NotFound, Visitor, elsewhere, visitor
 router = APIRouter()
 Known = Annotated[Visitor, Depends(visitor)]
 _REF = re.compile(r"[0-9a-f]{20}")
+#: How long an alert that was opened in an emergency can be read.
+GLASS_OPEN = timedelta(hours=1)
 
 
 @router.get("/alerts/{ref}")
@@ -71,7 +74,14 @@ def note(known: Known, ref: str, csrf: str = Form(""), note: str = Form("")) -> 
 
 
 def row_of(known: Visitor, ref: str) -> Mapping[str, Any]:
-    row = known.console.reader.alert(known.user, ref) if _REF.fullmatch(ref) else None
+    if not _REF.fullmatch(ref):
+        raise NotFound
+    reader, user = known.console.reader, known.user
+    row = reader.alert(user, ref)
+    if row is None and reader.glass_broken(user, ref, known.console.clock() - GLASS_OPEN):
+        # To be read only: what is done with it is its team's.
+        opened = reader.opened_by_role(user, ref)
+        row = None if opened is None else {**opened, "open": False, "glass": True}
     if row is None:
         raise NotFound
     return row
@@ -80,7 +90,7 @@ def row_of(known: Visitor, ref: str) -> Mapping[str, Any]:
 def _theirs(known: Visitor, ref: str) -> Mapping[str, Any]:
     """A row that the user may act on: of one that was taken back they do nothing any more."""
     row = row_of(known, ref)
-    if taken_back(row):
+    if taken_back(row) or row.get("glass"):
         raise NotFound
     return row
 
@@ -142,6 +152,7 @@ def _alert(known: Visitor, row: Mapping[str, Any], status: int = 200, **more: An
         "picture": picture(spans, today),
         "told": _told([h for h in history if h["at"] < row["at"]] if taken else history, actions),
         "taken_back": taken,
+        "glass": row.get("glass", False),
         "deliveries": reader.deliveries(row),
         "acknowledged": not taken and _acknowledged(known, row),
         "put_off_until": until if row["open"] and until > today.isoformat() else "",

@@ -15,7 +15,7 @@ from services.console.acting import PutOff
 from services.console.brand import Brand
 from services.console.doings import Doings
 from services.console.pages import environment
-from services.console.people import STEWARD, People, User
+from services.console.people import GOVERNANCE, STEWARD, People, User
 from services.console.reader import Reader
 from services.console.sessions import COOKIE, Session, Sessions, same
 from services.console.steward import Door
@@ -85,6 +85,7 @@ class Visitor:
             "reviews_open": reader.review_count(user),
             "steward": STEWARD in user.roles,
             "data_manager": bool({STEWARD, "data-manager", "operator"} & set(user.roles)),
+            "governance": bool(GOVERNANCE & set(user.roles)),
             "today": self.console.today(),
             "put_off": self.console.put_off,
         }

@@ -89,14 +89,20 @@ def test_every_page_and_state_of_a_caseworker_is_accessible(page: Any, served: A
     page.goto(f"{url}/?about=Nothing")
     well(page, "nothing matches")
     page.goto(f"{url}/alerts/{ref}")
-    page.locator("summary").click()
+    for summary in page.locator("main summary").all():
+        summary.click()
     well(page, "alert with a long name")
+    page.get_by_role("button", name="Take it back").click()
+    well(page, "alert with a fault in what is folded away")
     page.get_by_role("button", name="Record outcome").click()
     well(page, "alert with an error")
     page.get_by_role("button", name="Acknowledge").click()
     well(page, "alert after acknowledging")
-    page.goto(f"{url}/alerts/{ref}/person")
-    well(page, "person")
+    page.goto(f"{url}/alerts/{ref}/person?on=2026-10-01&at=2026-11-24")
+    well(page, "person as known earlier")
+    page.goto(f"{url}/alerts/{ref}/person?on=soon&at=2027-01-01")
+    well(page, "person with errors")
+    _many_at_once(page, url)
     desk.alert("a1", act="retracted", is_open=False, told=[])
     page.goto(f"{url}/alerts/{ref}")
     well(page, "retracted alert")
@@ -106,6 +112,55 @@ def test_every_page_and_state_of_a_caseworker_is_accessible(page: Any, served: A
         page.goto(url + path)
         well(page, path)
     assert not [p for p in page.problems if "404" not in p and "422" not in p]
+
+
+def _many_at_once(page: Any, url: str) -> None:
+    page.goto(url)
+    for box in page.locator("tbody input").all()[3:6]:
+        box.check()
+    page.get_by_role("button", name="Hand over").click()
+    well(page, "handing many over")
+    page.goto(url)
+    page.locator("tbody input").nth(5).check()
+    page.get_by_role("button", name="Put off").click()
+    page.get_by_role("button", name="Put off").click()
+    well(page, "putting many off, with errors")
+    page.goto(f"{url}/team")
+    well(page, "team")
+    page.get_by_role("button", name="Hand over all").click()
+    well(page, "cover with errors")
+    page.goto(f"{url}/emergency")
+    page.get_by_role("button", name="Open it").click()
+    well(page, "emergency with errors")
+
+
+def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
+    desk, url = served.desk, served.url
+    ref = desk.alert("a1")
+    sign_in(page, url)
+    page.goto(f"{url}/alerts/{ref}/person")
+    page.goto(f"{url}/emergency")
+    page.get_by_label("Address of the alert").fill(ref)
+    page.get_by_label("Why you must see it now").fill(f"Danger {LONG}")
+    page.get_by_role("button", name="Open it").click()
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, url, "dpo")
+    for path in ("/oversight", "/oversight?user=inclusion-team", "/oversight?like=1"):
+        page.goto(url + path)
+        well(page, path)
+    assert not page.problems
+
+
+def test_an_alert_prints_what_was_told_and_no_forms(page: Any, served: Any) -> None:
+    ref = served.desk.alert("a1")
+    sign_in(page, served.url)
+    page.goto(f"{served.url}/alerts/{ref}")
+    page.emulate_media(media="print")
+    assert page.get_by_role("heading", name="Why did I get this?").is_visible()
+    assert not page.locator("form:visible, nav:visible, button:visible").count()
+    page.goto(served.url)
+    assert page.locator("tbody tr").first.is_visible()
+    assert not page.locator("button:visible, input:visible, select:visible").count()
 
 
 def test_every_page_and_state_of_a_steward_is_accessible(page: Any, served: Any) -> None:
