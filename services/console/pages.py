@@ -85,6 +85,11 @@ GROUNDS = {
     "young_person": "The young person or their family said so",
     "provider": "The organisation that sent the record said so",
 }
+SETTLED = {
+    "linked": "the same person",
+    "separated": "kept apart",
+    "resend": "the sender sent it again, and then it was clear",
+}
 FIELDS = {
     "given_name": "Given name",
     "family_name": "Family name",
@@ -169,6 +174,8 @@ FLASHES = {
     "none_chosen": "Nothing was done: select at least one alert first.",
     "already": "Somebody acknowledged this alert before you.",
     "decided": "Decision sent. The review closes shortly.",
+    "undone": "Sent. What hung on the decision follows shortly.",
+    "unsure": "Noted that you cannot tell. The review stays open for a colleague.",
 }
 
 
@@ -269,6 +276,7 @@ def environment() -> jinja2.Environment:
         "DELIVERIES": DELIVERIES,
         "CHANNELS": CHANNELS,
         "GROUNDS": GROUNDS,
+        "SETTLED": SETTLED,
         "FIELDS": FIELDS,
         "REASONS": REASONS,
         "SAME": SAME,

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from services.console import inbox
 from services.console.inbox import Filter, Listing, visible
 from services.console.people import STEWARD, User
+from services.console.steward import UNSURE
 from services.console.tables import (
     ACCESS,
     ACTION,
@@ -160,6 +161,39 @@ class Reader:
         state = "closed" if closed else "open"
         order = (REVIEW.c.safeguarding.desc(), REVIEW.c.opened_at, REVIEW.c.review_id)
         return self._all(sa.select(REVIEW).where(REVIEW.c.state == state).order_by(*order).limit(200))
+
+    def backlog(self, user: User) -> Row:
+        """Open reviews: how many, of safeguarding, that nobody could decide yet; when the oldest was opened."""
+        if STEWARD not in user.roles:
+            return {}
+        unsure = sa.exists().where(DECISION_SENT.c.review_id == REVIEW.c.review_id, DECISION_SENT.c.choice == UNSURE)
+        count = sa.func.count()
+        columns = (
+            count.label("open"),
+            count.filter(REVIEW.c.safeguarding).label("safeguarding"),
+            count.filter(unsure).label("unsure"),
+            sa.func.min(REVIEW.c.opened_at).label("oldest"),
+        )
+        return self._all(sa.select(*columns).where(REVIEW.c.state == "open"))[0]
+
+    def review_quality(self) -> Sequence[Row]:
+        """By reason: open, linked, kept apart, settled otherwise, undone, and hours that half of them took at most."""
+        count, closed = sa.func.count(), REVIEW.c.state == "closed"
+        undo = sa.exists().where(
+            DECISION_SENT.c.review_id == REVIEW.c.review_id, DECISION_SENT.c.choice.startswith("undo:")
+        )
+        hours = sa.extract("epoch", REVIEW.c.closed_at - REVIEW.c.opened_at) / 3600
+        named = ("linked", "separated")
+        columns = (
+            REVIEW.c.reason,
+            count.filter(~closed).label("open"),
+            count.filter(closed, REVIEW.c.outcome == "linked").label("linked"),
+            count.filter(closed, REVIEW.c.outcome == "separated").label("apart"),
+            count.filter(closed, REVIEW.c.outcome.not_in(named)).label("otherwise"),
+            count.filter(undo).label("undone"),
+            sa.func.percentile_cont(0.5).within_group(hours).filter(closed).label("hours"),
+        )
+        return self._all(sa.select(*columns).group_by(REVIEW.c.reason).order_by(sa.desc("linked"), REVIEW.c.reason))
 
     def review_count(self, user: User) -> int:
         if STEWARD not in user.roles:

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from services.console import people
+from services.console.steward import remember
+from tests.console.conftest import CONTRACTS
+
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -179,7 +183,15 @@ def test_every_page_and_state_of_a_steward_is_accessible(page: Any, served: Any)
     page.get_by_label("No, keep the record apart").check()
     page.get_by_role("button", name="Send decision").click()
     assert "not set up" in page.content()
+    page.get_by_label("I cannot tell").check()
+    page.get_by_role("button", name="Send decision").click()
+    well(page, "backlog with a review that nobody could tell")
+    remember(
+        served.desk.journal.engine, "r1", people.load(CONTRACTS).users["data-steward"], "link:0", served.desk.clock
+    )
     served.desk.review(state="closed", outcome="linked", closed_at=served.desk.clock)
+    page.goto(f"{url}/reviews/quality")
+    well(page, "quality of reviews")
     page.goto(f"{url}/reviews/r1")
     well(page, "decided review")
 
