@@ -85,6 +85,21 @@ GROUNDS = {
     "young_person": "The young person or their family said so",
     "provider": "The organisation that sent the record said so",
 }
+MEASURES = {
+    "neet": "Not in education, employment or training",
+    "not_known": "Not known",
+    "combined": "Not in education, employment or training, or not known",
+    "known": "Destination known",
+    "vulnerable_neet": "Vulnerable groups: not in education, employment or training",
+    "care_leaver_he": "Care leavers in higher education",
+    "care_experienced_eet": "Care-experienced in education, employment or training",
+    "yj_ete": "Open youth justice disposal: in education, training or employment",
+    "yj_ete_at_end": "Youth justice disposals that ended in education, training or employment",
+    "tbag_with_permission": "Pregnant young people and parents who gave permission",
+    "ehcp_cease_lawful": "Plans that were ceased lawfully",
+    "alerts_sla_met": "Alerts closed by their due date",
+    "alerts_retracted": "Alerts that were retracted",
+}
 SETTLED = {
     "linked": "the same person",
     "separated": "kept apart",
@@ -277,6 +292,7 @@ def environment() -> jinja2.Environment:
         "CHANNELS": CHANNELS,
         "GROUNDS": GROUNDS,
         "SETTLED": SETTLED,
+        "MEASURES": MEASURES,
         "FIELDS": FIELDS,
         "REASONS": REASONS,
         "SAME": SAME,

@@ -31,6 +31,10 @@ STEWARD = "data-steward"
 GOVERNANCE = frozenset({"dpo", "auditor"})
 
 
+#: Who keeps the hub going and its records right.
+KEEPERS = frozenset({STEWARD, "data-manager", "operator"})
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """Somebody who is signed in. ``worker`` is empty for one who holds no cases."""
@@ -40,6 +44,15 @@ class User:
     roles: tuple[str, ...]
     teams: tuple[str, ...]
     worker: str
+
+    @property
+    def manages(self) -> bool:
+        """Whether measures are their business."""
+        return any(role.endswith("-manager") or role in GOVERNANCE | KEEPERS for role in self.roles)
+
+    @property
+    def keeps(self) -> bool:
+        return bool(KEEPERS & set(self.roles))
 
     @property
     def key(self) -> str:

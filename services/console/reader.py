@@ -20,6 +20,7 @@ from services.console.tables import (
     DELIVERY,
     HISTORY,
     INBOX,
+    MEASURES,
     REFUSAL,
     REVIEW,
     SHOWN,
@@ -208,6 +209,10 @@ class Reader:
     def decisions_sent(self, review_id: str) -> Sequence[Row]:
         sent = sa.select(DECISION_SENT).where(DECISION_SENT.c.review_id == review_id)
         return self._all(sent.order_by(DECISION_SENT.c.number))
+
+    def published(self) -> Sequence[Row]:
+        """Sets of measures, latest first."""
+        return self._all(sa.select(MEASURES).order_by(MEASURES.c.month.desc()).limit(36))
 
     def refusals(self) -> Sequence[Row]:
         """Counts by party and reason."""

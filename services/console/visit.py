@@ -84,7 +84,6 @@ class Visitor:
             "counts": reader.counts(user),
             "reviews_open": reader.review_count(user),
             "steward": STEWARD in user.roles,
-            "data_manager": bool({STEWARD, "data-manager", "operator"} & set(user.roles)),
             "governance": bool(GOVERNANCE & set(user.roles)),
             "today": self.console.today(),
             "put_off": self.console.put_off,

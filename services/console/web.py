@@ -16,6 +16,7 @@ from services.console import (
     live,
     routes_alerts,
     routes_inbox,
+    routes_measures,
     routes_people,
     routes_reviews,
     routes_sign_in,
@@ -33,7 +34,16 @@ def create_app(console: Console) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.console = console
     app.add_middleware(Guard, secure=console.secure)  # type: ignore[arg-type, unused-ignore]
-    for routes in (routes_sign_in, routes_inbox, routes_alerts, routes_people, routes_team, routes_reviews, live):
+    for routes in (
+        routes_sign_in,
+        routes_inbox,
+        routes_alerts,
+        routes_people,
+        routes_team,
+        routes_reviews,
+        routes_measures,
+        live,
+    ):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _plain_pages(app, console)

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from hub.measures.publish import publish
 from services.console import people
 from services.console.steward import remember
 from tests.console.conftest import CONTRACTS
+from tests.console.test_measures import AT, found
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -152,6 +154,17 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
     for path in ("/oversight", "/oversight?user=inclusion-team", "/oversight?like=1"):
         page.goto(url + path)
         well(page, path)
+    assert not page.problems
+
+
+def test_the_measures_are_accessible(page: Any, served: Any) -> None:
+    sign_in(page, served.url, "inclusion-manager")
+    page.goto(f"{served.url}/measures")
+    well(page, "no measures")
+    publish(served.desk.journal.engine, found(), AT)
+    page.goto(f"{served.url}/measures?by=academic+age")
+    page.locator("main summary").click()
+    well(page, "measures")
     assert not page.problems
 
 
