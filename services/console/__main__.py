@@ -58,6 +58,7 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
         brand=brand.load(contracts),
         door=Door(os.environ.get("HUB_INGEST", ""), _key(), _truth("HUB_SIMULATED_CLOCK")),
         put_off=acting.load(contracts),
+        contracts=contracts,
         clock=now,
         working=WorkingDays.with_closures(area["country"], area["subdivision"], closed),
         demo=_truth("HUB_DEMO_SIGN_IN"),

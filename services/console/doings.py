@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
 
 KIND, TOPIC = "action.v1", "statuses"
+LISTED_ONCE_IN = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,30 @@ class Doings:
         row = {"at": at, "user_id": user.id, "roles": " ".join(user.roles), "page": page, "person_id": person_id}
         with self.engine.begin() as connection:
             connection.execute(sa.insert(ACCESS).values(**row, about=about))
+
+    def listed(self, user: User, people: Collection[str], at: datetime) -> None:
+        """Whose names a list showed: one row a day for each, before the list is shown."""
+        who = (
+            sa.func.unnest(sa.literal(sorted(set(people)), sa.ARRAY(sa.Text)))
+            .table_valued("person_id")
+            .render_derived()
+            .render_derived()
+        )
+        said: list[Any] = [
+            sa.literal(at, ACCESS.c.at.type),
+            *map(sa.literal, (user.id, " ".join(user.roles), "inbox")),
+            who.c.person_id,
+            sa.literal(""),
+        ]
+        lately = sa.exists().where(
+            ACCESS.c.person_id == who.c.person_id,
+            ACCESS.c.user_id == user.id,
+            ACCESS.c.page == "inbox",
+            ACCESS.c.at > at - LISTED_ONCE_IN,
+        )
+        names = ("at", "user_id", "roles", "page", "person_id", "about")
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(ACCESS).from_select(names, sa.select(*said).where(~lately)))
 
     def broke_glass(self, user: User, ref: str, reason: str, opened: bool, at: datetime) -> None:
         """Also where there was nothing to open: who tries addresses is seen as well."""

@@ -100,6 +100,23 @@ MEASURES = {
     "alerts_sla_met": "Alerts closed by their due date",
     "alerts_retracted": "Alerts that were retracted",
 }
+AGREEMENTS = {
+    "in_force": "In force",
+    "ends_soon": "Ends within 60 days",
+    "review_due": "In force, review due within 60 days",
+    "not_begun": "Not begun",
+    "ended": "Ended",
+    "suspended": "Suspended",
+    "draft": "Draft",
+}
+SERVICES = {
+    "ingest": "Gate: what is taken in",
+    "matching": "Matching: who it is",
+    "status": "Status: what is true",
+    "alerts": "Alerts: who must know",
+    "delivery": "Delivery: telling them",
+    "console": "This console",
+}
 SETTLED = {
     "linked": "the same person",
     "separated": "kept apart",
@@ -292,6 +309,8 @@ def environment() -> jinja2.Environment:
         "CHANNELS": CHANNELS,
         "GROUNDS": GROUNDS,
         "SETTLED": SETTLED,
+        "AGREEMENTS": AGREEMENTS,
+        "SERVICES": SERVICES,
         "MEASURES": MEASURES,
         "FIELDS": FIELDS,
         "REASONS": REASONS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,17 @@ class People:
     workers: Mapping[str, str]
     #: Worker -> team and role.
     posts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: Team -> party, for teams outside the council.
+    parties: Mapping[str, str] = field(default_factory=dict)
 
     def colleagues(self, role: str, team: str) -> list[str]:
         """Workers who may hold what this role and team hold, by name; without a team, all of the role."""
         found = [who for who, (theirs, held) in self.posts.items() if held == role and team in ("", theirs)]
         return sorted(found, key=lambda who: (self.worker(who), who))
+
+    def parties_of(self, user: User) -> frozenset[str]:
+        """Parties for which the user speaks: those of their teams outside the council."""
+        return frozenset(self.parties[team] for team in user.teams if team in self.parties)
 
     def worker(self, key: str) -> str:
         """Name of a worker or user; an unknown one is called by id."""
@@ -92,7 +98,7 @@ def role_name(role: str) -> str:
     return _ROLES.get(role, role.replace("-", " ").capitalize())
 
 
-def parse(read: Mapping[str, Any]) -> People:
+def parse(read: Mapping[str, Any], parties: Collection[str] = ()) -> People:
     users = {
         str(name): User(
             id=str(name),
@@ -106,8 +112,11 @@ def parse(read: Mapping[str, Any]) -> People:
     teams = {str(name): str(team["name"]) for name, team in read["teams"].items()}
     workers = {str(name): str(worker["name"]) for name, worker in read.get("workers", {}).items()}
     posts = {str(name): (str(one["team"]), str(one["role"])) for name, one in read.get("workers", {}).items()}
-    return People(users, teams, workers, posts)
+    named = {str(name): str(team.get("party") or name) for name, team in read["teams"].items()}
+    outside = {team: party for team, party in named.items() if party in parties}
+    return People(users, teams, workers, posts, outside)
 
 
 def load(contracts: Path) -> People:
-    return parse(YAML(typ="safe", pure=False).load(contracts / "teams.yaml"))
+    yaml = YAML(typ="safe", pure=False)
+    return parse(yaml.load(contracts / "teams.yaml"), list(yaml.load(contracts / "parties.yaml")["parties"]))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 
-from services.console import inbox
+from services.console import inbox, journals
 from services.console.inbox import Filter, Listing, visible
+from services.console.journals import Health
 from services.console.people import STEWARD, User
 from services.console.steward import UNSURE
 from services.console.tables import (
@@ -147,8 +149,10 @@ class Reader:
         return self._all(sa.select(BREAK_GLASS).order_by(BREAK_GLASS.c.number.desc()).limit(200))
 
     def seen(self, user_id: str, like: int) -> Sequence[Row]:
-        """Who looked at whom, latest first: of one user, or of whoever row ``like`` is about."""
+        """Who looked at whom, latest first: of one user, or of whoever row ``like`` is about, lists included."""
         query = sa.select(ACCESS).order_by(ACCESS.c.number.desc()).limit(200)
+        if not like:
+            query = query.where(ACCESS.c.page != "inbox")
         if user_id:
             query = query.where(ACCESS.c.user_id == user_id)
         if like:
@@ -214,6 +218,25 @@ class Reader:
         """Sets of measures, latest first."""
         return self._all(sa.select(MEASURES).order_by(MEASURES.c.month.desc()).limit(36))
 
+    def journals(self) -> Sequence[Health]:
+        with self._engine.connect() as connection:
+            return journals.health(connection)
+
+    def deliveries_by_state(self) -> Sequence[Row]:
+        """Deliveries of the last seven days by channel and last state."""
+        last = sa.select(DELIVERY.c.channel, DELIVERY.c.state, DELIVERY.c.at)
+        last = last.where(DELIVERY.c.at > sa.func.now() - timedelta(days=7)).ext(distinct_on(DELIVERY.c.delivery_id))
+        last = last.order_by(DELIVERY.c.delivery_id, DELIVERY.c.at.desc(), DELIVERY.c.attempt.desc())
+        each = last.subquery()
+        columns = (each.c.channel, each.c.state, sa.func.count().label("count"), sa.func.max(each.c.at).label("last"))
+        query = sa.select(*columns).group_by(each.c.channel, each.c.state)
+        return self._all(query.order_by(each.c.channel, each.c.state))
+
+    def refused_of(self, parties: Collection[str]) -> Sequence[Row]:
+        """The last refusals of a partner's own events: type, reason, where the faults are. No value was kept."""
+        query = sa.select(REFUSAL).where(REFUSAL.c.party.in_(parties))
+        return self._all(query.order_by(REFUSAL.c.received_at.desc(), REFUSAL.c.event_id).limit(100))
+
     def refusals(self) -> Sequence[Row]:
         """Counts by party and reason."""
         count, last = sa.func.count().label("count"), sa.func.max(REFUSAL.c.received_at).label("last")
@@ -222,7 +245,8 @@ class Reader:
 
     def access(self, user: User) -> Sequence[Row]:
         """What this user looked at lately."""
-        query = sa.select(ACCESS).where(ACCESS.c.user_id == user.id).order_by(ACCESS.c.number.desc())
+        looked = sa.and_(ACCESS.c.user_id == user.id, ACCESS.c.page.in_(("alert", "person", "review")))
+        query = sa.select(ACCESS).where(looked).order_by(ACCESS.c.number.desc())
         return self._all(query.limit(100))
 
     def _all(self, query: sa.Select[Any]) -> Sequence[Row]:

@@ -50,6 +50,7 @@ def inbox(known: Known, chosen: Annotated[Filter, Depends(filter_of)], page: str
     parts |= {"due": chosen.due, "state": chosen.state if chosen.state != "open" else ""}
     beside = {"after": chosen.after, "before": chosen.before}
     rows = listing.rows
+    known.console.doings.listed(known.user, [row["person_id"] for row in rows], known.console.clock())
     return known.page(
         "inbox.html",
         rows=[{**row, "due_words": due_words(row["due_on"], today, known.console.working)} for row in rows],

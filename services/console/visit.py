@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -33,6 +34,7 @@ class Console:
     brand: Brand
     door: Door
     put_off: PutOff
+    contracts: Path
     clock: Callable[[], datetime]
     working: WorkingDays = field(default_factory=WorkingDays)
     demo: bool = False
@@ -84,6 +86,7 @@ class Visitor:
             "counts": reader.counts(user),
             "reviews_open": reader.review_count(user),
             "steward": STEWARD in user.roles,
+            "speaks": bool(self.console.people.parties_of(user)),
             "governance": bool(GOVERNANCE & set(user.roles)),
             "today": self.console.today(),
             "put_off": self.console.put_off,

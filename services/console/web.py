@@ -17,6 +17,7 @@ from services.console import (
     routes_alerts,
     routes_inbox,
     routes_measures,
+    routes_operations,
     routes_people,
     routes_reviews,
     routes_sign_in,
@@ -42,6 +43,7 @@ def create_app(console: Console) -> FastAPI:
         routes_team,
         routes_reviews,
         routes_measures,
+        routes_operations,
         live,
     ):
         app.include_router(routes.router)

@@ -235,6 +235,7 @@ class Desk:
             "brand": brand.load(CONTRACTS),
             "door": Door("", ""),
             "put_off": acting.load(CONTRACTS),
+            "contracts": CONTRACTS,
             "clock": lambda: self.clock,
             "demo": True,
             "live_seconds": 0.2,

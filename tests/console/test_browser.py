@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +151,18 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
     page.get_by_role("button", name="Open it").click()
     page.get_by_role("button", name="Sign out").click()
     sign_in(page, url, "dpo")
-    for path in ("/oversight", "/oversight?user=inclusion-team", "/oversight?like=1"):
+    desk.delivery("a1", "given_up", at=datetime.now(UTC))
+    desk.refusal()
+    for path in ("/oversight", "/oversight?user=inclusion-team", "/oversight?like=1", "/operations", "/agreements"):
         page.goto(url + path)
         well(page, path)
     assert not page.problems
+
+
+def test_a_partners_page_is_accessible(page: Any, served: Any) -> None:
+    sign_in(page, served.url, "housing-officer")
+    page.goto(f"{served.url}/sent")
+    well(page, "what a partner sent")
 
 
 def test_the_measures_are_accessible(page: Any, served: Any) -> None:

@@ -249,8 +249,12 @@ def test_every_view_of_a_young_person_leaves_a_row(visit: Any, desk: Any) -> Non
     visit.get("/alerts/nope")
     with desk.journal.engine.connect() as connection:
         rows = connection.execute(sa.select(ACCESS.c.user_id, ACCESS.c.page, ACCESS.c.person_id)).all()
-    assert [tuple(r) for r in rows] == [("inclusion-team", "alert", "p-1"), ("inclusion-team", "person", "p-1")]
+    assert [tuple(r) for r in rows] == [("inclusion-team", page, "p-1") for page in ("inbox", "alert", "person")]
     assert "Young person" in visit.get("/activity").text
+    # Whoever a list names is written down once a day, not with every look at the list.
+    visit.get("/")
+    with desk.journal.engine.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(ACCESS)).scalar_one() == 3
 
 
 def test_a_retraction_is_told_loudly(visit: Any, desk: Any) -> None:
