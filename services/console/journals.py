@@ -22,7 +22,7 @@ _READABLE = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """``decided``: records of all its input; ``waiting``: effects not yet on the log. None: not to be read from here."""
+    """``decided``: records of all its input; ``waiting``: effects not yet on the log. None: not read from here."""
 
     service: str
     decided: int | None = None
@@ -42,7 +42,8 @@ def _one(connection: sa.Connection, service: str) -> Health:
     # The name is one of ours, never a visitor's.
     last = (
         f"SELECT sum(o.next), max(d.recorded_at), max(o.tick) FROM {service}.source_offset o"
-        f' LEFT JOIN {service}.decision d ON d.topic = o.topic AND d.partition = o.partition AND d."offset" = o.next - 1'
+        f" LEFT JOIN {service}.decision d"
+        ' ON d.topic = o.topic AND d.partition = o.partition AND d."offset" = o.next - 1'
         " WHERE o.next IS NOT NULL"
     )
     decided, at, tick = connection.execute(sa.text(last)).one()

@@ -173,12 +173,12 @@ class Reader:
             return {}
         unsure = sa.exists().where(DECISION_SENT.c.review_id == REVIEW.c.review_id, DECISION_SENT.c.choice == UNSURE)
         count = sa.func.count()
-        columns = (
+        columns: list[sa.ColumnElement[Any]] = [
             count.label("open"),
             count.filter(REVIEW.c.safeguarding).label("safeguarding"),
             count.filter(unsure).label("unsure"),
             sa.func.min(REVIEW.c.opened_at).label("oldest"),
-        )
+        ]
         return self._all(sa.select(*columns).where(REVIEW.c.state == "open"))[0]
 
     def review_quality(self) -> Sequence[Row]:

@@ -1,4 +1,4 @@
-"""For who keeps the hub going: how far each service is, deliveries given up, agreements; and for partners their refusals."""
+"""For who keeps the hub going: how far each service is, deliveries, agreements; for partners their own refusals."""
 
 from __future__ import annotations
 
