@@ -44,6 +44,8 @@ class User:
     roles: tuple[str, ...]
     teams: tuple[str, ...]
     worker: str
+    #: Their id at the organisation's sign-in; empty for one who cannot sign in there.
+    oid: str = ""
 
     @property
     def manages(self) -> bool:
@@ -74,6 +76,9 @@ class People:
         """Workers who may hold what this role and team hold, by name; without a team, all of the role."""
         found = [who for who, (theirs, held) in self.posts.items() if held == role and team in ("", theirs)]
         return sorted(found, key=lambda who: (self.worker(who), who))
+
+    def by_oid(self, oid: str) -> User | None:
+        return next((user for user in self.users.values() if oid and user.oid == oid), None)
 
     def parties_of(self, user: User) -> frozenset[str]:
         """Parties for which the user speaks: those of their teams outside the council."""
@@ -106,6 +111,7 @@ def parse(read: Mapping[str, Any], parties: Collection[str] = ()) -> People:
             roles=tuple(map(str, user["roles"])),
             teams=tuple(map(str, user["teams"])),
             worker=str(user.get("worker") or ""),
+            oid=str(user.get("oid") or ""),
         )
         for name, user in read["users"].items()
     }

@@ -155,6 +155,7 @@ SESSION = sa.Table(
     _needed("began_at", _MOMENT),
     _needed("seen_at", _MOMENT),
     sa.Column("flash", _TEXT, nullable=False, server_default=""),
+    sa.Column("roles", _TEXT, nullable=False, server_default="", comment="At most these; empty: all of the user's."),
 )
 
 SIGN_IN = sa.Table(

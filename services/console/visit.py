@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.console.acting import PutOff
 from services.console.brand import Brand
 from services.console.doings import Doings
+from services.console.oidc import Provider
 from services.console.pages import environment
 from services.console.people import GOVERNANCE, STEWARD, People, User
 from services.console.reader import Reader
@@ -38,6 +39,7 @@ class Console:
     clock: Callable[[], datetime]
     working: WorkingDays = field(default_factory=WorkingDays)
     demo: bool = False
+    provider: Provider | None = None
     simulated: bool = False
     secure: bool = False
     live_seconds: float = 3.0
@@ -116,6 +118,9 @@ def visitor(request: Request) -> Visitor:
     user = console.people.users.get(session.user_id) if session else None
     if session is None or user is None:
         raise SignInNeeded
+    if session.roles:
+        # What the file names is read anew at each start; what the sign-in told holds for the session.
+        user = replace(user, roles=tuple(role for role in user.roles if role in session.roles))
     return Visitor(console, request, session, user)
 
 

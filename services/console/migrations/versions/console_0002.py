@@ -39,6 +39,7 @@ def upgrade() -> None:
     names = "event_id, role, team, worker, alert_id, at, view"
     op.execute(f"INSERT INTO shown ({names}) SELECT 'before:' || alert_id, {names[10:]} FROM told")
 
+    op.add_column("session", sa.Column("roles", text, nullable=False, server_default=""))
     number = sa.Column("number", sa.BigInteger, sa.Identity(), primary_key=True, nullable=False)
     glass = [needed("at", moment), *(needed(name, text) for name in ("user_id", "ref", "reason"))]
     op.create_table("break_glass", number, *glass, needed("opened", sa.Boolean))
@@ -50,6 +51,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("measures", "break_glass", "shown"):
         op.drop_table(name)
+    op.drop_column("session", "roles")
     op.drop_index("told_team_open", "told")
     op.drop_index("told_worker_open", "told")
     op.create_index("told_role_open", "told", ["role", "open", "due_on"])
