@@ -75,6 +75,14 @@ def well(page: Any, what: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def fits(page: Any, what: str) -> None:
+    """As ``well``, looked at once, on the small screen: a page of the same parts as others."""
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320, what
+    assert not violations(page), f"{what} at 320 px"
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_every_page_and_state_of_a_caseworker_is_accessible(page: Any, served: Any) -> None:
     desk, url = served.desk, served.url
     page.goto(f"{url}/sign-in")
@@ -99,7 +107,7 @@ def test_every_page_and_state_of_a_caseworker_is_accessible(page: Any, served: A
         summary.click()
     well(page, "alert with a long name")
     page.get_by_role("button", name="Take it back").click()
-    well(page, "alert with a fault in what is folded away")
+    fits(page, "alert with a fault in what is folded away")
     page.get_by_role("button", name="Record outcome").click()
     well(page, "alert with an error")
     page.get_by_role("button", name="Acknowledge").click()
@@ -107,7 +115,7 @@ def test_every_page_and_state_of_a_caseworker_is_accessible(page: Any, served: A
     page.goto(f"{url}/alerts/{ref}/person?on=2026-10-01&at=2026-11-24")
     well(page, "person as known earlier")
     page.goto(f"{url}/alerts/{ref}/person?on=soon&at=2027-01-01")
-    well(page, "person with errors")
+    fits(page, "person with errors")
     _many_at_once(page, url)
     desk.alert("a1", act="retracted", is_open=False, told=[])
     page.goto(f"{url}/alerts/{ref}")
@@ -125,19 +133,19 @@ def _many_at_once(page: Any, url: str) -> None:
     for box in page.locator("tbody input").all()[3:6]:
         box.check()
     page.get_by_role("button", name="Hand over").click()
-    well(page, "handing many over")
+    fits(page, "handing many over")
     page.goto(url)
     page.locator("tbody input").nth(5).check()
     page.get_by_role("button", name="Put off").click()
     page.get_by_role("button", name="Put off").click()
-    well(page, "putting many off, with errors")
+    fits(page, "putting many off, with errors")
     page.goto(f"{url}/team")
-    well(page, "team")
+    fits(page, "team")
     page.get_by_role("button", name="Hand over all").click()
-    well(page, "cover with errors")
+    fits(page, "cover with errors")
     page.goto(f"{url}/emergency")
     page.get_by_role("button", name="Open it").click()
-    well(page, "emergency with errors")
+    fits(page, "emergency with errors")
 
 
 def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
@@ -155,20 +163,20 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
     desk.refusal()
     for path in ("/oversight", "/oversight?user=inclusion-team", "/oversight?like=1", "/operations", "/agreements"):
         page.goto(url + path)
-        well(page, path)
+        fits(page, path)
     assert not page.problems
 
 
 def test_a_partners_page_is_accessible(page: Any, served: Any) -> None:
     sign_in(page, served.url, "housing-officer")
     page.goto(f"{served.url}/sent")
-    well(page, "what a partner sent")
+    fits(page, "what a partner sent")
 
 
 def test_the_measures_are_accessible(page: Any, served: Any) -> None:
     sign_in(page, served.url, "inclusion-manager")
     page.goto(f"{served.url}/measures")
-    well(page, "no measures")
+    fits(page, "no measures")
     publish(served.desk.journal.engine, found(), AT)
     page.goto(f"{served.url}/measures?by=academic+age")
     page.locator("main summary").click()
@@ -206,7 +214,7 @@ def test_every_page_and_state_of_a_steward_is_accessible(page: Any, served: Any)
     assert "not set up" in page.content()
     page.get_by_label("I cannot tell").check()
     page.get_by_role("button", name="Send decision").click()
-    well(page, "backlog with a review that nobody could tell")
+    fits(page, "backlog with a review that nobody could tell")
     remember(
         served.desk.journal.engine, "r1", people.load(CONTRACTS).users["data-steward"], "link:0", served.desk.clock
     )
