@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
+import sqlalchemy as sa
 import typer
 
 from hub.held import Held, stored
 from hub.layout import contracts_folder
 from hub.measures import audits, count, picture
+from hub.measures.publish import publish as to_console
 from hub.moments import moment
 from hub.output import AsJson, fail, show_json, show_table
 from hub.persons import persons
 from hub.returns.command import settings_of
+from hub.running import where
 from services.alerts import settings as alerts_settings
 from services.status.agent import policy_of
 from services.status.belief import belief
@@ -24,6 +28,7 @@ from services.status.bitemporal import live
 from services.status.reading import milliseconds
 from spine.clock import local_date, now
 from spine.errors import SpineError
+from spine.postgres import engine_for
 
 
 def month_ends(on: date, months: int = 12) -> tuple[date, ...]:
@@ -64,11 +69,12 @@ def measures(
         ),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Show this set in the console: one a month.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Count the measures of the strategies against their targets; small numbers are hidden.
 
-    Exit 0; 2 for wrong usage or settings; 3 if no hub answers.
+    Exit 0; 2 for wrong usage or settings, or a month that is published already; 3 if no hub answers.
     """
     try:
         known_at = now() if known is None else moment(known)
@@ -77,9 +83,11 @@ def measures(
             found = counted(held, day, known_at, contracts_folder())
         if html is not None:
             html.write_text(picture.page(found["lines"], found["trend"], found["targets"], day), encoding="utf-8")
+        if publish:
+            _publish(found)
     except (ValueError, OSError, KeyError) as error:
         fail(f"measures: {error}", as_json=as_json, code=2)
-    except (SpineError, psycopg.OperationalError) as error:
+    except (SpineError, psycopg.OperationalError, sa.exc.OperationalError) as error:
         fail(f"measures: {error}", as_json=as_json, code=3)
     rows = [(x.measure, x.breakdown, x.part, x.numerator, x.denominator, x.percent) for x in found["lines"]]
     names = ("measure", "by", "part", "number", "of", "percent")
@@ -88,3 +96,12 @@ def measures(
     else:
         hide = [tuple("hidden" if cell is None else cell for cell in row) for row in rows]
         show_table(f"Measures on {day}", names, hide)
+
+
+def _publish(found: Mapping[str, Any]) -> None:
+    """Raises ValueError for a month that is published already."""
+    engine = engine_for(os.environ.get("HUB_POSTGRES") or where().postgres, "console")
+    try:
+        to_console(engine, found, now())
+    finally:
+        engine.dispose()

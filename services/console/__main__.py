@@ -1,7 +1,8 @@
 """``python -m services.console run``: read models and pages in one process. ``web``: the pages alone.
 
 HUB_CONSOLE_PORT (default 8080, on HUB_CONSOLE_HOST, default loopback); HUB_DEMO_SIGN_IN=1 lets a visitor choose a named
-user; HUB_INGEST and HUB_STEWARD_KEY(_FILE) send stewards' decisions; HUB_CONSOLE_SECURE=1 behind TLS.
+user; HUB_OIDC_FILE, HUB_OIDC_SECRET_FILE and HUB_CONSOLE_URL sign people in at their organisation; HUB_INGEST and
+HUB_STEWARD_KEY(_FILE) send stewards' decisions; HUB_CONSOLE_SECURE=1 behind TLS.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from ruamel.yaml import YAML
 
-from services.console import brand, people
+from services.console import acting, brand, oidc, people
 from services.console.agent import SERVICE, processor
 from services.console.doings import Doings
 from services.console.reader import Reader
@@ -31,6 +33,7 @@ from spine.schema import Catalogue
 from spine.service import FAILED, on_signals, prepare, serve
 from spine.settings import Settings
 from spine.telemetry import log, setup
+from spine.who.issuer_keys import IssuerKeys
 
 SIGN_INS_MAX = 30
 STOP_SECONDS = 3
@@ -45,6 +48,15 @@ def _key() -> str:
     return Path(path).read_text().strip() if path else os.environ.get("HUB_STEWARD_KEY", "")
 
 
+def _provider() -> oidc.Provider | None:
+    """Sign-in at the organisation's provider, where HUB_OIDC_FILE describes one."""
+    path = os.environ.get("HUB_OIDC_FILE", "")
+    if not path:
+        return None
+    secret = Path(os.environ["HUB_OIDC_SECRET_FILE"]).read_text().strip()
+    return oidc.load(Path(path), secret, os.environ["HUB_CONSOLE_URL"], IssuerKeys(time.monotonic))
+
+
 def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> Console:
     """Everything the pages need, from the environment."""
     calendar = YAML(typ="safe", pure=False).load(contracts / "policy" / "policy.yaml")["calendar"]
@@ -57,9 +69,12 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
         people=people.load(contracts),
         brand=brand.load(contracts),
         door=Door(os.environ.get("HUB_INGEST", ""), _key(), _truth("HUB_SIMULATED_CLOCK")),
+        put_off=acting.load(contracts),
+        contracts=contracts,
         clock=now,
         working=WorkingDays.with_closures(area["country"], area["subdivision"], closed),
         demo=_truth("HUB_DEMO_SIGN_IN"),
+        provider=_provider(),
         simulated=_truth("HUB_SIMULATED_CLOCK"),
         secure=_truth("HUB_CONSOLE_SECURE"),
     )

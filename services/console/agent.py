@@ -9,8 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.console.project import Batch, Row, take
-from services.console.tables import ACTION, DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, TODAY
+from services.console.project import Batch, Row, take, title_of
+from services.console.tables import ACTION, BREAK_GLASS, DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, SHOWN, TODAY
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact
@@ -87,7 +87,10 @@ def _erase(connection: sa.Connection, batch: Batch) -> None:
     if batch.erased:
         theirs = INBOX.c.person_id.in_(sorted(batch.erased))
         alerts = sa.select(INBOX.c.alert_id).where(theirs)
-        for table in (HISTORY, ACTION, DELIVERY):
+        # Who opened an emergency's door stays on record; a free text may have named the person.
+        named = sa.update(BREAK_GLASS).where(BREAK_GLASS.c.ref.in_(sa.select(INBOX.c.ref).where(theirs)))
+        connection.execute(named.values(reason="erased"))
+        for table in (HISTORY, ACTION, DELIVERY, SHOWN):
             connection.execute(sa.delete(table).where(table.c.alert_id.in_(alerts)))
         connection.execute(sa.delete(INBOX).where(theirs))
     if batch.erased_reviews:
@@ -101,6 +104,12 @@ def _alerts(connection: sa.Connection, batch: Batch) -> None:
     values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in _ACT}
     this = INBOX.c.alert_id == sa.bindparam("new_alert_id")
     connection.execute(sa.update(INBOX).where(this, INBOX.c.handed_on.is_(False)).values(values), acts)
+    _shown(connection, batch)
+    retracted = [alert_id for alert_id, alert in batch.alerts.items() if alert["act"] == "retracted"]
+    if retracted:
+        # Whoever held it before must hear that it was not true; whoever may no longer see it hears nothing.
+        formerly = sa.and_(INBOX.c.alert_id.in_(sorted(retracted)), INBOX.c.handed_on, INBOX.c.act == "moved")
+        connection.execute(sa.update(INBOX).where(formerly).values(act="retracted"))
     if batch.moved:
         gone = INBOX.c.alert_id == sa.any_(sa.literal(sorted(batch.moved), sa.ARRAY(sa.Text)))
         # What was taken back stays so; another act on the alert may stand behind the move in this batch.
@@ -110,13 +119,43 @@ def _alerts(connection: sa.Connection, batch: Batch) -> None:
         {
             **batch.gone.get((alert_id, who), batch.alerts[alert_id]),
             **dict(zip(("role", "team", "worker"), who, strict=True)),
-            **{"view": view, "handed_on": False},
+            **{"view": view, "title": title_of(view), "handed_on": False},
             **(_TAKEN_BACK if (alert_id, who) in batch.gone else {}),
         }
         for alert_id, told in batch.told.items()
         for who, view in told.items()
     ]
     _replace(connection, INBOX, rows, ["alert_id", "role", "team", "worker"])
+    _handed(connection, batch)
+
+
+def _shown(connection: sa.Connection, batch: Batch) -> None:
+    """A view joins the history of views where it differs from the one that stands in the inbox."""
+    if not batch.shown:
+        return
+    names = ("event_id", "role", "team", "worker", "alert_id", "at", "view")
+    given = {name: sa.bindparam(f"new_{name}", type_=SHOWN.c[name].type) for name in names}
+    same = sa.and_(*(INBOX.c[name] == given[name] for name in ("alert_id", "role", "team", "worker", "view")))
+    fresh = sa.select(*given.values()).where(~sa.exists().where(same, INBOX.c.handed_on.is_(False)))
+    statement = insert(SHOWN).from_select(names, fresh).on_conflict_do_nothing()
+    connection.execute(statement, [{f"new_{name}": row[name] for name in names} for row in batch.shown])
+
+
+def _handed(connection: sa.Connection, batch: Batch) -> None:
+    """An alert that another worker or team holds now stands still for who held it as the same role."""
+    if not batch.holders:
+        return
+    others = sa.and_(
+        INBOX.c.alert_id == sa.bindparam("the_alert"),
+        INBOX.c.role == sa.bindparam("the_role"),
+        sa.or_(INBOX.c.team != sa.bindparam("the_team"), INBOX.c.worker != sa.bindparam("the_worker")),
+        INBOX.c.handed_on.is_(False),
+    )
+    held = [
+        {"the_alert": alert_id, "the_role": role, "the_team": key[1], "the_worker": key[2]}
+        for (alert_id, role), key in batch.holders.items()
+    ]
+    connection.execute(sa.update(INBOX).where(others).values(handed_on=True, open=False, act="moved"), held)
 
 
 #: A row whose recipient may no longer see the alert: it stands still until it is given back.

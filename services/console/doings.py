@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.console.people import User
-from services.console.tables import ACCESS, ACTION
+from services.console.tables import ACCESS, ACTION, BREAK_GLASS
 from spine.journal import Journal
 from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
 
-OUTCOMES = ("done", "not_needed", "declined", "wrong_person")
-NOTE_CHARACTERS_MAX = 2_000
 KIND, TOPIC = "action.v1", "statuses"
+LISTED_ONCE_IN = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +30,64 @@ class Doings:
 
     def act(self, user: User, row: Mapping[str, Any], verb: str, value: str, at: datetime) -> None:
         """Row and outgoing fact in one transaction: what the page shows is what alerts will hear."""
-        identity = secrets.token_hex(16)
-        shown = {"alert_id": row["alert_id"], "role": row["role"], "worker": user.key, "verb": verb, "value": value}
-        fields = {**shown, "person_id": row["person_id"], "at": at, "event_id": identity}
-        self.catalogue.keys.make(self.catalogue.needed([Effect(TOPIC, row["person_id"], KIND, fields)]))
-        body = self.catalogue.encode(KIND, fields)
+        self.act_all(user, [row], verb, value, at)
+
+    def act_all(self, user: User, rows: Sequence[Mapping[str, Any]], verb: str, value: str, at: datetime) -> None:
+        """One fact an alert; all of them or none."""
+        if not rows:
+            return
+        done = [
+            {
+                **{"event_id": secrets.token_hex(16), "alert_id": row["alert_id"], "role": row["role"]},
+                **{"worker": user.key, "verb": verb, "value": value, "at": at},
+            }
+            for row in rows
+        ]
+        people = [row["person_id"] for row in rows]
+        facts = [{**one, "person_id": person} for one, person in zip(done, people, strict=True)]
+        effects = [Effect(TOPIC, person, KIND, fact) for fact, person in zip(facts, people, strict=True)]
+        self.catalogue.keys.make(self.catalogue.needed(effects))
+        out = [
+            Outgoing(0, str(fact["event_id"]), TOPIC, person, KIND, self.catalogue.encode(KIND, fact))
+            for fact, person in zip(facts, people, strict=True)
+        ]
         with self.journal.transaction() as transaction:
             connection: sa.Connection = transaction.connection  # type: ignore[attr-defined]
-            connection.execute(sa.insert(ACTION).values(event_id=identity, at=at, **shown))
-            transaction.enqueue([Outgoing(0, identity, TOPIC, row["person_id"], KIND, body)])
+            connection.execute(sa.insert(ACTION), done)
+            transaction.enqueue(out)
 
     def saw(self, user: User, page: str, person_id: str, about: str, at: datetime) -> None:
         """Before the page is shown: no view without its row."""
         row = {"at": at, "user_id": user.id, "roles": " ".join(user.roles), "page": page, "person_id": person_id}
         with self.engine.begin() as connection:
             connection.execute(sa.insert(ACCESS).values(**row, about=about))
+
+    def listed(self, user: User, people: Collection[str], at: datetime) -> None:
+        """Whose names a list showed: one row a day for each, before the list is shown."""
+        who = (
+            sa.func.unnest(sa.literal(sorted(set(people)), sa.ARRAY(sa.Text)))
+            .table_valued("person_id")
+            .render_derived()
+            .render_derived()
+        )
+        said: list[Any] = [
+            sa.literal(at, ACCESS.c.at.type),
+            *map(sa.literal, (user.id, " ".join(user.roles), "inbox")),
+            who.c.person_id,
+            sa.literal(""),
+        ]
+        lately = sa.exists().where(
+            ACCESS.c.person_id == who.c.person_id,
+            ACCESS.c.user_id == user.id,
+            ACCESS.c.page == "inbox",
+            ACCESS.c.at > at - LISTED_ONCE_IN,
+        )
+        names = ("at", "user_id", "roles", "page", "person_id", "about")
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(ACCESS).from_select(names, sa.select(*said).where(~lately)))
+
+    def broke_glass(self, user: User, ref: str, reason: str, opened: bool, at: datetime) -> None:
+        """Also where there was nothing to open: who tries addresses is seen as well."""
+        row = {"at": at, "user_id": user.id, "ref": ref, "reason": reason, "opened": opened}
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(BREAK_GLASS).values(row))

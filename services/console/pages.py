@@ -33,9 +33,9 @@ VERBS = {
     "acknowledge": "Acknowledged",
     "outcome": "Outcome",
     "note": "Note",
-    "assign": "Assigned",
+    "assign": "Handed over",
     "snooze": "Put off",
-    "wrong_person": "Wrong person",
+    "wrong_person": "Wrong person: taken back, and the match is looked at",
 }
 OUTCOMES = {
     "done": "Done: the young person was helped or contacted",
@@ -44,6 +44,8 @@ OUTCOMES = {
     "wrong_person": "Wrong person: this alert is about somebody else",
 }
 SEVERITIES = {"P1": "Urgent", "P2": "High", "P3": "Normal", "P4": "Routine"}
+DUES = {"overdue": "Overdue", "today": "Up to today", "week": "Within seven days"}
+STATES = {"open": "Open", "new": "Open, not acknowledged", "put_off": "Open, put off", "closed": "Closed"}
 WITHHELD = {
     "agreement": "no agreement lets us share it with your role",
     "mask": "your role does not see this kind of information",
@@ -82,6 +84,43 @@ GROUNDS = {
     "document": "I have seen a document",
     "young_person": "The young person or their family said so",
     "provider": "The organisation that sent the record said so",
+}
+MEASURES = {
+    "neet": "Not in education, employment or training",
+    "not_known": "Not known",
+    "combined": "Not in education, employment or training, or not known",
+    "known": "Destination known",
+    "vulnerable_neet": "Vulnerable groups: not in education, employment or training",
+    "care_leaver_he": "Care leavers in higher education",
+    "care_experienced_eet": "Care-experienced in education, employment or training",
+    "yj_ete": "Open youth justice disposal: in education, training or employment",
+    "yj_ete_at_end": "Youth justice disposals that ended in education, training or employment",
+    "tbag_with_permission": "Pregnant young people and parents who gave permission",
+    "ehcp_cease_lawful": "Plans that were ceased lawfully",
+    "alerts_sla_met": "Alerts closed by their due date",
+    "alerts_retracted": "Alerts that were retracted",
+}
+AGREEMENTS = {
+    "in_force": "In force",
+    "ends_soon": "Ends within 60 days",
+    "review_due": "In force, review due within 60 days",
+    "not_begun": "Not begun",
+    "ended": "Ended",
+    "suspended": "Suspended",
+    "draft": "Draft",
+}
+SERVICES = {
+    "ingest": "Gate: what is taken in",
+    "matching": "Matching: who it is",
+    "status": "Status: what is true",
+    "alerts": "Alerts: who must know",
+    "delivery": "Delivery: telling them",
+    "console": "This console",
+}
+SETTLED = {
+    "linked": "the same person",
+    "separated": "kept apart",
+    "resend": "the sender sent it again, and then it was clear",
 }
 FIELDS = {
     "given_name": "Given name",
@@ -157,8 +196,18 @@ FLASHES = {
     "acknowledge": "You acknowledged this alert.",
     "outcome": "Outcome recorded. The alert closes shortly.",
     "note": "Note added.",
+    "snooze": "You put this alert off.",
+    "assign": "Handed over. Your colleague is told.",
+    "wrong_person": "Noted. The alert is taken back from everybody who got it, and a data steward looks at the match.",
+    "acknowledge_all": "You acknowledged the alerts you selected.",
+    "snooze_all": "You put off the alerts you selected.",
+    "assign_all": "Handed over. Your colleague is told.",
+    "covered": "Handed over. Whoever takes them is told.",
+    "none_chosen": "Nothing was done: select at least one alert first.",
     "already": "Somebody acknowledged this alert before you.",
     "decided": "Decision sent. The review closes shortly.",
+    "undone": "Sent. What hung on the decision follows shortly.",
+    "unsure": "Noted that you cannot tell. The review stays open for a colleague.",
 }
 
 
@@ -252,11 +301,17 @@ def environment() -> jinja2.Environment:
         "VERBS": VERBS,
         "OUTCOMES": OUTCOMES,
         "SEVERITIES": SEVERITIES,
+        "DUES": DUES,
+        "STATES": STATES,
         "WITHHELD": WITHHELD,
         "CATEGORIES": CATEGORIES,
         "DELIVERIES": DELIVERIES,
         "CHANNELS": CHANNELS,
         "GROUNDS": GROUNDS,
+        "SETTLED": SETTLED,
+        "AGREEMENTS": AGREEMENTS,
+        "SERVICES": SERVICES,
+        "MEASURES": MEASURES,
         "FIELDS": FIELDS,
         "REASONS": REASONS,
         "SAME": SAME,

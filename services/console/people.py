@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ _ROLES = {
     "data-steward": "Data steward",
 }
 STEWARD = "data-steward"
+#: Who watches over the watching.
+GOVERNANCE = frozenset({"dpo", "auditor"})
+
+
+#: Who keeps the hub going and its records right.
+KEEPERS = frozenset({STEWARD, "data-manager", "operator"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,17 @@ class User:
     roles: tuple[str, ...]
     teams: tuple[str, ...]
     worker: str
+    #: Their id at the organisation's sign-in; empty for one who cannot sign in there.
+    oid: str = ""
+
+    @property
+    def manages(self) -> bool:
+        """Whether measures are their business."""
+        return any(role.endswith("-manager") or role in GOVERNANCE | KEEPERS for role in self.roles)
+
+    @property
+    def keeps(self) -> bool:
+        return bool(KEEPERS & set(self.roles))
 
     @property
     def key(self) -> str:
@@ -50,6 +67,22 @@ class People:
     users: Mapping[str, User]
     teams: Mapping[str, str]
     workers: Mapping[str, str]
+    #: Worker -> team and role.
+    posts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: Team -> party, for teams outside the council.
+    parties: Mapping[str, str] = field(default_factory=dict)
+
+    def colleagues(self, role: str, team: str) -> list[str]:
+        """Workers who may hold what this role and team hold, by name; without a team, all of the role."""
+        found = [who for who, (theirs, held) in self.posts.items() if held == role and team in ("", theirs)]
+        return sorted(found, key=lambda who: (self.worker(who), who))
+
+    def by_oid(self, oid: str) -> User | None:
+        return next((user for user in self.users.values() if oid and user.oid == oid), None)
+
+    def parties_of(self, user: User) -> frozenset[str]:
+        """Parties for which the user speaks: those of their teams outside the council."""
+        return frozenset(self.parties[team] for team in user.teams if team in self.parties)
 
     def worker(self, key: str) -> str:
         """Name of a worker or user; an unknown one is called by id."""
@@ -70,7 +103,7 @@ def role_name(role: str) -> str:
     return _ROLES.get(role, role.replace("-", " ").capitalize())
 
 
-def parse(read: Mapping[str, Any]) -> People:
+def parse(read: Mapping[str, Any], parties: Collection[str] = ()) -> People:
     users = {
         str(name): User(
             id=str(name),
@@ -78,13 +111,18 @@ def parse(read: Mapping[str, Any]) -> People:
             roles=tuple(map(str, user["roles"])),
             teams=tuple(map(str, user["teams"])),
             worker=str(user.get("worker") or ""),
+            oid=str(user.get("oid") or ""),
         )
         for name, user in read["users"].items()
     }
     teams = {str(name): str(team["name"]) for name, team in read["teams"].items()}
     workers = {str(name): str(worker["name"]) for name, worker in read.get("workers", {}).items()}
-    return People(users, teams, workers)
+    posts = {str(name): (str(one["team"]), str(one["role"])) for name, one in read.get("workers", {}).items()}
+    named = {str(name): str(team.get("party") or name) for name, team in read["teams"].items()}
+    outside = {team: party for team, party in named.items() if party in parties}
+    return People(users, teams, workers, posts, outside)
 
 
 def load(contracts: Path) -> People:
-    return parse(YAML(typ="safe", pure=False).load(contracts / "teams.yaml"))
+    yaml = YAML(typ="safe", pure=False)
+    return parse(yaml.load(contracts / "teams.yaml"), list(yaml.load(contracts / "parties.yaml")["parties"]))

@@ -36,6 +36,10 @@ class Batch:
     #: Who may no longer see an alert, and the alert as it stood when it was taken back.
     gone: dict[tuple[str, Told], Row] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
+    #: Who holds an alert as a role now: whoever held it as that role before keeps what they saw.
+    holders: dict[tuple[str, str], Told] = field(default_factory=dict)
+    #: Every view of the batch, in order.
+    shown: list[Row] = field(default_factory=list)
     history: list[Row] = field(default_factory=list)
     deliveries: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     reviews: dict[str, Row] = field(default_factory=dict)
@@ -93,12 +97,24 @@ def _alert(batch: Batch, fact: Fact) -> str:
     for recipient in fields["recipients"]:
         key = (recipient["role"], recipient["team"] or "", recipient["worker"] or "")
         told[key] = view_row(recipient["view"])
+        who = dict(zip(("role", "team", "worker"), key, strict=True))
+        shown = {"event_id": fact.event_id, "alert_id": alert_id, "at": fields["at"], "view": told[key]}
+        batch.shown.append(shown | who)
         # Who may no longer see the alert is shown that, and nothing that becomes of it afterwards.
         if recipient.get("gone"):
             batch.gone[(alert_id, key)] = batch.alerts[alert_id]
         else:
             batch.gone.pop((alert_id, key), None)
+            if fields["act"] != "escalated":
+                batch.holders[(alert_id, recipient["role"])] = key
     return "shown"
+
+
+def title_of(view: Mapping[str, Any]) -> str:
+    """The headline without the name at its end: of one who may not read a rule's meaning it is the masked title."""
+    name = next((line["value"] for line in view["lines"] if line["label"] == "Name"), "")
+    headline: str = view["headline"]
+    return headline.removesuffix(f": {name}") if name else headline
 
 
 def view_row(view: Mapping[str, Any]) -> Row:

@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from services.console import inbox, journals
+from services.console.inbox import Filter, Listing, visible
+from services.console.journals import Health
 from services.console.people import STEWARD, User
-from services.console.tables import ACCESS, ACTION, DECISION_SENT, DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, TODAY
+from services.console.steward import UNSURE
+from services.console.tables import (
+    ACCESS,
+    ACTION,
+    BREAK_GLASS,
+    DECISION_SENT,
+    DELIVERY,
+    HISTORY,
+    INBOX,
+    MEASURES,
+    REFUSAL,
+    REVIEW,
+    SHOWN,
+    TODAY,
+)
 
 Row = Mapping[str, Any]
-PAGE_ROWS = 50
-SCOPES = ("mine", "team", "unassigned", "all")
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What the inbox shows; all of it stands in the URL."""
-
-    scope: str = "all"
-    severity: str = ""
-    rule: str = ""
-    overdue: bool = False
-    closed: bool = False
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    rows: Sequence[Row]
-    total: int
-    newest: int
-
-
-def visible(user: User) -> sa.ColumnElement[bool]:
-    """Rows that were disclosed to a role of this user and that concern them."""
-    nobody = sa.and_(INBOX.c.worker == "", INBOX.c.team == "")
-    mine = sa.and_(INBOX.c.worker == user.worker, sa.literal(bool(user.worker)))
-    return sa.and_(INBOX.c.role.in_(user.roles), sa.or_(mine, INBOX.c.team.in_(user.teams), nobody))
-
-
-def _scope(user: User, scope: str) -> sa.ColumnElement[bool]:
-    match scope:
-        case "mine":
-            return sa.and_(INBOX.c.worker == user.worker, sa.literal(bool(user.worker)))
-        case "team":
-            return INBOX.c.team.in_(user.teams)
-        case "unassigned":
-            return INBOX.c.worker == ""
-        case _:
-            return sa.true()
 
 
 class Reader:
@@ -68,37 +44,18 @@ class Reader:
         return found
 
     def counts(self, user: User) -> Mapping[str, int]:
-        """Open alerts by scope."""
-        standing = sa.and_(visible(user), INBOX.c.open)
-        columns = [
-            sa.func.count(INBOX.c.alert_id.distinct()).filter(_scope(user, scope)).label(scope) for scope in SCOPES
-        ]
+        """Open alerts by scope; beyond 99 it is only said that there are more."""
         with self._engine.connect() as connection:
-            return dict(connection.execute(sa.select(*columns).where(standing)).mappings().one())
+            return inbox.counts(connection, user)
 
     def inbox(self, user: User, chosen: Filter, today: date) -> Listing:
-        """Oldest due first. One row an alert, whatever roles it reached the user by."""
-        condition = [visible(user), _scope(user, chosen.scope), INBOX.c.open.is_(not chosen.closed)]
-        if chosen.severity:
-            condition.append(INBOX.c.severity == chosen.severity)
-        if chosen.rule:
-            condition.append(INBOX.c.rule == chosen.rule)
-        if chosen.overdue:
-            condition.append(INBOX.c.due_on < today)
-        one = sa.select(INBOX).where(*condition).ext(distinct_on(INBOX.c.alert_id))
-        one = one.order_by(INBOX.c.alert_id, (INBOX.c.worker == user.worker).desc(), INBOX.c.role)
-        each = one.subquery()
-        order = (each.c.at.desc(),) if chosen.closed else (each.c.due_on, each.c.raised_on)
-        page = sa.select(each).order_by(*order, each.c.ref).limit(PAGE_ROWS).offset((chosen.page - 1) * PAGE_ROWS)
         with self._engine.connect() as connection:
-            total = connection.execute(sa.select(sa.func.count()).select_from(each)).scalar_one()
-            newest = connection.execute(sa.select(sa.func.max(INBOX.c.number))).scalar_one() or 0
-            rows = [dict(row) for row in connection.execute(page).mappings()]
-            return Listing(self._acknowledged(connection, rows), total, newest)
+            return inbox.listing(connection, user, chosen, today)
 
-    def rules(self, user: User) -> Sequence[str]:
+    def titles(self, user: User) -> Sequence[str]:
+        """Headlines of the open alerts, as this user reads them."""
         with self._engine.connect() as connection:
-            found = connection.execute(sa.select(INBOX.c.rule).where(visible(user), INBOX.c.open).distinct())
+            found = connection.execute(sa.select(INBOX.c.title).where(visible(user), INBOX.c.open).distinct())
             return sorted(found.scalars())
 
     def news(self, user: User, since: int) -> int:
@@ -117,6 +74,35 @@ class Reader:
         )
         return next(iter(self._all(query)), None)
 
+    def caseload(self, user: User, today: date) -> Sequence[Row]:
+        """Open alerts of the user's teams by who holds them: how many, overdue, due within a week, oldest due."""
+        theirs = sa.and_(visible(user), INBOX.c.team.in_(user.teams), INBOX.c.open)
+        each = sa.func.count(INBOX.c.alert_id.distinct())
+        columns = (
+            INBOX.c.team,
+            INBOX.c.worker,
+            each.label("open"),
+            each.filter(INBOX.c.due_on < today).label("overdue"),
+            each.filter(INBOX.c.due_on <= today + timedelta(days=6)).label("week"),
+            sa.func.min(INBOX.c.due_on).label("oldest"),
+        )
+        query = sa.select(*columns).where(theirs).group_by(INBOX.c.team, INBOX.c.worker)
+        return self._all(query.order_by(INBOX.c.team, INBOX.c.worker))
+
+    def held_by(self, user: User, worker: str) -> Sequence[Row]:
+        """Open alerts of a colleague that this user may act on."""
+        refs = sa.select(INBOX.c.ref).where(visible(user), INBOX.c.open, INBOX.c.worker == worker).distinct()
+        return [row for row in self.open_ones(user, refs) if row["worker"] == worker]
+
+    def open_ones(self, user: User, refs: Sequence[str] | sa.Select[Any]) -> Sequence[Row]:
+        """Of the alerts named, those that stand and that this user may act on, each once, oldest due first."""
+        query = sa.select(INBOX).where(INBOX.c.ref.in_(refs), visible(user), INBOX.c.open)
+        with self._engine.connect() as connection:
+            mine = (INBOX.c.worker == user.worker).asc()
+            found = connection.execute(query.order_by(mine, INBOX.c.role.desc())).mappings()
+            each = {row["alert_id"]: dict(row) for row in found}.values()
+            return inbox.with_doings(connection, sorted(each, key=lambda row: (row["due_on"], row["ref"])))
+
     def history(self, alert_id: str) -> Sequence[Row]:
         return self._all(sa.select(HISTORY).where(HISTORY.c.alert_id == alert_id).order_by(HISTORY.c.at))
 
@@ -134,12 +120,85 @@ class Reader:
         found = self._all(query.order_by(INBOX.c.at.desc(), INBOX.c.alert_id, INBOX.c.handed_on))
         return list({row["alert_id"]: row for row in reversed(found)}.values())[::-1]
 
+    def shown_by(self, user: User, person_id: str, moment: datetime) -> Sequence[Row]:
+        """The last view of each alert about a person that was shown by ``moment``, with today's (``now``).
+
+        Of what was taken back nothing is shown, not even what once stood there.
+        """
+        same = sa.and_(*(SHOWN.c[name] == INBOX.c[name] for name in ("alert_id", "role", "team", "worker")))
+        theirs = sa.and_(INBOX.c.person_id == person_id, visible(user), SHOWN.c.at <= moment)
+        query = sa.select(INBOX, SHOWN.c.view.label("then"), SHOWN.c.at.label("shown_at")).join(SHOWN, same)
+        query = query.where(theirs, sa.or_(~INBOX.c.handed_on, INBOX.c.act.in_(("moved", "retracted"))))
+        found = self._all(query.order_by(SHOWN.c.at, INBOX.c.handed_on.desc()))
+        return sorted({row["alert_id"]: row for row in found}.values(), key=lambda r: r["shown_at"], reverse=True)
+
+    def opened_by_role(self, user: User, ref: str) -> Row | None:
+        """An alert of this user's roles that another team or worker holds: only for who breaks the glass."""
+        theirs = sa.and_(INBOX.c.ref == ref, INBOX.c.role.in_(user.roles), ~INBOX.c.handed_on)
+        return next(iter(self._all(sa.select(INBOX).where(theirs).order_by(INBOX.c.role).limit(1))), None)
+
+    def glass_broken(self, user: User, ref: str, since: datetime) -> bool:
+        theirs = sa.and_(BREAK_GLASS.c.user_id == user.id, BREAK_GLASS.c.ref == ref, BREAK_GLASS.c.at > since)
+        return bool(self._one(sa.select(sa.func.count()).where(theirs, BREAK_GLASS.c.opened)))
+
+    def glass_count(self, user: User, since: datetime) -> int:
+        theirs = sa.and_(BREAK_GLASS.c.user_id == user.id, BREAK_GLASS.c.at > since)
+        return int(self._one(sa.select(sa.func.count()).where(theirs)) or 0)
+
+    def emergencies(self) -> Sequence[Row]:
+        return self._all(sa.select(BREAK_GLASS).order_by(BREAK_GLASS.c.number.desc()).limit(200))
+
+    def seen(self, user_id: str, like: int) -> Sequence[Row]:
+        """Who looked at whom, latest first: of one user, or of whoever row ``like`` is about, lists included."""
+        query = sa.select(ACCESS).order_by(ACCESS.c.number.desc()).limit(200)
+        if not like:
+            query = query.where(ACCESS.c.page != "inbox")
+        if user_id:
+            query = query.where(ACCESS.c.user_id == user_id)
+        if like:
+            whose = sa.select(ACCESS.c.person_id).where(ACCESS.c.number == like).scalar_subquery()
+            query = query.where(ACCESS.c.person_id == whose)
+        return self._all(query)
+
     def reviews(self, user: User, *, closed: bool = False) -> Sequence[Row]:
         if STEWARD not in user.roles:
             return ()
         state = "closed" if closed else "open"
         order = (REVIEW.c.safeguarding.desc(), REVIEW.c.opened_at, REVIEW.c.review_id)
         return self._all(sa.select(REVIEW).where(REVIEW.c.state == state).order_by(*order).limit(200))
+
+    def backlog(self, user: User) -> Row:
+        """Open reviews: how many, of safeguarding, that nobody could decide yet; when the oldest was opened."""
+        if STEWARD not in user.roles:
+            return {}
+        unsure = sa.exists().where(DECISION_SENT.c.review_id == REVIEW.c.review_id, DECISION_SENT.c.choice == UNSURE)
+        count = sa.func.count()
+        columns: list[sa.ColumnElement[Any]] = [
+            count.label("open"),
+            count.filter(REVIEW.c.safeguarding).label("safeguarding"),
+            count.filter(unsure).label("unsure"),
+            sa.func.min(REVIEW.c.opened_at).label("oldest"),
+        ]
+        return self._all(sa.select(*columns).where(REVIEW.c.state == "open"))[0]
+
+    def review_quality(self) -> Sequence[Row]:
+        """By reason: open, linked, kept apart, settled otherwise, undone, and hours that half of them took at most."""
+        count, closed = sa.func.count(), REVIEW.c.state == "closed"
+        undo = sa.exists().where(
+            DECISION_SENT.c.review_id == REVIEW.c.review_id, DECISION_SENT.c.choice.startswith("undo:")
+        )
+        hours = sa.extract("epoch", REVIEW.c.closed_at - REVIEW.c.opened_at) / 3600
+        named = ("linked", "separated")
+        columns = (
+            REVIEW.c.reason,
+            count.filter(~closed).label("open"),
+            count.filter(closed, REVIEW.c.outcome == "linked").label("linked"),
+            count.filter(closed, REVIEW.c.outcome == "separated").label("apart"),
+            count.filter(closed, REVIEW.c.outcome.not_in(named)).label("otherwise"),
+            count.filter(undo).label("undone"),
+            sa.func.percentile_cont(0.5).within_group(hours).filter(closed).label("hours"),
+        )
+        return self._all(sa.select(*columns).group_by(REVIEW.c.reason).order_by(sa.desc("linked"), REVIEW.c.reason))
 
     def review_count(self, user: User) -> int:
         if STEWARD not in user.roles:
@@ -155,6 +214,29 @@ class Reader:
         sent = sa.select(DECISION_SENT).where(DECISION_SENT.c.review_id == review_id)
         return self._all(sent.order_by(DECISION_SENT.c.number))
 
+    def published(self) -> Sequence[Row]:
+        """Sets of measures, latest first."""
+        return self._all(sa.select(MEASURES).order_by(MEASURES.c.month.desc()).limit(36))
+
+    def journals(self) -> Sequence[Health]:
+        with self._engine.connect() as connection:
+            return journals.health(connection)
+
+    def deliveries_by_state(self) -> Sequence[Row]:
+        """Deliveries of the last seven days by channel and last state."""
+        last = sa.select(DELIVERY.c.channel, DELIVERY.c.state, DELIVERY.c.at)
+        last = last.where(DELIVERY.c.at > sa.func.now() - timedelta(days=7)).ext(distinct_on(DELIVERY.c.delivery_id))
+        last = last.order_by(DELIVERY.c.delivery_id, DELIVERY.c.at.desc(), DELIVERY.c.attempt.desc())
+        each = last.subquery()
+        columns = (each.c.channel, each.c.state, sa.func.count().label("count"), sa.func.max(each.c.at).label("last"))
+        query = sa.select(*columns).group_by(each.c.channel, each.c.state)
+        return self._all(query.order_by(each.c.channel, each.c.state))
+
+    def refused_of(self, parties: Collection[str]) -> Sequence[Row]:
+        """The last refusals of a partner's own events: type, reason, where the faults are. No value was kept."""
+        query = sa.select(REFUSAL).where(REFUSAL.c.party.in_(parties))
+        return self._all(query.order_by(REFUSAL.c.received_at.desc(), REFUSAL.c.event_id).limit(100))
+
     def refusals(self) -> Sequence[Row]:
         """Counts by party and reason."""
         count, last = sa.func.count().label("count"), sa.func.max(REFUSAL.c.received_at).label("last")
@@ -163,14 +245,9 @@ class Reader:
 
     def access(self, user: User) -> Sequence[Row]:
         """What this user looked at lately."""
-        query = sa.select(ACCESS).where(ACCESS.c.user_id == user.id).order_by(ACCESS.c.number.desc())
+        looked = sa.and_(ACCESS.c.user_id == user.id, ACCESS.c.page.in_(("alert", "person", "review")))
+        query = sa.select(ACCESS).where(looked).order_by(ACCESS.c.number.desc())
         return self._all(query.limit(100))
-
-    def _acknowledged(self, connection: sa.Connection, rows: Sequence[Row]) -> Sequence[Row]:
-        ids = [row["alert_id"] for row in rows]
-        query = sa.select(ACTION.c.alert_id).where(ACTION.c.verb == "acknowledge", ACTION.c.alert_id.in_(ids))
-        seen = set(connection.execute(query).scalars())
-        return [{**row, "acknowledged": row["alert_id"] in seen or row["act"] == "acknowledged"} for row in rows]
 
     def _all(self, query: sa.Select[Any]) -> Sequence[Row]:
         with self._engine.connect() as connection:

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from services.console import steward
 from services.console.people import STEWARD
 from services.console.project import COMPARED
-from services.console.steward import GROUNDS, NotTaken
+from services.console.steward import GROUNDS, UNSURE, NotTaken
 from services.console.visit import NotFound, Visitor, elsewhere, visitor
+from spine.clock import local_date
 
 router = APIRouter()
 Known = Annotated[Visitor, Depends(visitor)]
@@ -27,9 +28,17 @@ NOT_TAKEN = {
 def reviews(known: Known, closed: str = "") -> Response:
     if STEWARD not in known.user.roles:
         raise NotFound
-    return known.page(
-        "reviews.html", rows=known.console.reader.reviews(known.user, closed=closed == "1"), closed=closed
-    )
+    rows, today = known.console.reader.reviews(known.user, closed=closed == "1"), known.console.today()
+    rows = [{**row, "days": (today - local_date(row["opened_at"])).days} for row in rows]
+    return known.page("reviews.html", rows=rows, closed=closed, backlog=known.console.reader.backlog(known.user))
+
+
+@router.get("/reviews/quality")
+def quality(known: Known) -> Response:
+    """How the reviews of a reason were decided, and how often a decision was undone."""
+    if STEWARD not in known.user.roles:
+        raise NotFound
+    return known.page("quality.html", rows=known.console.reader.review_quality())
 
 
 @router.get("/reviews/{review_id}")
@@ -46,15 +55,18 @@ def decide(
     grounds: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
     known.check(csrf)
-    row = _review(known, review_id)
-    if row["state"] != "open":
-        raise NotFound
+    row, console = _review(known, review_id), known.console
+    sent = [one["choice"] for one in console.reader.decisions_sent(review_id)]
     chosen = [g for g in grounds or () if g in GROUNDS]
-    errors = _errors(row, choice, chosen)
+    errors = _errors(_options(row, sent), choice, chosen)
     if errors:
         return _page(known, row, 422, errors=errors, choice=choice, chosen=chosen)
-    console = known.console
-    made = steward.events(row, choice, chosen, console.today(), known.user)
+    if choice == UNSURE:
+        steward.remember(console.doings.engine, review_id, known.user, choice, console.clock())
+        known.say("unsure")
+        return elsewhere("/reviews")
+    turn = steward.turns(sent, choice)
+    made = steward.events(row, choice, chosen, console.today(), known.user, turn)
     if made is None:
         text = "A record has no reference of its own, so this cannot be decided here. Ask the sender to correct it."
         return _page(known, row, 422, errors={"choice": text}, choice=choice, chosen=chosen)
@@ -63,22 +75,34 @@ def decide(
         text = NOT_TAKEN.get(answer.reason, "The hub did not take the decision. Nothing was decided.")
         return _page(known, row, 503, errors={"choice": text}, choice=choice, chosen=chosen)
     steward.remember(console.doings.engine, review_id, known.user, choice, console.clock())
-    known.say("decided")
+    known.say("undone" if row["state"] != "open" else "decided")
     return elsewhere(f"/reviews/{review_id}")
 
 
 @router.get("/refusals")
 def refusals(known: Known) -> Response:
-    if not {STEWARD, "data-manager", "operator"} & set(known.user.roles):
+    if not known.user.keeps:
         raise NotFound
     return known.page("refusals.html", rows=known.console.reader.refusals())
 
 
-def _errors(row: Mapping[str, Any], choice: str, grounds: Sequence[str]) -> dict[str, str]:
-    options = {f"link:{n}" for n in range(len(row["candidates"]))} | {"apart"}
+def _options(row: Mapping[str, Any], sent: Sequence[str]) -> list[str]:
+    """What a steward may say now. A decided review offers what undoes the decision that was made here."""
+    links = [f"link:{n}" for n in range(len(row["candidates"]))]
+    if row["state"] == "open":
+        return [*links, "apart", UNSURE]
+    decided = steward.standing(sent)
+    if decided.startswith("link:"):
+        return [f"undo:{decided}"]
+    return links if decided == "apart" or (sent and not decided) else []
+
+
+def _errors(options: Sequence[str], choice: str, grounds: Sequence[str]) -> dict[str, str]:
+    if not options:
+        raise NotFound
     if choice not in options:
         return {"choice": "Select whether this is the same person"}
-    if choice != "apart" and not grounds:
+    if choice.startswith("link:") and not grounds:
         return {"grounds": "Select how you know that they are the same person"}
     return {}
 
@@ -98,4 +122,5 @@ def _page(known: Visitor, row: Mapping[str, Any], status: int = 200, **values: A
     fields = [f for f in COMPARED if held.get(f) or any(c["subject"].get(f) for c in row["candidates"])]
     sent = known.console.reader.decisions_sent(row["review_id"])
     shared: dict[str, Any] = {"errors": {}, "choice": "", "chosen": []}
+    shared["options"] = _options(row, [one["choice"] for one in sent])
     return known.page("review.html", status, **(shared | values), row=row, fields=fields, sent=sent)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
+from services.console.oidc import FLOW_SECONDS_MAX, Refused
+from services.console.pages import query
 from services.console.people import role_name
 from services.console.sessions import COOKIE, SIGN_IN_WINDOW, same
-from services.console.visit import BadForm, console_of, elsewhere, local, render, visitor
+from services.console.visit import BadForm, NotFound, console_of, elsewhere, local, render, visitor
 from spine.telemetry import log
 
 router = APIRouter()
-FORM_COOKIE = "hub_form"
+FORM_COOKIE, FLOW_COOKIE = "hub_form", "hub_flow"
+_HIDDEN: dict[str, Any] = {"httponly": True, "samesite": "lax", "path": "/sign-in"}
 
 
 @router.get("/sign-in")
@@ -45,6 +49,43 @@ def sign_in(request: Request, user: str = Form(""), next: str = Form("/"), csrf:
     return answer
 
 
+@router.get("/sign-in/start")
+def start(request: Request, next: str = "/") -> Response:
+    """Off to the organisation's own sign-in."""
+    console = console_of(request)
+    if console.provider is None:
+        raise NotFound
+    address, flow = console.provider.begin(console.sessions.flows, local(next))
+    answer = elsewhere(address)
+    # Lax: the provider sends the browser back by a link.
+    answer.set_cookie(FLOW_COOKIE, flow, max_age=FLOW_SECONDS_MAX, secure=console.secure, **_HIDDEN)
+    return answer
+
+
+@router.get("/sign-in/back")
+def back(request: Request, code: str = "", state: str = "") -> Response:
+    """Back from the organisation's sign-in, with a code or without."""
+    console = console_of(request)
+    if console.provider is None:
+        raise NotFound
+    if not console.sessions.may_try(request.client.host if request.client else ""):
+        return _page(request, "/", "Too many sign-ins from here. Wait five minutes and try again.", 429)
+    cookie = request.cookies.get(FLOW_COOKIE, "")
+    found = console.provider.finish(console.sessions.flows, cookie, state, code, console.people, console.clock())
+    if isinstance(found, Refused):
+        log().warning("sign_in_refused", reason=found.reason)
+        text = "You could not be signed in. Try again, and if it stays so, ask whoever runs the hub for a role."
+        answer = _page(request, "/", text, 403)
+    else:
+        answer = elsewhere(local(found.following))
+        console.sessions.end(request.cookies.get(COOKIE))
+        made = console.sessions.begin(found.user.id, found.roles)
+        answer.set_cookie(COOKIE, made, httponly=True, secure=console.secure, samesite="lax", path="/")
+        log().info("signed_in", roles=list(found.roles))
+    answer.delete_cookie(FLOW_COOKIE, path="/sign-in")
+    return answer
+
+
 @router.post("/sign-out")
 def sign_out(request: Request, csrf: str = Form("")) -> Response:
     visitor(request).check(csrf)
@@ -63,6 +104,7 @@ def _page(request: Request, following: str, error: str = "", status: int = 200) 
     ]
     token = console.sessions.form_token(number)
     values = {"items": items, "csrf": token, "following": following, "error": error, "demo": console.demo}
+    values["start"] = "/sign-in/start" + query(next=following) if console.provider else ""
     answer = render(console, request, "sign_in.html", status, **values)
     answer.set_cookie(FORM_COOKIE, number, httponly=True, secure=console.secure, samesite="lax", path="/sign-in")
     return answer

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadSignature, Signer, URLSafeTimedSerializer
 from sqlalchemy.dialects.postgresql import insert
 
 from services.console.tables import SECRET, SESSION, SIGN_IN
@@ -27,6 +27,8 @@ class Session:
     user_id: str
     csrf: str
     flash: str
+    #: At most these, as the organisation's sign-in told; empty: all of the user's.
+    roles: tuple[str, ...] = ()
 
 
 def secret_of(engine: sa.Engine) -> bytes:
@@ -42,16 +44,18 @@ class Sessions:
     def __init__(self, engine: sa.Engine, secret: bytes, clock: Callable[[], datetime], sign_ins_max: int) -> None:
         self._engine = engine
         self._signer = Signer(secret, salt="console session")
+        #: Carries a sign-in at the organisation's provider from its beginning to its end.
+        self.flows = URLSafeTimedSerializer(secret, salt="console sign-in")
         self._clock = clock
         self._sign_ins_max = sign_ins_max
 
-    def begin(self, user_id: str) -> str:
+    def begin(self, user_id: str, roles: Sequence[str] = ()) -> str:
         """A new session; returns the cookie's value. The number itself is kept nowhere."""
         number, now = secrets.token_urlsafe(32), self._clock()
         row = {"digest": _digest(number), "user_id": user_id, "csrf": secrets.token_urlsafe(24), "began_at": now}
         with self._engine.begin() as connection:
             connection.execute(sa.delete(SESSION).where(SESSION.c.began_at < now - LONGEST))
-            connection.execute(sa.insert(SESSION).values(**row, seen_at=now))
+            connection.execute(sa.insert(SESSION).values(**row, seen_at=now, roles=" ".join(roles)))
         return self._signer.sign(number).decode()
 
     def find(self, cookie: str | None, *, touch: bool = True) -> Session | None:
@@ -61,12 +65,15 @@ class Sessions:
             return None
         now = self._clock()
         alive = sa.and_(SESSION.c.digest == digest, SESSION.c.began_at > now - LONGEST, SESSION.c.seen_at > now - IDLE)
-        columns = (SESSION.c.user_id, SESSION.c.csrf, SESSION.c.flash)
+        columns = (SESSION.c.user_id, SESSION.c.csrf, SESSION.c.flash, SESSION.c.roles)
         with self._engine.begin() as connection:
             row = connection.execute(sa.select(*columns).where(alive)).one_or_none()
             if row is not None and touch:
                 connection.execute(sa.update(SESSION).where(alive).values(seen_at=now))
-        return None if row is None else Session(digest, *row)
+        if row is None:
+            return None
+        user_id, csrf, flash, roles = row
+        return Session(digest, user_id, csrf, flash, tuple(roles.split()))
 
     def end(self, cookie: str | None) -> None:
         digest = self._read(cookie)

@@ -32,28 +32,58 @@ class NotTaken:
     reason: str
 
 
-def events(
-    review: Mapping[str, Any], choice: str, grounds: Sequence[str], on: date, user: User
-) -> list[dict[str, Any]] | None:
-    """CloudEvents for ``link:<n>`` or ``apart`` (from every candidate); None if a record cannot be named.
+#: Nothing is decided and nothing is sent: somebody else should look.
+UNSURE = "unsure"
 
-    Ids follow from review, choice and day: sending a decision twice says it once.
+
+def standing(sent: Sequence[str]) -> str:
+    """The decision that stands after ``sent``: ``link:<n>``, ``apart``, or empty: it was undone, or none was made."""
+    last = next((choice for choice in reversed(sent) if choice != UNSURE), "")
+    return "" if last.startswith("undo:") else last
+
+
+def turns(sent: Sequence[str], choice: str) -> int:
+    """How often stewards changed their mind before ``choice``. Said twice in a row, a choice is one."""
+    said = [one for one in sent if one != UNSURE]
+    while said and said[-1] == choice:
+        said.pop()
+    return sum(one != before for one, before in zip(said, ["", *said], strict=False))
+
+
+def events(
+    review: Mapping[str, Any], choice: str, grounds: Sequence[str], on: date, user: User, turn: int = 0
+) -> list[dict[str, Any]] | None:
+    """CloudEvents for ``link:<n>``, ``undo:link:<n>`` or ``apart`` (from all); None if a record cannot be named.
+
+    Ids follow from review, choice, day and ``turn``: sending a decision twice says it once, and a decision that comes
+    again after it was undone is another.
     """
     candidates = review["candidates"]
     chosen: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]]
     if choice == "apart":
         chosen = [("identity.separated", candidate, {}) for candidate in candidates]
+    elif choice.startswith("undo:link:"):
+        number = choice.removeprefix("undo:link:")
+        if not number.isdigit() or int(number) >= len(candidates):
+            return None
+        chosen = [("identity.separated", candidates[int(number)], {})]
     else:
         number = choice.removeprefix("link:")
         if not number.isdigit() or int(number) >= len(candidates):
             return None
         chosen = [("identity.linked", candidates[int(number)], {"confirmed_by": list(grounds)})]
-    made = [_event(review, kind, candidate, more, on, user) for kind, candidate, more in chosen]
+    said = (on.isoformat(), user.key, *([str(turn)] if turn else []))
+    made = [_event(review, kind, candidate, more, on, said) for kind, candidate, more in chosen]
     return None if not made or None in made else [event for event in made if event is not None]
 
 
 def _event(
-    review: Mapping[str, Any], kind: str, candidate: Mapping[str, Any], more: Mapping[str, Any], on: date, user: User
+    review: Mapping[str, Any],
+    kind: str,
+    candidate: Mapping[str, Any],
+    more: Mapping[str, Any],
+    on: date,
+    said: Sequence[str],
 ) -> dict[str, Any] | None:
     data: dict[str, Any] = {"record_source": review["source"], "person_source": candidate["source"]}
     data |= {"person_ref": candidate["source_ref"], **more}
@@ -65,7 +95,7 @@ def _event(
         return None
     if not data["person_source"] or not data["person_ref"]:
         return None
-    seed = "\x1f".join((review["review_id"], kind, candidate["person_id"], on.isoformat(), user.key))
+    seed = "\x1f".join((review["review_id"], kind, candidate["person_id"], *said))
     return {
         "specversion": "1.0",
         "id": f"review-{hashlib.sha256(seed.encode()).hexdigest()[:24]}",

@@ -36,10 +36,26 @@ INBOX = sa.Table(
     sa.Column("handed_on", _BOOL, nullable=False, comment="The matter moved to somebody else."),
     _needed("at", _MOMENT),
     _needed("view", JSONB),
+    sa.Column("title", _TEXT, nullable=False, comment="Headline without the name: what the reader may filter by."),
     sa.Index("told_ref", "ref"),
     sa.Index("told_person", "person_id"),
-    sa.Index("told_role_open", "role", "open", "due_on"),
+    sa.Index("told_team_open", "team", "open", "due_on", "raised_on", "ref"),
+    sa.Index("told_worker_open", "worker", "open", "due_on", "raised_on", "ref"),
     sa.Index("told_number", "number"),
+)
+
+#: What each recipient was shown, as often as it changed: what could be known here at a moment.
+SHOWN = sa.Table(
+    "shown",
+    META,
+    sa.Column("event_id", _TEXT, primary_key=True),
+    sa.Column("role", _TEXT, primary_key=True),
+    sa.Column("team", _TEXT, primary_key=True),
+    sa.Column("worker", _TEXT, primary_key=True),
+    _needed("alert_id", _TEXT),
+    _needed("at", _MOMENT),
+    _needed("view", JSONB),
+    sa.Index("shown_alert", "alert_id", "role", "at"),
 )
 
 HISTORY = sa.Table(
@@ -139,6 +155,7 @@ SESSION = sa.Table(
     _needed("began_at", _MOMENT),
     _needed("seen_at", _MOMENT),
     sa.Column("flash", _TEXT, nullable=False, server_default=""),
+    sa.Column("roles", _TEXT, nullable=False, server_default="", comment="At most these; empty: all of the user's."),
 )
 
 SIGN_IN = sa.Table(
@@ -163,6 +180,30 @@ ACCESS = sa.Table(
     _needed("about", _TEXT),
     sa.Index("access_person", "person_id", "at"),
     sa.Index("access_user", "user_id", "at"),
+)
+
+#: Who opened another team's alert, and why: for an hour, under the eyes of information governance.
+BREAK_GLASS = sa.Table(
+    "break_glass",
+    META,
+    sa.Column("number", sa.BigInteger, sa.Identity(), primary_key=True),
+    _needed("at", _MOMENT),
+    _needed("user_id", _TEXT),
+    _needed("ref", _TEXT),
+    _needed("reason", _TEXT),
+    sa.Column("opened", _BOOL, nullable=False, comment="Whether there was anything to open."),
+    sa.Index("break_glass_user", "user_id", "ref", "at"),
+)
+
+#: Measures as published by ``hub measures --publish``: small numbers are hidden before they come here.
+MEASURES = sa.Table(
+    "measures",
+    META,
+    sa.Column("month", _DAY, primary_key=True, comment="First of the month of the day counted: one set a month."),
+    _needed("on", _DAY),
+    _needed("known_at", _MOMENT),
+    _needed("published_at", _MOMENT),
+    _needed("body", JSONB),
 )
 
 #: One secret that signs cookies, made by the first start where none is given.

@@ -43,6 +43,9 @@ class Picture:
     bars: tuple[Bar, ...]
     marks: tuple[Mark, ...]
     today_x: int | None
+    #: Days on which alerts were raised, and the day asked about.
+    raised: tuple[Mark, ...] = ()
+    asked_x: int | None = None
 
 
 def stretches(view: Sequence[Mapping[str, Any]]) -> list[Stretch]:
@@ -54,7 +57,9 @@ def stretches(view: Sequence[Mapping[str, Any]]) -> list[Stretch]:
     return sorted(read, key=lambda s: s.start)
 
 
-def picture(spans: Sequence[Stretch], today: date) -> Picture | None:
+def picture(
+    spans: Sequence[Stretch], today: date, raised: Sequence[tuple[date, str]] = (), asked: date | None = None
+) -> Picture | None:
     """None if there is nothing to draw. An open stretch ends today, or a month on where it begins later."""
     if not spans:
         return None
@@ -72,7 +77,14 @@ def picture(spans: Sequence[Stretch], today: date) -> Picture | None:
         kind = kinds.setdefault(span.label, len(kinds) % KINDS)
         end = span.end if span.end is not None else max(last, span.start)
         bars.append(Bar(at(span.start), max(BAR_MIN, at(end + timedelta(days=1)) - at(span.start)), number, kind, span))
-    return Picture(tuple(bars), tuple(_marks(first, last, at)), at(today) if first <= today <= last else None)
+    inside = [(day, text) for day, text in raised if first <= day <= last]
+    return Picture(
+        tuple(bars),
+        tuple(_marks(first, last, at)),
+        at(today) if first <= today <= last else None,
+        tuple(Mark(min(at(day), WIDTH - BAR_MIN), text) for day, text in inside),
+        at(asked) if asked is not None and asked != today and first <= asked <= last else None,
+    )
 
 
 def _marks(first: date, last: date, at: Any) -> list[Mark]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jinja2
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from services.console.acting import PutOff
 from services.console.brand import Brand
 from services.console.doings import Doings
+from services.console.oidc import Provider
 from services.console.pages import environment
-from services.console.people import STEWARD, People, User
+from services.console.people import GOVERNANCE, STEWARD, People, User
 from services.console.reader import Reader
 from services.console.sessions import COOKIE, Session, Sessions, same
 from services.console.steward import Door
@@ -31,9 +34,12 @@ class Console:
     people: People
     brand: Brand
     door: Door
+    put_off: PutOff
+    contracts: Path
     clock: Callable[[], datetime]
     working: WorkingDays = field(default_factory=WorkingDays)
     demo: bool = False
+    provider: Provider | None = None
     simulated: bool = False
     secure: bool = False
     live_seconds: float = 3.0
@@ -82,8 +88,10 @@ class Visitor:
             "counts": reader.counts(user),
             "reviews_open": reader.review_count(user),
             "steward": STEWARD in user.roles,
-            "data_manager": bool({STEWARD, "data-manager", "operator"} & set(user.roles)),
+            "speaks": bool(self.console.people.parties_of(user)),
+            "governance": bool(GOVERNANCE & set(user.roles)),
             "today": self.console.today(),
+            "put_off": self.console.put_off,
         }
         if self.session.flash:
             self.console.sessions.say(self.session, "")
@@ -110,6 +118,9 @@ def visitor(request: Request) -> Visitor:
     user = console.people.users.get(session.user_id) if session else None
     if session is None or user is None:
         raise SignInNeeded
+    if session.roles:
+        # What the file names is read anew at each start; what the sign-in told holds for the session.
+        user = replace(user, roles=tuple(role for role in user.roles if role in session.roles))
     return Visitor(console, request, session, user)
 
 

@@ -12,7 +12,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from services.console import live, routes_alerts, routes_reviews, routes_sign_in
+from services.console import (
+    live,
+    routes_alerts,
+    routes_inbox,
+    routes_measures,
+    routes_operations,
+    routes_people,
+    routes_reviews,
+    routes_sign_in,
+    routes_team,
+)
 from services.console.guard import Guard
 from services.console.visit import BadForm, Console, NotFound, SignInNeeded, Visitor, elsewhere, render, visitor
 from spine.errors import Retry
@@ -25,7 +35,17 @@ def create_app(console: Console) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.console = console
     app.add_middleware(Guard, secure=console.secure)  # type: ignore[arg-type, unused-ignore]
-    for routes in (routes_sign_in, routes_alerts, routes_reviews, live):
+    for routes in (
+        routes_sign_in,
+        routes_inbox,
+        routes_alerts,
+        routes_people,
+        routes_team,
+        routes_reviews,
+        routes_measures,
+        routes_operations,
+        live,
+    ):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _plain_pages(app, console)
@@ -77,7 +97,10 @@ def _errors(app: FastAPI, console: Console) -> None:
         status = error.status_code if isinstance(error, HTTPException) else 404
         if status != 404:
             return problem(request, status, "That did not work", "Go back to the inbox and try again.")
-        text = "If you typed the address, check it. An alert that is not for your team cannot be opened by you."
+        text = (
+            "If you typed the address, check it. An alert that is not for your team cannot be opened by you."
+            " In an emergency see About and help."
+        )
         return problem(request, 404, "Page not found", text)
 
     @app.exception_handler(BadForm)

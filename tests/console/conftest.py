@@ -18,7 +18,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from hub.machine.ports import free_ports
-from services.console import brand, people
+from services.console import acting, brand, people
 from services.console.agent import SERVICE, TOPICS, processor
 from services.console.doings import Doings
 from services.console.project import ref_of
@@ -43,14 +43,15 @@ CONTRACTS = ROOT / "contracts"
 CATALOGUE = Catalogue([ROOT / "schemas" / "avro"], MemoryKeys())
 TODAY = date(2026, 11, 25)
 NAMES = ("Aisha Verity", "Callum Tansley", "Ewa Brandt", "Jordan Pike", "Leila Farouk", "Milo Hartnell", "Tia Osgood")
+#: Rule, the title as disclosure writes it, severity.
 HEADLINES = (
-    ("A01", "has left Northvale College with no next step", "P2"),
-    ("A03", "turns 16 with no offer for September", "P4"),
-    ("A05", "has claimed Universal Credit while a job is on file", "P3"),
-    ("A10", "attended 71% of the last four weeks", "P2"),
-    ("A11", "was absent for 6 days without a reason", "P2"),
-    ("A26", "becomes 18 in four weeks and has no adviser", "P1"),
-    ("A27", "did not start the agreed course", "P3"),
+    ("A02", "Left learning, destination unknown", "P2"),
+    ("A08", "September Guarantee: no offer", "P4"),
+    ("A05", "Sources disagree", "P3"),
+    ("A10", "Attendance very low", "P2"),
+    ("A11", "Absent for several days without explanation", "P2"),
+    ("A36", "Homelessness risk", "P1"),
+    ("A07", "Agreed start not taken up", "P3"),
 )
 
 
@@ -78,7 +79,7 @@ def view_of(headline: str, name: str, **more: Any) -> dict[str, Any]:
         "why": [
             f"Northvale College told us on 4 November that {name.split()[0]} left.",
             "You are in 16 to 18 tracking, and nobody else holds the case.",
-            "Rule: left with no next step.",
+            "Rule: Left learning, destination unknown.",
             "The agreement lets us share name, date of birth and status with the Inclusion Team.",
         ],
         "todo": ["Ring within two working days.", "Offer a careers appointment.", "Record what came of it."],
@@ -142,7 +143,7 @@ class Desk:
         **view: Any,
     ) -> str:
         """Raise an alert (for the inclusion team's Beth Novak unless said otherwise); returns its name in paths."""
-        shown = view_of(headline or f"{name} has left Northvale College with no next step", name, **view)
+        shown = view_of(headline or f"Left learning, destination unknown: {name}", name, **view)
         default = [{"role": "inclusion-team", "team": "inclusion-south", "worker": "w-4401"}]
         recipients = [{"view": shown, **r} for r in (default if told is None else told)]
         fields = {
@@ -177,7 +178,7 @@ class Desk:
             name = NAMES[(n * 3 + n // 7) % len(NAMES)]
             due = TODAY + timedelta(days=(-6, -1, 0, 1, 2, 5, 9, 12)[n % 8])
             self.alert(
-                f"crowd-{n}", name=name, headline=f"{name} {words}", rule=rule, severity=severity, due=due, told=told,
+                f"crowd-{n}", name=name, headline=f"{words}: {name}", rule=rule, severity=severity, due=due, told=told,
                 times=1 + (n % 4 == 1) * 2, settle=False,
             )  # fmt: skip
         self.settle()
@@ -233,6 +234,8 @@ class Desk:
             "people": people.load(CONTRACTS),
             "brand": brand.load(CONTRACTS),
             "door": Door("", ""),
+            "put_off": acting.load(CONTRACTS),
+            "contracts": CONTRACTS,
             "clock": lambda: self.clock,
             "demo": True,
             "live_seconds": 0.2,

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hub.measures.publish import publish
+from services.console import people
+from services.console.steward import remember
+from tests.console.conftest import CONTRACTS
+from tests.console.test_measures import AT, found
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -69,6 +75,14 @@ def well(page: Any, what: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def fits(page: Any, what: str) -> None:
+    """As ``well``, looked at once, on the small screen: a page of the same parts as others."""
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320, what
+    assert not violations(page), f"{what} at 320 px"
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_every_page_and_state_of_a_caseworker_is_accessible(page: Any, served: Any) -> None:
     desk, url = served.desk, served.url
     page.goto(f"{url}/sign-in")
@@ -79,33 +93,107 @@ def test_every_page_and_state_of_a_caseworker_is_accessible(page: Any, served: A
     sign_in(page, url)
     well(page, "empty inbox")
     desk.crowd(60)
-    headline = f"{LONG} has left Northvale College with no next step"
+    headline = f"Left learning, destination unknown: {LONG}"
     ref = desk.alert("a1", name=LONG, headline=headline)
     desk.delivery("a1", "failed", reason="smtp_451")
     page.goto(url)
     well(page, "full inbox")
-    page.goto(f"{url}/?scope=team&severity=P2&overdue=1")
+    page.goto(f"{url}/?scope=team&severity=P2&due=overdue")
     well(page, "filtered inbox")
-    page.goto(f"{url}/?rule=A99")
+    page.goto(f"{url}/?about=Nothing")
     well(page, "nothing matches")
     page.goto(f"{url}/alerts/{ref}")
-    page.locator("summary").click()
+    for summary in page.locator("main summary").all():
+        summary.click()
     well(page, "alert with a long name")
+    page.get_by_role("button", name="Take it back").click()
+    fits(page, "alert with a fault in what is folded away")
     page.get_by_role("button", name="Record outcome").click()
     well(page, "alert with an error")
     page.get_by_role("button", name="Acknowledge").click()
     well(page, "alert after acknowledging")
-    page.goto(f"{url}/alerts/{ref}/person")
-    well(page, "person")
+    page.goto(f"{url}/alerts/{ref}/person?on=2026-10-01&at=2026-11-24")
+    well(page, "person as known earlier")
+    page.goto(f"{url}/alerts/{ref}/person?on=soon&at=2027-01-01")
+    fits(page, "person with errors")
+    _many_at_once(page, url)
     desk.alert("a1", act="retracted", is_open=False, told=[])
     page.goto(f"{url}/alerts/{ref}")
     well(page, "retracted alert")
-    page.goto(f"{url}/?closed=1")
+    page.goto(f"{url}/?state=closed")
     well(page, "closed alerts")
     for path in ("/activity", "/about", "/accessibility", "/nope"):
         page.goto(url + path)
         well(page, path)
     assert not [p for p in page.problems if "404" not in p and "422" not in p]
+
+
+def _many_at_once(page: Any, url: str) -> None:
+    page.goto(url)
+    for box in page.locator("tbody input").all()[3:6]:
+        box.check()
+    page.get_by_role("button", name="Hand over").click()
+    fits(page, "handing many over")
+    page.goto(url)
+    page.locator("tbody input").nth(5).check()
+    page.get_by_role("button", name="Put off").click()
+    page.get_by_role("button", name="Put off").click()
+    fits(page, "putting many off, with errors")
+    page.goto(f"{url}/team")
+    fits(page, "team")
+    page.get_by_role("button", name="Hand over all").click()
+    fits(page, "cover with errors")
+    page.goto(f"{url}/emergency")
+    page.get_by_role("button", name="Open it").click()
+    fits(page, "emergency with errors")
+
+
+def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
+    desk, url = served.desk, served.url
+    ref = desk.alert("a1")
+    sign_in(page, url)
+    page.goto(f"{url}/alerts/{ref}/person")
+    page.goto(f"{url}/emergency")
+    page.get_by_label("Address of the alert").fill(ref)
+    page.get_by_label("Why you must see it now").fill(f"Danger {LONG}")
+    page.get_by_role("button", name="Open it").click()
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, url, "dpo")
+    desk.delivery("a1", "given_up", at=datetime.now(UTC))
+    desk.refusal()
+    for path in ("/oversight", "/oversight?user=inclusion-team", "/oversight?like=1", "/operations", "/agreements"):
+        page.goto(url + path)
+        fits(page, path)
+    assert not page.problems
+
+
+def test_a_partners_page_is_accessible(page: Any, served: Any) -> None:
+    sign_in(page, served.url, "housing-officer")
+    page.goto(f"{served.url}/sent")
+    fits(page, "what a partner sent")
+
+
+def test_the_measures_are_accessible(page: Any, served: Any) -> None:
+    sign_in(page, served.url, "inclusion-manager")
+    page.goto(f"{served.url}/measures")
+    fits(page, "no measures")
+    publish(served.desk.journal.engine, found(), AT)
+    page.goto(f"{served.url}/measures?by=academic+age")
+    page.locator("main summary").click()
+    well(page, "measures")
+    assert not page.problems
+
+
+def test_an_alert_prints_what_was_told_and_no_forms(page: Any, served: Any) -> None:
+    ref = served.desk.alert("a1")
+    sign_in(page, served.url)
+    page.goto(f"{served.url}/alerts/{ref}")
+    page.emulate_media(media="print")
+    assert page.get_by_role("heading", name="Why did I get this?").is_visible()
+    assert not page.locator("form:visible, nav:visible, button:visible").count()
+    page.goto(served.url)
+    assert page.locator("tbody tr").first.is_visible()
+    assert not page.locator("button:visible, input:visible, select:visible").count()
 
 
 def test_every_page_and_state_of_a_steward_is_accessible(page: Any, served: Any) -> None:
@@ -124,7 +212,15 @@ def test_every_page_and_state_of_a_steward_is_accessible(page: Any, served: Any)
     page.get_by_label("No, keep the record apart").check()
     page.get_by_role("button", name="Send decision").click()
     assert "not set up" in page.content()
+    page.get_by_label("I cannot tell").check()
+    page.get_by_role("button", name="Send decision").click()
+    fits(page, "backlog with a review that nobody could tell")
+    remember(
+        served.desk.journal.engine, "r1", people.load(CONTRACTS).users["data-steward"], "link:0", served.desk.clock
+    )
     served.desk.review(state="closed", outcome="linked", closed_at=served.desk.clock)
+    page.goto(f"{url}/reviews/quality")
+    well(page, "quality of reviews")
     page.goto(f"{url}/reviews/r1")
     well(page, "decided review")
 
