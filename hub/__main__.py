@@ -57,6 +57,7 @@ _GROUPS = (
     "returns",
     "risk",
     "rules",
+    "deploy",
 )
 for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:

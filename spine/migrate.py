@@ -47,8 +47,15 @@ def _upgrade(url: str, service: str, folders: list[Path]) -> None:
             connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
             lock = zlib.crc32(f"migrate {service}".encode())
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": lock})
-            connection.execute(sa.schema.CreateSchema(service, if_not_exists=True))
+            ensure_schema(connection, service)
             config.attributes.update({"connection": connection, "schema": service})
             command.upgrade(config, "heads")
     finally:
         engine.dispose()
+
+
+def ensure_schema(connection: sa.Connection, name: str) -> None:
+    """Make the schema if it is not there. PostgreSQL asks for the right to create one before it looks whether it is,
+    and a process's role has that right only where nobody made roles (``hub deploy roles``)."""
+    if connection.scalar(sa.text("SELECT to_regnamespace(quote_ident(:name))"), {"name": name}) is None:
+        connection.execute(sa.schema.CreateSchema(name, if_not_exists=True))

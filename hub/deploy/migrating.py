@@ -1,0 +1,45 @@
+"""Every schema brought up to date at once, by the owner, before a new version's processes start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+
+from hub.deploy import roles
+from spine.keystore.postgres import SCHEMA as KEYSTORE
+from spine.migrate import migrate, migrate_keystore
+from spine.postgres import retrying
+from spine.registry_service import SCHEMA as REGISTRY
+from spine.registry_service import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """``granted`` is False where the database has no roles for the processes."""
+
+    schemas: list[str]
+    granted: bool
+
+
+def migrate_all(url: str) -> Migrated:
+    """Raises Retry while the database does not answer, psycopg.Error where it refuses."""
+    names = roles.schemas()
+    for name in names:
+        if name == KEYSTORE:
+            migrate_keystore(url)
+        elif name == REGISTRY:
+            with retrying():
+                Registry(url).engine.dispose()
+        else:
+            migrate(url, name)
+    with psycopg.connect(url) as connection:
+        there = {str(row[0]) for row in connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'hub\\_%'")}
+        wanted = {roles.OPERATOR, roles.WATCHER, *(roles.role_of(name) for name in names if name not in roles.SHARED)}
+        if not wanted <= there:
+            return Migrated(names, granted=False)
+        query = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s)"
+        tables = [(str(schema), str(table)) for schema, table in connection.execute(query, (names,))]
+        for statement in [*roles.grants(names), *roles.watching(tables)]:
+            connection.execute(statement.encode())
+    return Migrated(names, granted=True)
