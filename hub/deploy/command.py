@@ -14,6 +14,7 @@ from hub.deploy import roles
 from hub.deploy.files import Asked, differing, everything
 from hub.deploy.migrating import migrate_all
 from hub.deploy.sbom import licences, sbom_of
+from hub.deploy.secret_files import make_secrets
 from hub.layout import ROOT, contracts_folder
 from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.running import head_kept_at
@@ -114,6 +115,24 @@ def migrate(as_json: AsJson = False) -> None:
         typer.echo(f"{len(done.schemas)} schemas are up to date; rights {'given' if done.granted else 'not given'}")
         if not done.granted:
             typer.echo("the roles of `hub deploy roles` are not there: everybody uses one role")
+
+
+@app.command("secrets")
+def secrets_(
+    out: Annotated[Path | None, typer.Option(help="Folder; default deploy/secrets, which git ignores.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the files that deploy/compose.yaml gives its containers: keys, hashes of API keys, passwords in .env.
+
+    What is there already stays. Keys of partners in clear are in keys.json: hand each to its partner, then delete it.
+    Exit codes: 0 made, or there already; 1 the folder can't be written; 2 wrong usage.
+    """
+    folder = out or ROOT / "deploy" / "secrets"
+    try:
+        made = make_secrets(folder, contracts_folder())
+    except OSError as error:
+        fail(f"{folder}: {error.strerror}", as_json=as_json)
+    show_json({"folder": str(folder), "files": made}) if as_json else typer.echo(f"{folder}: {', '.join(made)}")
 
 
 @app.command()
