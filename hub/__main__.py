@@ -58,6 +58,7 @@ _GROUPS = (
     "risk",
     "rules",
     "deploy",
+    "doctor",
 )
 for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:

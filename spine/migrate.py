@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from spine.postgres import engine_for, retrying
 
@@ -35,11 +36,24 @@ def migrate_keystore(url: str) -> None:
     _upgrade(url, "keystore", [_HERE / "keystore" / "migrations" / "versions"])
 
 
-def _upgrade(url: str, service: str, folders: list[Path]) -> None:
+def heads(service: str, services: Path = _HERE.parent / "services") -> frozenset[str]:
+    """The revisions to which this build brings the schema of ``service``."""
+    folders = [_HERE / "migrations" / "versions", *sorted(services.glob(f"**/{service}/migrations/versions"))]
+    if service == "keystore":
+        folders = [_HERE / "keystore" / "migrations" / "versions"]
+    return frozenset(ScriptDirectory.from_config(_config(folders)).get_heads())
+
+
+def _config(folders: list[Path]) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_HERE / "migrations"))
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_locations", os.pathsep.join(map(str, folders)))
+    return config
+
+
+def _upgrade(url: str, service: str, folders: list[Path]) -> None:
+    config = _config(folders)
     engine = engine_for(url, service)
     try:
         with retrying(), _ONE, engine.begin() as connection:
