@@ -125,7 +125,27 @@ def dashboards(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
     ]
     if faults:
         raise ValueError("; ".join(faults))
-    return {name: _board(name, title, panels) for name, (title, panels) in BOARDS.items()}
+    held = {name: _board(name, title, panels) for name, (title, panels) in BOARDS.items()}
+    if others := [_plain(name, metrics[name]) for name in unread(metrics)]:
+        held["others"] = _board("others", "EET Hub: everything else", others)
+    return held
+
+
+def unread(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Metrics that no board above asks for."""
+    asked = " ".join(panel.query for _, panels in BOARDS.values() for panel in panels)
+    return [name for name in sorted(metrics) if not re.search(rf"\b{name}(_bucket)?\b", asked)]
+
+
+def _plain(name: str, metric: Mapping[str, Any]) -> Panel:
+    by = ", ".join(metric["labels"])
+    legend = " ".join(f"{{{{{label}}}}}" for label in metric["labels"]) or name
+    query = {
+        "counter": f"sum by ({by}) (rate({name}[5m]))",
+        "gauge": f"max by ({by}) ({name})",
+        "histogram": quantile(name, 0.95, by),
+    }[metric["type"]]
+    return Panel(name, query.replace(" by ()", "").replace("(le, )", "(le)"), legend)
 
 
 def faults_in(query: str, metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:

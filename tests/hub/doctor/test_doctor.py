@@ -21,7 +21,6 @@ from hub.doctor import app
 from hub.doctor.finding import Finding, Verdict
 from hub.doctor.flow import judged, moved
 from hub.doctor.papers import dated, ending, in_force, room
-from hub.topics.broker import ensure_topics
 from spine.clock import local_date, now
 from spine.headed import Head
 from spine.who.keys import KeyEntry
@@ -47,10 +46,9 @@ def verdicts(found: dict[str, list[dict[str, Any]]], check: str) -> set[str]:
 def environment(
     module_database: str, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """A hub whose servers are sound: topics of the contract, every schema migrated."""
+    """A hub whose servers answer and whose schemas are migrated. Topics are as other tests left them."""
     home = tmp_path_factory.mktemp("home")
     (home / "kek.key").write_text(base64.b64encode(os.urandom(32)).decode())
-    ensure_topics(kafka_bootstrap, ROOT / "contracts" / "topics.yaml")
     migrate_all(module_database)
     yield {
         "HUB_HOME": str(home),
