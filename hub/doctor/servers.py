@@ -24,6 +24,7 @@ from spine.registry_service import SCHEMA as REGISTRY
 from spine.schema import Catalogue
 
 ANSWER_SECONDS_MAX = 5
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 #: Before this PostgreSQL lacks what the journal uses; the suite runs on 15 and 18.
 POSTGRES_MIN = 150_000
 CLOCK_WARNING_SECONDS, CLOCK_FAULT_SECONDS = 2.0, 30.0
@@ -60,8 +61,27 @@ def database(url: str) -> Iterator[Finding]:
             yield fault("postgres", f"is version {number // 10_000}", "move to PostgreSQL 15 or newer")
         else:
             yield sound("postgres", f"answers, version {number // 10_000}")
+        yield _tls(connection)
         yield from _clock(connection)
         yield from _migrations(connection)
+
+
+def _tls(connection: psycopg.Connection[tuple[object, ...]]) -> Finding:
+    info = connection.info
+    mode = info.get_parameters().get("sslmode", "prefer")
+    return tls(info.host, bool(connection.pgconn.ssl_in_use), mode)
+
+
+def tls(host: str, encrypted: bool, mode: str) -> Finding:
+    """Whether somebody on the way could read along, or pretend to be the database."""
+    check, mend = "database TLS", "put sslmode=verify-full and sslrootcert into HUB_POSTGRES (docs/operations.md)"
+    if host in LOOPBACK or host.startswith("/"):
+        return sound(check, "not needed: the database is on this machine")
+    if not encrypted:
+        return fault(check, f"what is said to {host} is in the clear", mend)
+    if mode != "verify-full":
+        return warning(check, f"encrypted, but {host} need not prove who it is (sslmode={mode})", mend)
+    return sound(check, f"encrypted, and {host} is proved")
 
 
 def _clock(connection: psycopg.Connection[tuple[object, ...]]) -> Iterator[Finding]:
