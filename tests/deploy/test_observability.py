@@ -76,7 +76,8 @@ def test_every_runbook_is_led_to_and_names_only_commands_that_there_are() -> Non
     led = {Path(rule["annotations"]["runbook_url"]).name for rule in RULES}
     by_hand = {"halt.md", "disk.md", "README.md"}
     assert {page.name for page in RUNBOOKS.glob("*.md")} == led | by_hand
-    said = " ".join(page.read_text() for page in RUNBOOKS.glob("*.md"))
+    pages = [*RUNBOOKS.glob("*.md"), ROOT / "docs" / "operations.md", ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md"]
+    said = " ".join(page.read_text() for page in pages)
     from typer.main import get_command
 
     from hub.__main__ import app
@@ -124,3 +125,15 @@ def test_every_metric_of_the_catalogue_is_written_somewhere_and_served() -> None
         for family in text_string_to_metric_families(Metrics(ROOT / "contracts" / "metrics.yaml").text().decode())
     }
     assert {name.removesuffix("_total") for name in METRICS} <= served
+
+
+@pytest.mark.parametrize(
+    "page", ["operations", "scale", "threat-model", "dpia-template", "accessibility-statement-template"]
+)
+def test_what_a_page_for_operators_names_is_there(page: str) -> None:
+    """Links, files of the tree, and tests that are said to prove something."""
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    links = [link for link in re.findall(r"\]\(([^)#:]+)\)", text) if not (ROOT / "docs" / link).exists()]
+    named = re.findall(r"(?<![\w/])((?:tests|deploy|docs|contracts|hub)/[\w./-]*\w)", text)
+    missing = [name for name in named if not (ROOT / name).exists() and not name.startswith("deploy/secrets")]
+    assert not links and not missing, (links, missing)
