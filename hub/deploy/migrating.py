@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from hub.deploy import roles
+from hub.topics.users import held_or_made
 from spine.keystore.postgres import SCHEMA as KEYSTORE
 from spine.migrate import migrate, migrate_keystore
 from spine.postgres import retrying
@@ -35,11 +38,28 @@ def migrate_all(url: str) -> Migrated:
             migrate(url, name)
     with psycopg.connect(url) as connection:
         there = {str(row[0]) for row in connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'hub\\_%'")}
-        wanted = {roles.OPERATOR, roles.WATCHER, *(roles.role_of(name) for name in names if name not in roles.SHARED)}
-        if not wanted <= there:
+        if not set(roles.made(names)) <= there:
             return Migrated(names, granted=False)
         query = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s)"
         tables = [(str(schema), str(table)) for schema, table in connection.execute(query, (names,))]
         for statement in [*roles.grants(names), *roles.watching(tables)]:
             connection.execute(statement.encode())
     return Migrated(names, granted=True)
+
+
+def ensure_roles(url: str, folder: Path) -> None:
+    """Roles with passwords of their own, one private file each, and every schema migrated by its owner.
+
+    ``url`` is the database's administrator. Raises Retry, psycopg.Error, OSError.
+    """
+    names = roles.schemas()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with psycopg.connect(url) as connection:
+        for statement in roles.makers(names):
+            connection.execute(statement.encode())
+        for role in roles.made(names):
+            password = held_or_made(folder, role)
+            who, what = sql.Identifier(role), sql.Literal(password)
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(who, what))
+    owner = (folder / f"{roles.OWNER}.password").read_text()
+    migrate_all(roles.as_role(url, roles.OWNER, owner))

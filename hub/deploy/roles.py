@@ -8,6 +8,7 @@ gives each role a certificate or a password of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from hub.deploy.processes import PROCESSES, Process
 from hub.heads import SERVICE as HEADS
@@ -25,6 +26,13 @@ def role_of(schema: str) -> str:
     return f"hub_{schema.replace('-', '_')}"
 
 
+def as_role(url: str, role: str, password: str) -> str:
+    """The address of the same database for ``role``."""
+    parts = urlsplit(url)
+    who = f"{role}:{quote(password.strip(), safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{who}@{parts.netloc.rpartition('@')[2]}"))
+
+
 def schemas(processes: Iterable[Process] = PROCESSES) -> list[str]:
     """Every schema of a process, the one where the policy heads stand, and the key store."""
     return sorted({process.schema for process in processes if process.schema} | {HEADS, KEYSTORE})
@@ -32,13 +40,18 @@ def schemas(processes: Iterable[Process] = PROCESSES) -> list[str]:
 
 def makers(names: Sequence[str]) -> list[str]:
     """Make the roles and schemas that are missing; for the database's administrator, in the hub's database."""
-    roles = [OWNER, OPERATOR, WATCHER, *(role_of(name) for name in names if name not in SHARED)]
-    return [*(_role(role) for role in roles), *_database(roles), *(_schema(name) for name in names)]
+    roles = made(names)
+    return [*(_role(role) for role in roles), *_database(roles), *(one for name in names for one in _schema(name))]
+
+
+def made(names: Sequence[str]) -> list[str]:
+    """Every role."""
+    return [OWNER, OPERATOR, WATCHER, *(role_of(name) for name in names if name not in SHARED)]
 
 
 def _role(role: str) -> str:
-    made = f"CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT CONNECTION LIMIT 40"
-    return f"DO $$ BEGIN {made}; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    new = f"CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT CONNECTION LIMIT 40"
+    return f"DO $$ BEGIN {new}; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
 
 
 def _database(roles: Sequence[str]) -> Iterator[str]:
@@ -52,8 +65,13 @@ def _database(roles: Sequence[str]) -> Iterator[str]:
     yield "REVOKE ALL ON SCHEMA public FROM PUBLIC"
 
 
-def _schema(name: str) -> str:
-    return f'CREATE SCHEMA IF NOT EXISTS "{name}" AUTHORIZATION {OWNER}'
+def _schema(name: str) -> Iterator[str]:
+    """What stood before there were roles becomes the owner's; an identity's sequence goes with its table."""
+    yield f'CREATE SCHEMA IF NOT EXISTS "{name}" AUTHORIZATION {OWNER}'
+    yield f'ALTER SCHEMA "{name}" OWNER TO {OWNER}'
+    tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{name}' AND tableowner <> '{OWNER}'"
+    alter = f"EXECUTE format('ALTER TABLE %I.%I OWNER TO {OWNER}', '{name}', one.tablename)"
+    yield f"DO $$ DECLARE one record; BEGIN FOR one IN {tables} LOOP {alter}; END LOOP; END $$"
 
 
 def grants(names: Sequence[str], processes: Iterable[Process] = PROCESSES) -> list[str]:

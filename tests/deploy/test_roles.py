@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -24,14 +23,12 @@ from spine.registry_service import Registry
 
 #: Roles stand for the whole server, which ends with the run.
 PASSWORD = secrets.token_hex(16)
-SERVICES = sorted({roles.role_of(process.schema) for process in PROCESSES if process.schema})
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
 def as_role(url: str, role: str) -> str:
     """The same database, spoken to as another."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{role}:{PASSWORD}@{parts.netloc.rpartition('@')[2]}"))
+    return roles.as_role(url, role, PASSWORD)
 
 
 def hub_deploy(url: str, *words: str) -> object:
@@ -42,10 +39,11 @@ def hub_deploy(url: str, *words: str) -> object:
 
 @pytest.fixture(scope="module")
 def url(module_database: str) -> Iterator[str]:
-    """A database with roles, migrated by its owner, twice: the second time changes nothing."""
+    """A database that stood before there were roles, then has them, and is migrated by its owner, twice."""
+    migrate(module_database, "status")
     hub_deploy(module_database, "roles", "--apply")
     with psycopg.connect(module_database) as connection:
-        for role in [roles.OWNER, roles.OPERATOR, roles.WATCHER, *SERVICES]:
+        for role in roles.made(roles.schemas()):
             connection.execute(f"ALTER ROLE {role} PASSWORD '{PASSWORD}'".encode())
     for _ in range(2):
         hub_deploy(as_role(module_database, roles.OWNER), "migrate")
