@@ -120,7 +120,7 @@ def _release() -> Document:
 
 
 def _process(process: Process) -> Document:
-    after = {"migrate": "service_completed_successfully"} if process.schema else {}
+    after = {"migrate": "service_completed_successfully"} if process.database else {}
     if process.speaks_as:
         after["topics"] = "service_completed_successfully"
     after |= dict.fromkeys(process.calls, "service_healthy")
@@ -153,7 +153,7 @@ def _settings(process: Process) -> dict[str, str]:
     held = {"HUB_HEALTH_PORT": str(HEALTH_PORT), "HUB_HEALTH_HOST": "0.0.0.0"}
     if process.speaks_as:
         held["HUB_KAFKA"] = "kafka:9092"
-    if process.schema:
+    if process.database:
         held["HUB_POSTGRES"] = DATABASE
     if "registry" in process.calls:
         held["HUB_REGISTRY"] = "http://registry:8081"

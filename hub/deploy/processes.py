@@ -43,6 +43,8 @@ class Process:
     speaks_as: str = ""
     #: The database schema whose role it has, empty without a database.
     schema: str = ""
+    #: The database role, where it has no schema of its own.
+    role: str = ""
     secrets: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
@@ -64,12 +66,17 @@ class Process:
         return "kek" in self.secrets
 
     @property
+    def database(self) -> str:
+        """Whose database role it has: its schema's, or one that reads; empty without a database."""
+        return self.schema or self.role
+
+    @property
     def command(self) -> list[str]:
         return ["python", "-m", self.package, *self.arguments]
 
 
 def _service(name: str, package: str, topic: str, secrets: tuple[str, ...] = ("kek",)) -> Process:
-    return Process(name, package, ("run",), name, name, secrets, reads=topic, calls=("registry",))
+    return Process(name, package, ("run",), name, name, secrets=secrets, reads=topic, calls=("registry",))
 
 
 def _door(name: str, *arguments: str, schema: str, **more: object) -> Process:
@@ -135,13 +142,13 @@ PROCESSES = (
         ("run",),
         "console",
         "console",
-        ("kek", "steward_key"),
-        {
+        secrets=("kek", "steward_key"),
+        settings={
             "HUB_CONSOLE_HOST": "0.0.0.0",
             "HUB_CONSOLE_PORT": "8090",
             "HUB_INGEST": "http://door:8080",
         },
-        8090,
+        port=8090,
         calls=("registry", "door"),
         front=True,
     ),
@@ -158,5 +165,16 @@ PROCESSES = (
         health=Health(8083, "", "/v1/openapi.json"),
     ),
     Process("ticker", "spine.ticker", (), "ticker", "ticker", alone=True, calls=("registry",)),
+    # Looks at all the others every few minutes, so that what `hub doctor` would find wakes somebody.
+    Process(
+        "doctor",
+        "hub",
+        ("doctor", "--serve"),
+        "operator",
+        role="operator",
+        settings={"HUB_HOME": "/tmp"},
+        alone=True,
+        calls=("registry",),
+    ),
 )
 BY_NAME = {process.name: process for process in PROCESSES}

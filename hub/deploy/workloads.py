@@ -72,7 +72,7 @@ _ROLLING = {"maxUnavailable": 0, "maxSurge": 1}
 
 def _reaches(process: Process) -> dict[str, str]:
     """Labels by which the network policies know whom this pod may reach."""
-    held = {"eet-hub/kafka": process.speaks_as, "eet-hub/postgres": process.schema}
+    held = {"eet-hub/kafka": process.speaks_as, "eet-hub/postgres": process.database}
     return {label: "yes" for label, wanted in held.items() if wanted}
 
 
@@ -153,7 +153,7 @@ def environment(process: Process) -> list[Document]:
     return [
         {"name": "HUB_HEALTH_HOST", "value": "0.0.0.0"},
         {"name": "HUB_HEALTH_PORT", "value": str(HEALTH_PORT)},
-        *servers(process.speaks_as, process.schema, process.calls),
+        *servers(process.speaks_as, process.database, process.calls),
         # A pod keeps its name when its container is restarted, and so takes its partitions again at once.
         {"name": "HUB_INSTANCE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         *({"name": name, "value": value} for name, value in sorted(_settings(process).items())),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from hub.doctor import flow, papers, servers
 from hub.doctor.finding import Finding, Verdict, fault, looked, unseen
+from hub.doctor.watching import watch
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.output import DONE, FAILED, AsJson, show_json, show_table
 from hub.running import Where, where
@@ -26,12 +28,21 @@ app = typer.Typer(help="Find what is wrong with the hub, and how to mend it.", i
 
 
 @app.callback()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Look again and again, and serve the findings as metrics, until SIGTERM.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=1, help="With --serve: seconds between two looks.")] = 300,
+) -> None:
     """Look at everything: broker, topics, database, migrations, registry, keys, agreements, progress, ticks, disk.
 
     Looks at the hub of this machine, or at the one that HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY name. Changes nothing.
-    Exit codes: 0 sound; 1 at least one fault; 2 wrong usage; 4 warnings only.
+    Exit codes: 0 sound, or (with --serve) stopped; 1 at least one fault; 2 wrong usage; 4 warnings only.
     """
+    if serve:
+        watch(examine, every)
+        return
     found = list(examine())
     worst = max(finding.verdict for finding in found)
     if as_json:

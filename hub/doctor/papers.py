@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from hub.doctor.finding import Finding, fault, sound, unseen, warning
 from hub.heads import SERVICE, head_kept
 from hub.key_file import KeyFault
 from hub.running import kek_at_hand
+from spine.clock import LONDON
 from spine.headed import Head, read_policy
 from spine.postgres import PostgresJournal
+from spine.telemetry import metrics
 from spine.who.keys import KeyEntry
 
 KEY_DAYS, AGREEMENT_DAYS = 14, 60
@@ -115,11 +117,16 @@ def dated(held: Mapping[str, Mapping[str, Any]], today: date) -> Iterator[Findin
         if agreement["status"] != "active":
             continue
         count += 1
+        metrics().gauge("hub_agreement_end_timestamp_seconds", _midnight(end), agreement=name)
         if end < today:
             yield fault("agreements", f"{name} ended on {end}", mend)
         elif end <= today + timedelta(days=AGREEMENT_DAYS):
             yield warning("agreements", f"{name} ends on {end}", mend)
     yield sound("agreements", f"{count} active")
+
+
+def _midnight(day: date) -> float:
+    return datetime.combine(day, time(), LONDON).timestamp()
 
 
 def disk(folders: Sequence[Path]) -> Iterator[Finding]:

@@ -89,6 +89,9 @@ def test_libraries_are_pinned_with_hashes_and_tests_and_tools_stay_out() -> None
 
 def test_an_image_holds_its_own_service_and_no_other() -> None:
     for process in PROCESSES:
+        if process.package == "hub":
+            # The command imports them all.
+            continue
         service = process.package.split(".")[1] if process.package.startswith("services.") else ""
         copied = {
             word for line in instructions(process.name) if line.startswith("COPY ") for word in line.split()[1:-1]
@@ -98,7 +101,7 @@ def test_an_image_holds_its_own_service_and_no_other() -> None:
         assert "hub" not in copied and "tests" not in copied
 
 
-@pytest.mark.parametrize("target", ["ingest", "matching", "status", "alerts", "console", "ticker", "registry"])
+@pytest.mark.parametrize("target", ["ingest", "matching", "status", "alerts", "console", "registry"])
 def test_what_an_image_holds_is_enough_to_begin(target: str, tmp_path: Path) -> None:
     """Its command runs until it asks for a server that is not there: all imports and files before that were found."""
     folder = laid_out(target, tmp_path)
@@ -133,8 +136,8 @@ def test_compose_and_hub_up_run_the_same_processes() -> None:
         for child in children(Home(Path("/x")), Addresses("k", "p", "http://127.0.0.1:1", ports), demo=False)
     }
     described = {process.name: process for process in PROCESSES}
-    # The read API's door is not part of `hub up` yet.
-    assert set(described) - set(here) == {"answers"} and set(here) <= set(described)
+    # The read API's door is not part of `hub up` yet; on one machine a person asks the doctor.
+    assert set(described) - set(here) == {"answers", "doctor"} and set(here) <= set(described)
     for name, child in here.items():
         assert list(child.command)[1:] == described[name].command[1:]
     assert set(described) < set(COMPOSE["services"])

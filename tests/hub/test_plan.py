@@ -1,4 +1,4 @@
-"""What runs on one machine, and what each process is given. That containers run the same: tests/deploy/test_images.py."""
+"""What runs on one machine, and what each process is given. Containers run the same (tests/deploy)."""
 
 from __future__ import annotations
 

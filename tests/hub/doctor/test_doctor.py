@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psycopg
 import pytest
@@ -18,9 +20,11 @@ from typer.testing import CliRunner
 from hub.backlog import Backlog
 from hub.deploy.migrating import migrate_all
 from hub.doctor import app
-from hub.doctor.finding import Finding, Verdict
+from hub.doctor.finding import Finding, Verdict, fault, sound
 from hub.doctor.flow import judged, moved
 from hub.doctor.papers import dated, ending, in_force, room
+from hub.doctor.watching import watch
+from hub.machine.ports import free_ports, is_free, wait_until
 from spine.clock import local_date, now
 from spine.headed import Head
 from spine.who.keys import KeyEntry
@@ -190,3 +194,26 @@ def test_a_disk_that_fills_is_told_before_it_is_full(tmp_path: Path) -> None:
         Verdict.WARNING,
         Verdict.FAULT,
     ]
+
+
+def served(port: int) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def test_its_rounds_serve_what_is_wrong_and_forget_what_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    monkeypatch.setenv("HUB_HEALTH_PORT", str(port))
+    rounds = [[fault("disk", "full", "make room"), sound("kafka", "answers")], [sound("disk", "half empty")]]
+    stop, looks = threading.Event(), iter(rounds)
+    thread = threading.Thread(target=watch, args=(lambda: next(looks, rounds[-1]), 0.5, stop))
+    thread.start()
+    line = 'hub_doctor_findings{check="disk",verdict="fault"} '
+    try:
+        assert wait_until(lambda: not is_free(port) and f"{line}1.0" in served(port), 10)
+        assert wait_until(lambda: f"{line}0.0" in served(port), 10)
+        assert 'check="kafka"' not in served(port)
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
