@@ -82,6 +82,8 @@ _GROUPS = (
     "rules",
     "archive",
     "witness",
+    "deploy",
+    "doctor",
 )
 for _name in _GROUPS:
     if importlib.util.find_spec(f"hub.{_name}") is not None:

@@ -101,6 +101,11 @@ class Home:
         return self.folder / "ledger.verifiers"
 
     @property
+    def database_users(self) -> Path:
+        """Passwords of the database's roles, one private file each: ``<role>.password``."""
+        return self.folder / "database-users"
+
+    @property
     def kafka(self) -> Path:
         return self.folder / "kafka"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from spine.postgres import engine_for, retrying
 
@@ -40,11 +41,25 @@ def migrate_ledger(url: str) -> None:
     _upgrade(url, "audit", [_HERE / "ledger" / "migrations" / "versions"])
 
 
-def _upgrade(url: str, service: str, folders: list[Path]) -> None:
+def heads(service: str, services: Path = _HERE.parent / "services") -> frozenset[str]:
+    """The revisions to which this build brings the schema of ``service``."""
+    folders = [_HERE / "migrations" / "versions", *sorted(services.glob(f"**/{service}/migrations/versions"))]
+    own = {"keystore": "keystore", "audit": "ledger"}.get(service)
+    if own:
+        folders = [_HERE / own / "migrations" / "versions"]
+    return frozenset(ScriptDirectory.from_config(_config(folders)).get_heads())
+
+
+def _config(folders: list[Path]) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_HERE / "migrations"))
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_locations", os.pathsep.join(map(str, folders)))
+    return config
+
+
+def _upgrade(url: str, service: str, folders: list[Path]) -> None:
+    config = _config(folders)
     engine = engine_for(url, service)
     try:
         with retrying(), _ONE, engine.begin() as connection:
@@ -52,8 +67,15 @@ def _upgrade(url: str, service: str, folders: list[Path]) -> None:
             connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
             lock = zlib.crc32(f"migrate {service}".encode())
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": lock})
-            connection.execute(sa.schema.CreateSchema(service, if_not_exists=True))
+            ensure_schema(connection, service)
             config.attributes.update({"connection": connection, "schema": service})
             command.upgrade(config, "heads")
     finally:
         engine.dispose()
+
+
+def ensure_schema(connection: sa.Connection, name: str) -> None:
+    """Make the schema if it is not there. PostgreSQL asks for the right to create one before it looks whether it is,
+    and a process's role has that right only where nobody made roles (``hub deploy roles``)."""
+    if connection.scalar(sa.text("SELECT to_regnamespace(quote_ident(:name))"), {"name": name}) is None:
+        connection.execute(sa.schema.CreateSchema(name, if_not_exists=True))

@@ -20,6 +20,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.dialects.postgresql import insert
 
 from spine.compatibility import LEVELS, faults
+from spine.migrate import ensure_schema
 from spine.postgres import engine_for
 
 SCHEMA = "registry"
@@ -61,7 +62,7 @@ class Registry:
         self.engine = engine_for(url, SCHEMA)
         with self.engine.begin() as connection:
             _alone(connection)
-            connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
+            ensure_schema(connection, SCHEMA)
             _meta.create_all(connection)
 
     def rows(self, *where: sa.ColumnElement[bool]) -> list[dict[str, Any]]:

@@ -19,9 +19,11 @@ from ruamel.yaml import YAML
 
 from spine import clock
 from spine.errors import Halt, Retry
+from spine.health import HealthServer
 from spine.journal import Journal, MemoryJournal, Position
 from spine.kafka import topics_of
 from spine.log import Log, Place
+from spine.progress import Progress
 from spine.publisher import publish
 from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
@@ -97,8 +99,9 @@ def tick_at(contracts: Path) -> clock_time:
     return clock_time(*divmod(value, 60)) if isinstance(value, int) else clock_time.fromisoformat(str(value))
 
 
-def tick_until(stop: threading.Event, prepared: Prepared) -> None:
+def tick_until(stop: threading.Event, prepared: Prepared, progress: Progress | None = None) -> None:
     """Tick what is due, again and again, until ``stop``. Retry waits; a clock that went back writes nothing."""
+    progress = progress or Progress()
     contracts = prepared.settings.contracts
     at, topics_yaml = tick_at(contracts), contracts / "topics.yaml"
     while not stop.is_set():
@@ -111,8 +114,12 @@ def tick_until(stop: threading.Event, prepared: Prepared) -> None:
                 metrics().gauge("hub_last_tick_seconds", midnight.timestamp())
             while publish(prepared.journal, prepared.log):
                 pass
+            progress.state = "running"
         except Retry as retry:
+            progress.state = "retrying: tick"
             log().warning("retry", where="tick", reason=str(retry))
+        progress.alive()
+        metrics().gauge("hub_ready", 0 if progress.ready() else 1, service=SERVICE)
         stop.wait(LOOK_SECONDS)
 
 
@@ -124,7 +131,11 @@ def main() -> int:
     on_signals(stop, settings.stop_seconds_max)
     try:
         prepared = prepare(SERVICE, input_topics(settings.contracts / "topics.yaml"), settings)
-        tick_until(stop, prepared)
+        progress = Progress()
+        health = HealthServer(progress, settings.health_port, settings.health_host)
+        health.start()
+        tick_until(stop, prepared, progress)
+        health.stop()
         prepared.close()
     except Halt as halt:
         log().critical("halt", reason=str(halt))

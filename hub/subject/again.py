@@ -19,10 +19,11 @@ import orjson
 from hub.subject.books import Books
 from hub.subject.proof import Check, row_of
 from hub.whole_topic import records_of
-from services.alerts.agent import BUILD, Current, stands, with_settings
+from services.alerts.agent import SERVICE, Current, stands, with_settings
 from services.alerts.decide import Settings
 from services.alerts.settings import load, under
 from services.alerts.state import State, decode, encode
+from spine import build
 from spine.errors import SpineError
 from spine.headed import POLICY, Head, head_of
 from spine.keyed import Keyed
@@ -37,7 +38,7 @@ SERVICE, TOPIC = "alerts", "statuses"
 @lru_cache(maxsize=1)
 def settings_at_hand(contracts: Path) -> Settings:
     """Read once: the policy's YAML takes longer than most answers."""
-    return replace(load(contracts), build=BUILD)
+    return replace(load(contracts), build=build.name(SERVICE))
 
 
 def rules_at_hand(catalogue: Catalogue, contracts: Path) -> tuple[Current, Keyed[State]]:

@@ -214,6 +214,23 @@ def counts(where: str | Broker, names: list[str]) -> dict[str, dict[int, tuple[i
     return _patiently(kafka.broker(where).connect(AdminClient, {"log_level": 2}), names)
 
 
+def since(where: str | Broker, names: Sequence[str], seconds: int) -> dict[str, int]:
+    """How many records came to each topic that exists within the last ``seconds``. Raises Retry."""
+    held = counts(where, list(names))
+    admin = kafka.broker(where).connect(AdminClient, {"log_level": 2})
+    moment = OffsetSpec.for_timestamp(int((time.time() - seconds) * 1000))
+    places = [TopicPartition(name, n) for name, partitions in held.items() for n in partitions]
+    came = dict.fromkeys(held, 0)
+    try:
+        for place, future in (admin.list_offsets(dict.fromkeys(places, moment)) if places else {}).items():
+            # Nothing so young is on the partition: the answer is -1.
+            first = future.result(ASK_SECONDS_MAX).offset
+            came[place.topic] += held[place.topic][place.partition][1] - first if first >= 0 else 0
+    except KafkaException as error:
+        raise Retry(f"broker: {error.args[0].name()}") from error
+    return came
+
+
 def _patiently(admin: Any, names: list[str]) -> dict[str, dict[int, tuple[int, int]]]:
     end = time.monotonic() + COUNT_SECONDS_MAX
     while True:

@@ -38,6 +38,10 @@ def up(
         bool,
         typer.Option(envvar="HUB_SECURE_KAFKA", help="A broker with TLS and access lists: every service its own user."),
     ] = False,
+    database_roles: Annotated[
+        bool,
+        typer.Option(envvar="HUB_DATABASE_ROLES", help="Every process under a database role of its own."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole hub on this machine: servers without an address given, topics, registry, every service.
@@ -51,22 +55,27 @@ def up(
     if held is not None and held.supervisor.running():
         fail("it runs already; see `hub status`", as_json=as_json)
     if detach:
-        _say_up(start_detached(home, demo=demo, secure_kafka=secure_kafka, as_json=as_json), as_json)
+        asked = {"demo": demo, "secure_kafka": secure_kafka, "database_roles": database_roles}
+        _say_up(start_detached(home, **asked, as_json=as_json), as_json)
         return
     ensure(home, contracts_folder())
     try:
-        _supervise(home, demo=demo, secure_kafka=secure_kafka, as_json=as_json)
+        with Machine(home, secure=secure_kafka, roles=database_roles) as machine:
+            _supervise(home, machine, demo=demo, as_json=as_json)
     except (MachineError, SpineError) as error:
         fail(str(error), as_json=as_json)
 
 
-def start_detached(home: Home, *, demo: bool, secure_kafka: bool = False, as_json: bool = False) -> RunRecord:
+def start_detached(
+    home: Home, *, demo: bool, secure_kafka: bool = False, database_roles: bool = False, as_json: bool = False
+) -> RunRecord:
     """Start the supervisor in the background and wait until everything answers; leave with exit code 1 otherwise.
 
     Without ``secure_kafka`` HUB_SECURE_KAFKA decides.
     """
     log = home.logs / "supervisor.log"
-    asked = [word for word, wanted in (("--demo", demo), ("--secure-kafka", secure_kafka)) if wanted]
+    words = (("--demo", demo), ("--secure-kafka", secure_kafka), ("--database-roles", database_roles))
+    asked = [word for word, wanted in words if wanted]
     command = [sys.executable, "-m", "hub", "up", *asked]
     process = spawn(command, log)
 
@@ -93,44 +102,43 @@ def _say_up(run: RunRecord, as_json: bool) -> None:
         show_table("The hub is up", ("what", "address"), run.addresses.items())
 
 
-def _supervise(home: Home, *, demo: bool, secure_kafka: bool, as_json: bool) -> None:
+def _supervise(home: Home, machine: Machine, *, demo: bool, as_json: bool) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, frame: stopping.append(got))
     me = ProcessRecord("supervisor", os.getpid(), born(os.getpid()))
-    with Machine(home, secure=secure_kafka) as machine:
-        addresses = machine.start()
-        shown = {
-            "console": addresses.url("console"),
-            "door": addresses.url("door"),
-            "answers": addresses.url("answers"),
-            "files": str(home.files),
-            "sftp": addresses.sftp,
-            "registry": addresses.registry,
-            "kafka": addresses.kafka,
-            "postgres": addresses.postgres,
-        }
-        ready = False
-        plan = children(home, addresses, demo=demo)
-        supervisor = Supervisor(plan, home.logs, lambda: write())
+    addresses = machine.start()
+    shown = {
+        "console": addresses.url("console"),
+        "door": addresses.url("door"),
+        "answers": addresses.url("answers"),
+        "files": str(home.files),
+        "sftp": addresses.sftp,
+        "registry": addresses.registry,
+        "kafka": addresses.kafka,
+        "postgres": addresses.postgres,
+    }
+    ready = False
+    plan = children(home, addresses, demo=demo)
+    supervisor = Supervisor(plan, home.logs, lambda: write())
 
-        def record() -> RunRecord:
-            return RunRecord(me, ready, (*machine.processes, *supervisor.records()), shown, addresses.secure)
+    def record() -> RunRecord:
+        return RunRecord(me, ready, (*machine.processes, *supervisor.records()), shown, addresses.secure)
 
-        def write() -> None:
-            record().write(home.run)
+    def write() -> None:
+        record().write(home.run)
 
-        try:
-            supervisor.start()
-            while not stopping:
-                supervisor.watch()
-                if not ready and answering(supervisor.records()) and _in_force(addresses, record().broker()):
-                    ready = True
-                    write()
-                    _say_up(record(), as_json)
-                time.sleep(LOOK_SECONDS)
-        finally:
-            supervisor.stop()
+    try:
+        supervisor.start()
+        while not stopping:
+            supervisor.watch()
+            if not ready and answering(supervisor.records()) and _in_force(addresses, record().broker()):
+                ready = True
+                write()
+                _say_up(record(), as_json)
+            time.sleep(LOOK_SECONDS)
+    finally:
+        supervisor.stop()
     home.run.unlink(missing_ok=True)
 
 

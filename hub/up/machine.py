@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 
 from hub.agreement_checks import errors_in
+from hub.deploy.migrating import ensure_roles
 from hub.layout import Home, contracts_folder
 from hub.machine import kafka, postgres
 from hub.machine.ports import free_ports, is_free
@@ -59,8 +60,8 @@ def _made(server: str) -> str:
 class Machine(AbstractContextManager["Machine"]):
     """Starts what is needed on ``start`` and ends what it started on leaving, in reverse order."""
 
-    def __init__(self, home: Home, *, secure: bool = False) -> None:
-        self._home, self._secure = home, secure
+    def __init__(self, home: Home, *, secure: bool = False, roles: bool = False) -> None:
+        self._home, self._secure, self._roles = home, secure, roles
         self._ends = ExitStack()
         self.processes: list[ProcessRecord] = []
 
@@ -77,10 +78,13 @@ class Machine(AbstractContextManager["Machine"]):
         ensure_built(contracts_folder())
         ports = chosen_ports(self._home.folder / "ports.json", PORT_NAMES)
         database = os.environ.get("HUB_POSTGRES") or self._postgres()
+        if self._roles:
+            ensure_roles(database, self._home.database_users)
         broker = Settings().broker if os.environ.get("HUB_KAFKA") else self._kafka()
         bring(broker, contracts_folder(), database, self._home.kafka_users)
         registry = os.environ.get("HUB_REGISTRY") or f"http://127.0.0.1:{ports['registry']}"
-        return Addresses(broker.address, database, registry, ports, self._users_of(broker))
+        roles = str(self._home.database_users) if self._roles else ""
+        return Addresses(broker.address, database, registry, ports, self._users_of(broker), roles)
 
     def _postgres(self) -> str:
         server = postgres.start(self._home.postgres)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hub.deploy.processes import BY_NAME
+from hub.deploy.roles import as_role, role_of
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.up.supervisor import Child
 from spine.keystore.kek import FILE
@@ -23,6 +25,8 @@ class Addresses:
     ports: Mapping[str, int]
     #: As in ``RunRecord``: empty unless the broker's users have passwords.
     secure: Mapping[str, str] = field(default_factory=dict)
+    #: Folder with the password of each database role; empty if everybody has the same.
+    roles: str = ""
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
@@ -93,6 +97,17 @@ def user(addresses: Addresses, name: str) -> dict[str, str]:
     return {"HUB_KAFKA_USER": USERS[name], "HUB_KAFKA_PASSWORD_FILE": str(path)}
 
 
+def database(addresses: Addresses, name: str) -> dict[str, str]:
+    """As whom the process speaks to the database, where each has a role of its own."""
+    if not addresses.roles:
+        return {}
+    schema = BY_NAME[name].schema if name in BY_NAME else ""
+    if not schema:
+        return {"HUB_POSTGRES": ""}
+    role = role_of(schema)
+    return {"HUB_POSTGRES": as_role(addresses.postgres, role, Path(addresses.roles, f"{role}.password").read_text())}
+
+
 def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
     """Every service's process. In the demo the date comes from the sample, so the ticker stays out."""
     shared, ports = settings(home, addresses, demo=demo), addresses.ports
@@ -101,7 +116,7 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         number = ports[port] if port else None
         metrics = {"HUB_METRICS_PORT": str(ports[f"metrics-{name}"])} if f"metrics-{name}" in ports else {}
         # One process holds each name here: restarted after a crash it takes its partitions again at once.
-        mine = {"HUB_INSTANCE": name, **user(addresses, name)}
+        mine = {"HUB_INSTANCE": name, **user(addresses, name), **database(addresses, name)}
         return Child(name, [sys.executable, "-m", *command], {**shared, **mine, **metrics, **more}, number)
 
     # Doors and senders get no key: they have nothing to open.

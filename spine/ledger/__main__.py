@@ -11,9 +11,11 @@ import threading
 import time
 
 from spine.errors import Halt, Retry
+from spine.health import HealthServer
 from spine.ledger.sequencer import Ledger
 from spine.ledger.settings import LedgerSettings
 from spine.migrate import migrate_ledger
+from spine.progress import Progress
 from spine.service import FAILED, HALTED, NOT_READY, STOPPED, on_signals
 from spine.settings import Settings
 from spine.telemetry import log, setup, where
@@ -28,8 +30,12 @@ def run() -> int:
         if not _migrated(url, stop, begun + shared.start_seconds_max):
             return STOPPED if stop.is_set() else NOT_READY
         ledger = Ledger(url, own.signer(), own.origin)
-        log().info("started", host="ledger", seconds=round(time.monotonic() - begun, 1))
-        _rounds(ledger, own.seconds, stop)
+        progress = Progress()
+        health = HealthServer(progress, shared.health_port, shared.health_host)
+        health.start()
+        log().info("started", host="ledger", seconds=round(time.monotonic() - begun, 1), port=health.port)
+        _rounds(ledger, own.seconds, stop, progress)
+        health.stop()
         code = STOPPED
     except Halt as halt:
         log().critical("halt", reason=str(halt))
@@ -51,15 +57,18 @@ def _migrated(url: str, stop: threading.Event, deadline: float) -> bool:
     return False
 
 
-def _rounds(ledger: Ledger, seconds: float, stop: threading.Event) -> None:
+def _rounds(ledger: Ledger, seconds: float, stop: threading.Event, progress: Progress) -> None:
     """Every ``seconds``, and at the end once more, so that a hub taken down stands under its checkpoints."""
     while True:
         try:
             grown = {tree: count for tree, count in ledger.round().items() if count}
             if grown:
                 log().info("checkpointed", count=sum(grown.values()))
+            progress.state = "running"
         except Retry as retry:
+            progress.state = "retrying: ledger"
             log().warning("retry", where="ledger", reason=str(retry))
+        progress.alive()
         if stop.is_set():
             return
         stop.wait(seconds)

@@ -1,11 +1,10 @@
-"""What runs on one machine and what runs in containers is the same list."""
+"""What runs on one machine, and what each process is given. Containers run the same (tests/deploy)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from hub.layout import Home
 from hub.machine.ports import free_ports
@@ -21,12 +20,6 @@ def plan(tmp_path: Path, *, demo: bool, registry: str = "") -> dict[str, Child]:
     own = registry or f"http://127.0.0.1:{ports['registry']}"
     made = children(Home(tmp_path), Addresses("kafka:1", "postgresql://h/hub", own, ports), demo=demo)
     return {child.name: child for child in made}
-
-
-def test_every_process_of_a_machine_is_a_container_too(tmp_path: Path) -> None:
-    composed = YAML(typ="safe").load(ROOT / "deploy" / "compose.yaml")["services"]
-    for name, child in plan(tmp_path, demo=False).items():
-        assert composed[name]["command"] == ["python", *child.command[1:]], name
 
 
 def test_every_service_with_an_input_topic_is_started(tmp_path: Path) -> None:

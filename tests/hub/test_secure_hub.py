@@ -1,4 +1,5 @@
-"""The whole hub on a broker with an authorizer, every process under its own user: the contract's rights are enough."""
+"""The whole hub on a broker with an authorizer, every process under its own user, there and in the database: the
+rights that the contract and `hub deploy roles` give are enough."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from confluent_kafka import Producer
@@ -19,6 +21,8 @@ from confluent_kafka import Producer
 from hub.backlog import backlogs
 from hub.demo.drain import drain
 from hub.demo.summary import facts
+from hub.deploy.processes import BY_NAME
+from hub.deploy.roles import role_of
 from hub.feed import Feed
 from hub.layout import Home
 from hub.machine import kafka, postgres
@@ -77,7 +81,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         if reason:
             pytest.skip(reason)
     hub = Hub(tmp_path_factory.mktemp("hub"))
-    code, answer = hub.run("up", "--demo", "--secure-kafka", "--detach")
+    code, answer = hub.run("up", "--demo", "--secure-kafka", "--database-roles", "--detach")
     try:
         assert code == 0, answer
         yield hub
@@ -130,6 +134,19 @@ def test_each_process_runs_under_its_own_user_and_none_under_the_administrator_s
         assert administrator not in environment
         assert held.get("HUB_KAFKA_PASSWORD", "") == ""
     assert users["matching"] == "hub-matching" and users["kafka-door"] == users["door"] == "hub-ingest-door"
+
+
+def test_each_process_has_a_database_role_of_its_own_and_none_is_the_owner(hub: Hub) -> None:
+    administrator = urlsplit(hub.record().addresses["postgres"]).password
+    assert administrator
+    for process in hub.record().processes:
+        environment = Path(f"/proc/{process.pid}/environ").read_text()
+        held = dict(pair.split("=", 1) for pair in environment.split("\0") if "=" in pair)
+        if process.name not in BY_NAME:
+            continue
+        assert administrator not in environment, process.name
+        schema = BY_NAME[process.name].schema
+        assert urlsplit(held["HUB_POSTGRES"]).username == (role_of(schema) if schema else None), process.name
 
 
 def test_a_suspended_partner_is_refused_by_the_broker_from_the_next_apply_on(hub: Hub) -> None:

@@ -75,6 +75,14 @@ def test_everything_answers(hub: Hub) -> None:
     assert hub.run("up", "--detach")[0] == 1, "a second one on the same folder is refused"
 
 
+def test_the_doctor_finds_no_fault_in_a_hub_that_has_just_started(hub: Hub) -> None:
+    code, answer = hub.run("doctor")
+    found = {verdict: [f for f in answer["findings"] if f["verdict"] == verdict] for verdict in ("fault", "warning")}
+    assert not found["fault"], found["fault"]
+    # The demo has no ticker, and takes its time from the sample.
+    assert code == 4 and {one["check"] for one in found["warning"]} <= {"migrations", "ticks", "disk"}, found
+
+
 def test_a_killed_service_comes_back(hub: Hub) -> None:
     (before,) = [p for p in hub.record().processes if p.name == "matching"]
     os.kill(before.pid, signal.SIGKILL)

@@ -17,7 +17,7 @@ from spine.log import Place
 from spine.record import Changes, Decided, Fact
 from spine.schema import Catalogue
 
-SERVICE, TOPIC, BUILD = "answers", "statuses", "1"
+SERVICE, TOPIC = "answers", "statuses"
 #: Under this key references are hashed: a short one could be guessed from a bare hash.
 HASHED_UNDER = "hub/references"
 
@@ -57,7 +57,7 @@ def given(fact: Fact, catalogue: Catalogue) -> dict[str, str] | None:
 class ReferenceProcessor:
     """A ``spine.step.Processor`` without effects: what it changes is for reading only."""
 
-    service, topic, build, settings = SERVICE, TOPIC, BUILD, ""
+    service, topic, build, settings = SERVICE, TOPIC, "", ""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue

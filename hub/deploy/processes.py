@@ -1,0 +1,195 @@
+"""The hub's processes, described once: compose.yaml, Kubernetes, image targets and database roles are made from this.
+
+Whoever adds a process adds it here; tests hold the list against ``hub.up.plan`` and the Dockerfile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Where every process answers for its health and metrics, inside its own container.
+HEALTH_PORT = 9464
+#: The container's user: a number, so that Kubernetes can see that it is not root.
+USER_ID = 10_001
+SECRETS = "/run/secrets"
+
+#: Files that hold a secret, and the setting that names each.
+SECRET_SETTINGS = {
+    "seal_key": "HUB_SEAL_KEY_FILE",
+    "kek": "HUB_KEK_FILE",
+    "api_keys": "HUB_API_KEYS",
+    "steward_key": "HUB_STEWARD_KEY_FILE",
+    "ledger_key": "HUB_LEDGER_KEY_FILE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How to see that a process makes progress. An empty path means that it answers connections, no more."""
+
+    port: int = HEALTH_PORT
+    live: str = "/health/live"
+    ready: str = "/health/ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process: what it runs, as whom it speaks, what it is given and whom it may reach."""
+
+    name: str
+    package: str
+    arguments: tuple[str, ...]
+    #: Its name in contracts/topics.yaml, empty if it does not speak to Kafka.
+    speaks_as: str = ""
+    #: The database schema whose role it has, empty without a database.
+    schema: str = ""
+    #: Schemas of others that it may look into. Doors look whether the ledger has its checkpoints.
+    looks_into: tuple[str, ...] = ()
+    #: The database role, where it has no schema of its own.
+    role: str = ""
+    secrets: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    #: The topic whose partitions it shares with its like; empty if it follows none.
+    reads: str = ""
+    #: One at a time: a second would wait for the first, or read a file twice.
+    alone: bool = False
+    calls: tuple[str, ...] = ()
+    #: Who reaches ``port``: people and partners through the cluster's front, or only the hub's own processes.
+    front: bool = False
+    #: TCP ports outside the cluster that it may reach.
+    outside: tuple[int, ...] = ()
+    files: bool = False
+    health: Health = Health()
+
+    @property
+    def opens(self) -> bool:
+        """Whether it opens or seals personal fields: it has the key-encryption key and the key store's rights."""
+        return "kek" in self.secrets
+
+    @property
+    def database(self) -> str:
+        """Whose database role it has: its schema's, or one that reads; empty without a database."""
+        return self.schema or self.role
+
+    @property
+    def command(self) -> list[str]:
+        return ["python", "-m", self.package, *self.arguments]
+
+
+def _service(name: str, package: str, topic: str, secrets: tuple[str, ...] = ("kek",)) -> Process:
+    return Process(name, package, ("run",), name, name, secrets=secrets, reads=topic, calls=("registry",))
+
+
+def _door(name: str, *arguments: str, schema: str, **more: object) -> Process:
+    given = {"secrets": ("seal_key",), "calls": ("registry",), "looks_into": ("audit",), **more}
+    return Process(name, "services.ingest", arguments, "ingest-door", schema, **given)  # type: ignore[arg-type]
+
+
+#: In order of start: what others call comes first.
+PROCESSES = (
+    Process(
+        "registry",
+        "spine.registry_service",
+        (),
+        schema="registry",
+        settings={"HUB_REGISTRY_HOST": "0.0.0.0", "HUB_REGISTRY_PORT": "8081"},
+        port=8081,
+        # Asked for its subjects it asks the database: an answer is progress.
+        health=Health(8081, "", "/subjects"),
+    ),
+    _service("ingest", "services.ingest", "submissions", ("kek", "seal_key")),
+    _service("matching", "services.matching", "observations"),
+    _service("status", "services.status", "attributions"),
+    _service("alerts", "services.alerts", "statuses"),
+    Process(
+        "delivery",
+        "services.alerts.delivery",
+        ("run",),
+        "delivery",
+        "delivery",
+        reads="deliveries",
+        calls=("registry",),
+        outside=(443, 587),
+    ),
+    _door(
+        "door",
+        "http",
+        schema="ingest",
+        secrets=("seal_key", "api_keys"),
+        settings={"HUB_HTTP_HOST": "0.0.0.0", "HUB_HTTP_PORT": "8080"},
+        port=8080,
+        front=True,
+        outside=(443,),
+    ),
+    _door("kafka-door", "kafka", schema="ingest-door"),
+    _door("files", "files", schema="ingest", alone=True, files=True),
+    Process(
+        "sftp",
+        "services.ingest",
+        ("sftp",),
+        settings={
+            "HUB_SFTP_HOST": "0.0.0.0",
+            "HUB_SFTP_PORT": "2222",
+            "HUB_SFTP_KEYS": "/var/hub/sftp_keys",
+        },
+        port=2222,
+        alone=True,
+        front=True,
+        files=True,
+    ),
+    Process(
+        "console",
+        "services.console",
+        ("run",),
+        "console",
+        "console",
+        secrets=("kek", "steward_key"),
+        settings={
+            "HUB_CONSOLE_HOST": "0.0.0.0",
+            "HUB_CONSOLE_PORT": "8090",
+            "HUB_INGEST": "http://door:8080",
+        },
+        port=8090,
+        calls=("registry", "door"),
+        front=True,
+    ),
+    Process(
+        "answers",
+        "services.alerts.answers",
+        ("run",),
+        "answers",
+        "answers",
+        ("alerts", "delivery"),
+        secrets=("kek", "api_keys"),
+        settings={"HUB_ANSWERS_HOST": "0.0.0.0", "HUB_ANSWERS_PORT": "8083"},
+        port=8083,
+        reads="statuses",
+        calls=("registry",),
+        front=True,
+        outside=(443,),
+    ),
+    Process(
+        "ledger",
+        "spine.ledger",
+        ("run",),
+        schema="audit",
+        looks_into=("ingest", "matching", "status", "alerts", "delivery", "console", "answers", "ticker"),
+        secrets=("ledger_key",),
+        alone=True,
+    ),
+    Process("ticker", "spine.ticker", (), "ticker", "ticker", alone=True, calls=("registry",)),
+    # Looks at all the others every few minutes, so that what `hub doctor` would find wakes somebody.
+    Process(
+        "doctor",
+        "hub",
+        ("doctor", "--serve"),
+        "operator",
+        role="operator",
+        settings={"HUB_HOME": "/tmp"},
+        alone=True,
+        calls=("registry",),
+    ),
+)
+BY_NAME = {process.name: process for process in PROCESSES}

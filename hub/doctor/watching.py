@@ -1,0 +1,41 @@
+"""The doctor's rounds: findings as metrics, for those who are woken by them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from hub.doctor.finding import Finding, Verdict
+from spine.health import HealthServer
+from spine.progress import Progress
+from spine.service import on_signals
+from spine.settings import Settings
+from spine.telemetry import log, metrics, setup
+
+
+def watch(examine: Callable[[], Iterable[Finding]], every: float, stop: threading.Event | None = None) -> None:
+    """Look every so many seconds until SIGTERM, or ``stop``. Serves as every process does (HUB_HEALTH_PORT)."""
+    setup("doctor")
+    settings, stop = Settings(), stop or threading.Event()
+    on_signals(stop, settings.stop_seconds_max)
+    progress = Progress()
+    health = HealthServer(progress, settings.health_port, settings.health_host)
+    health.start()
+    log().info("started", host="doctor", topics=[], port=health.port)
+    seen: set[tuple[str, str]] = set()
+    while not stop.is_set():
+        seen |= tell(examine(), seen)
+        progress.state = "running"
+        progress.alive()
+        stop.wait(every)
+    health.stop()
+    log().info("stopped", code=0)
+
+
+def tell(found: Iterable[Finding], before: Iterable[tuple[str, str]] = ()) -> set[tuple[str, str]]:
+    """Set the metrics; what was found ``before`` and is gone goes to 0. Returns what there is now."""
+    counted = Counter((one.check, one.verdict.name.lower()) for one in found if one.verdict is not Verdict.SOUND)
+    for check, verdict in {*counted, *before}:
+        metrics().gauge("hub_doctor_findings", counted[check, verdict], check=check, verdict=verdict)
+    return set(counted)
