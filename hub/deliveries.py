@@ -65,8 +65,8 @@ def _follows(held: Fact, fact: Fact) -> bool:
     """What was delivered stays delivered, an attempt in flight may be told after it; but a person may send it again."""
     if held.fields["state"] != "delivered":
         return True
-    again = fact.fields["state"] == "sending" and fact.fields["attempt"] >= held.fields["attempt"]
-    return again or fact.fields["state"] == "delivered"
+    state, attempt = str(fact.fields["state"]), int(fact.fields["attempt"])
+    return state == "delivered" or (state == "sending" and attempt >= int(held.fields["attempt"]))
 
 
 def given_up(log: Log, catalogue: Catalogue) -> list[Ended]:
