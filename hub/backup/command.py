@@ -58,8 +58,8 @@ def restore(
     Services then read on from there and decide again what the backup does not know, under the same ids. Without
     HUB_KAFKA and HUB_POSTGRES the servers of this machine's own hub are started for it and ended after it.
 
-    Exit codes: 0 the hub can be started; 1 it could not be done, nothing has changed; 2 wrong usage; 3 it stands, but
-    a service would halt: what is said must be mended first.
+    Exit codes: 0 the hub can be started; 1 it could not be done: mend what is said and do it again, before the hub is
+    started; 2 wrong usage; 3 it stands, but a service would halt: what is said must be mended first.
     """
     try:
         with _servers() as at:

@@ -100,8 +100,8 @@ def read_manifest(folder: Path) -> Manifest:
 def load(url: str, folder: Path, *, keys: Path | None = None, replace: bool = False) -> Manifest:
     """Put the backup in ``folder`` into the database at ``url``, and over its key store the newer copy in ``keys``.
 
-    Whole or not at all. With ``replace`` what the database holds of the hub goes first; without, there must be nothing.
-    Raises BackupError.
+    The dump comes in whole or not at all. With ``replace`` what the database holds of the hub goes before it, for good;
+    without, there must be nothing. Raises BackupError.
     """
     made = read_manifest(folder)
     newer = read_manifest(keys) if keys is not None else None
