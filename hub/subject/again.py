@@ -19,7 +19,7 @@ import orjson
 from hub.subject.books import Books
 from hub.subject.proof import Check, row_of
 from hub.whole_topic import records_of
-from services.alerts.agent import SERVICE, Current, stands, with_settings
+from services.alerts.agent import SERVICE, TOPIC, Current, stands, with_settings
 from services.alerts.decide import Settings
 from services.alerts.settings import load, under
 from services.alerts.state import State, decode, encode
@@ -31,8 +31,6 @@ from spine.log import partition_of
 from spine.record import Effect, Fact
 from spine.schema import Catalogue
 from spine.step import TICK
-
-SERVICE, TOPIC = "alerts", "statuses"
 
 
 @lru_cache(maxsize=1)

@@ -12,8 +12,9 @@ import typer
 
 from hub import access
 from hub.layout import contracts_folder, schemas_folder
+from hub.moments import moment
 from hub.output import USAGE, AsJson, fail, show_json, show_table
-from hub.person.command import answer, moment
+from hub.person.command import answer
 from hub.person.told import Told
 from hub.person.whom import ids_of
 from hub.running import where

@@ -106,13 +106,13 @@ def silence(books: Books, person_id: str, rule: str, contracts: Path, at: dateti
     body = books.held.one("alerts", person_id)
     if body is None:
         raise Unknown("alerts has never heard of this person")
-    state, policy = alerts.decode(body), settings_at_hand(contracts).policy
-    if rule not in policy.rules:
+    state, settings = alerts.decode(body), settings_at_hand(contracts)
+    if rule not in settings.policy.rules:
         raise Unknown(f"there is no rule {rule}; hub rules list names them")
     wants = RULES[rule].wants
     rested = [fact for fact in state.facts if not wants or fact.type in wants]
     spoke = [_alert(one, rule) for one in state.alerts if one.rule == rule]
-    why = quiet(state, on, policy).get(rule, "this rule has spoken: ask why of the alerts named here")
+    why = quiet(state, on, settings).get(rule, "this rule has spoken: ask why of the alerts named here")
     asked = Found(person_id, "", state)
     return _proved(
         books,

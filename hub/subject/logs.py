@@ -14,8 +14,8 @@ import typer
 
 from hub import access
 from hub.layout import schemas_folder
+from hub.moments import moment
 from hub.output import USAGE, AsJson, fail, show_json, show_table
-from hub.person.command import moment
 from hub.person.whom import ids_of
 from hub.private import write_private
 from hub.running import where

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from hub.__main__ import app
 from hub.held import InProcess
-from hub.person.command import answer, moment
+from hub.moments import moment
+from hub.person.command import answer
 from hub.person.told import Told as Answer
 from hub.story import Told
 from hub.subject.as_of import document, last_said

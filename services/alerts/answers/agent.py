@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.alerts.answers.tables import REFERENCE
 from services.alerts.erasure import ERASED
+from spine import build
 from spine.journal import Transaction
 from spine.keystore import Keys
 from spine.log import Place
@@ -57,9 +58,10 @@ def given(fact: Fact, catalogue: Catalogue) -> dict[str, str] | None:
 class ReferenceProcessor:
     """A ``spine.step.Processor`` without effects: what it changes is for reading only."""
 
-    service, topic, build, settings = SERVICE, TOPIC, "", ""
+    service, topic, settings = SERVICE, TOPIC, ""
 
     def __init__(self, catalogue: Catalogue) -> None:
+        self.build = build.name("alerts")
         self._catalogue = catalogue
         self._rows: dict[str, dict[str, str]] = {}
         self._taken: list[tuple[str, str]] = []
