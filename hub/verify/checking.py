@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,23 @@ def verify(
     connection: psycopg.Connection[Any] | None = None,
 ) -> Found:
     """``seen``: checkpoints that somebody kept elsewhere. ``connection``: the database to compare with, if any."""
-    known = Known(list(verifiers))
+    # Millions of small objects and no cycles among them: looking for some costs a third of the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _verified(archive, Known(list(verifiers)), found, seen, connection)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _verified(
+    archive: Archive,
+    known: Known,
+    found: Found,
+    seen: Sequence[Path],
+    connection: psycopg.Connection[Any] | None,
+) -> Found:
     check_notes(archive, known, found)
     check_operations(archive, known, found)
     check_files(archive, known, found)
