@@ -1,9 +1,9 @@
 """How fast recorded decisions are made again: ``python -m tests.benchmarks.replay_speed [PEOPLE]``.
 
-The records and decisions are those of a county of generated lives (tests/benchmarks/lives.py) that an in-process hub has
-decided, ticks included. A replay is as ``hub replay`` runs it: a child process of its own behind its wall, judged row by
-row. Its start (rules and contracts are read) is not counted. Times are CPU seconds of parent and child together. Beside
-it, in the same run, a bare pass: the same records are decoded and their bytes hashed, nothing is decided.
+The records and decisions are those of a county of generated lives (tests/benchmarks/lives.py) that an in-process hub
+has decided, ticks included. A replay is as ``hub replay`` runs it: a child process of its own behind its wall, judged
+row by row. Its start (rules and contracts are read) is not counted. Times are CPU seconds of parent and child together.
+Beside it, in the same run, a bare pass: the same records are decoded and their bytes hashed, nothing is decided.
 """
 
 from __future__ import annotations
