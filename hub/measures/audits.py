@@ -1,5 +1,5 @@
 """Governance counts beside the cohort (DOMAIN 8.4): education plans of children in care and removals from a roll (G2),
-youth justice (G3), teenage parents (G4), ceased plans (G6)."""
+youth justice (G3), teenage parents (G4), ceased plans (G6), match reviews and links that were wrong (G7)."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ def add(tally: Tally, told: Belief, alerts: Alerts, known: int, settings: Settin
     _teenage_parents(tally, told, case, settings)
     _education_plans(tally, told, case, settings)
     _removals(tally, told, case, settings)
+    _matching(tally, facts, known, settings)
     for held in told.plans:
         if settings.in_period(held.start, tally.on) and (held.refused or held.state == "ceased"):
             tally.share("ehcp_cease_lawful", not held.refused)
@@ -113,6 +114,20 @@ def _removals(tally: Tally, told: Belief, case: Case, settings: Settings) -> Non
             for one in case.facts("education.withdrawal.intended")
         )
         tally.share("removals_consulted", asked or fact.flag("pre_consultation"))
+
+
+def _matching(tally: Tally, alerts: Alerts, known: int, settings: Settings) -> None:
+    """Match reviews of the period, each once though it stands with the record and with the person: decided by their due
+    day, or not yet due. And of all that a worker closed, how much was about the person it stood with."""
+    for alert in alerts.alerts:
+        if not settings.in_period(alert.raised_on.toordinal(), tally.on) or alert.test:
+            continue
+        closed = alert.closed_on if alert.closed_ms is not None and alert.closed_ms <= known else None
+        if alert.rule == "MR" and alert.alert_id not in tally.reviews:
+            tally.reviews.add(alert.alert_id)
+            tally.share("match_reviews_in_time", (closed or tally.on) <= alert.due_on)
+        if alert.rule != "MR" and closed is not None and alert.because.startswith("outcome "):
+            tally.share("links_right", alert.because != "outcome wrong_person")
 
 
 def _teenage_parents(tally: Tally, told: Belief, case: Case, settings: Settings) -> None:

@@ -39,6 +39,8 @@ class Tally:
     parts: dict[str, dict[str, Counts]] = field(default_factory=dict)
     trend: dict[date, Counts] = field(default_factory=dict)
     shares: dict[str, Counts] = field(default_factory=dict)
+    #: Match reviews that are counted: one stands with two states.
+    reviews: set[str] = field(default_factory=set)
 
     def part(self, breakdown: str, part: str, which: int) -> None:
         self.parts.setdefault(breakdown, {}).setdefault(part, [0, 0, 0])[which] += 1

@@ -1,4 +1,4 @@
-"""Governance counts: youth justice at the end of a disposal, teenage parents, ceased plans."""
+"""Governance counts: youth justice at the end of a disposal, teenage parents, ceased plans, match quality."""
 
 from dataclasses import replace
 from datetime import date
@@ -7,7 +7,7 @@ from pathlib import Path
 from hub.measures import audits
 from hub.measures.count import Tally
 from services.alerts import settings as alerts_settings
-from services.alerts.state import Seen, State
+from services.alerts.state import Alert, Seen, State
 from services.status.belief import Belief
 from services.status.characteristics import Mark
 from services.status.days import FOREVER
@@ -91,3 +91,37 @@ def test_a_removal_from_the_roll_was_consulted_on_if_somebody_was_asked_since_th
     said = fact("education.enrolment.withdrawn", left, pre_consultation=True)
     assert counted(held, said) == {"removals_consulted": [1, 0]}
     assert counted(told(), removed) == {}
+
+
+def reviewed(*alerts: Alert, known: int = 1 << 60) -> dict[str, list[int]]:
+    tally = Tally(ON, ())
+    for _ in range(2):
+        audits.add(tally, told(), State("p", alerts=alerts), known, SETTINGS)
+    return tally.shares
+
+
+def alert(rule: str, number: int, *, due: date, closed: date | None = None, because: str = "") -> Alert:
+    ms = None if closed is None else closed.toordinal()
+    made = Alert(f"a{number}", rule, "m", date(2026, 11, 2), due, "P3", 0, ())
+    return replace(
+        made, closed_on=closed, closed_ms=ms, because=because, outcome="open" if closed is None else "resolved"
+    )
+
+
+def test_a_match_review_counts_once_and_in_time_if_decided_by_its_day_or_not_yet_due() -> None:
+    reviews = (
+        alert("MR", 1, due=date(2026, 11, 5), closed=date(2026, 11, 4)),
+        alert("MR", 2, due=date(2026, 11, 5), closed=date(2026, 11, 9)),
+        alert("MR", 3, due=date(2026, 11, 5)),
+        alert("MR", 4, due=date(2026, 12, 1)),
+    )
+    assert reviewed(*reviews) == {"match_reviews_in_time": [2, 2]}
+
+
+def test_what_a_worker_said_is_about_somebody_else_is_a_link_that_was_wrong() -> None:
+    day = date(2026, 11, 9)
+    one = alert("A03", 1, due=day, closed=day, because="outcome done")
+    other = alert("A03", 2, due=day, closed=day, because="outcome wrong_person")
+    by_itself = alert("A03", 3, due=day, closed=day, because="ground gone")
+    assert reviewed(one, other, by_itself) == {"links_right": [2, 2]}
+    assert reviewed(one, known=0) == {}, "closed later than is known"
