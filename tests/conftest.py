@@ -34,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["HUB_TEST_MAIN"] = str(os.getpid())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes and changes seldom runs on demand: it must not keep every change waiting."""
+    if os.environ.get("HUB_LONG_SUITE") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="of the long suite: set HUB_LONG_SUITE=1"))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or FOLDER not in os.environ:
         return

@@ -17,7 +17,10 @@ POSTGRES = "postgres:18"
 PROMETHEUS = "prom/prometheus:v3.5.0"
 GRAFANA = "grafana/grafana:12.3.0"
 DATABASE = "postgresql://hub:${HUB_DATABASE_PASSWORD:?hub deploy secrets writes deploy/.env}@postgres:5432/hub"
-FILES = {"seal_key": "seal.key", "kek": "kek.key", "api_keys": "api_keys.yaml", "steward_key": "steward.key"}
+FILES = {
+    **{"seal_key": "seal.key", "kek": "kek.key", "api_keys": "api_keys.yaml", "steward_key": "steward.key"},
+    "ledger_key": "ledger.key",
+}
 BUILD = {"context": "..", "dockerfile": "deploy/Dockerfile"}
 
 

@@ -24,7 +24,7 @@ def make_secrets(folder: Path, contracts: Path) -> list[str]:
         # Hexadecimal: they stand in an address, where other characters would need escaping.
         lines = (f"{name}={secrets.token_hex(PASSWORD_BYTES)}\n" for name in PASSWORDS)
         write_private(environment, "".join(lines))
-    mounted = (home.seal_key, home.kek, home.api_keys, home.steward_key, home.sftp_keys)
+    mounted = (home.seal_key, home.kek, home.api_keys, home.steward_key, home.sftp_keys, home.ledger_key)
     if os.geteuid() == 0:
         # The containers' user reads them, and nobody else.
         for path in mounted:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from services.console import brand, people
+from services.console import acting, brand, people
 from services.console.agent import SERVICE, TOPICS, processor
 from services.console.doings import Doings
 from services.console.people import User
@@ -68,6 +68,8 @@ def pages(world: World, journal: PostgresJournal) -> Iterator[Page]:
         people=people.load(CONTRACTS),
         brand=brand.load(CONTRACTS),
         door=Door("", ""),
+        put_off=acting.load(CONTRACTS),
+        contracts=CONTRACTS,
         clock=lambda: at,
         demo=True,
         live_seconds=0.0,

@@ -60,6 +60,7 @@ def test_cpu_is_what_was_spent_in_between() -> None:
     assert spent(before, after, 1000) == {"status": used}
 
 
+@pytest.mark.long
 def test_the_gate_is_measured_part_by_part_next_to_a_plain_decode_of_the_same_events() -> None:
     found = measure_gate(100)
     each = found["microseconds"]

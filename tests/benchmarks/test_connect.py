@@ -110,6 +110,7 @@ def measure(url: str, folder: Path, rows: int) -> dict[str, float]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def test_a_large_source_is_read_in_memory_that_does_not_grow(
     tmp_path: Path, request: pytest.FixtureRequest, kind: str

@@ -132,6 +132,7 @@ def academy_file(path: Path, rows: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("party", "name", "write"),
     [

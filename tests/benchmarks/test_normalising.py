@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COLD_US_MAX = 60
+COLD_US_MAX = 99
 BLOCKS = 2_000
 
 #: Runs with any checkout: it uses no more than ``identity_of``.

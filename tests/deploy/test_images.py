@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from hub.deploy import app
 from hub.deploy.processes import PROCESSES, Process
 from hub.layout import Home
-from hub.up.plan import Addresses, children
+from hub.up.plan import PORT_NAMES, Addresses, children
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
@@ -130,14 +130,14 @@ def test_the_commands_image_runs_hub(tmp_path: Path) -> None:
 
 
 def test_compose_and_hub_up_run_the_same_processes() -> None:
-    ports = dict.fromkeys(("registry", "door", "sftp-port", "console", "smtp"), 1)
+    ports = dict.fromkeys(PORT_NAMES, 1)
     here = {
         child.name: child
         for child in children(Home(Path("/x")), Addresses("k", "p", "http://127.0.0.1:1", ports), demo=False)
     }
     described = {process.name: process for process in PROCESSES}
-    # The read API's door is not part of `hub up` yet; on one machine a person asks the doctor.
-    assert set(described) - set(here) == {"answers", "doctor"} and set(here) <= set(described)
+    # On one machine a person asks the doctor.
+    assert set(described) - set(here) == {"doctor"} and set(here) <= set(described)
     for name, child in here.items():
         assert list(child.command)[1:] == described[name].command[1:]
     assert set(described) < set(COMPOSE["services"])

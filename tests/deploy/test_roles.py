@@ -70,19 +70,30 @@ def test_a_service_works_with_its_own_role_and_its_own_start_migrates_nothing(ur
     journal.close()
 
 
+def _table(schema: str) -> str:
+    """One with content."""
+    return {"keystore": "data_key", "registry": "schema", "audit": "operation"}.get(schema, "state")
+
+
 @pytest.mark.parametrize("schema", sorted({p.schema for p in PROCESSES if p.schema} - {"registry"}))
 def test_no_role_reads_another_schema_or_alters_its_own(url: str, schema: str) -> None:
     role = roles.role_of(schema)
     with psycopg.connect(as_role(url, role), autocommit=True) as connection:
-        connection.execute(f'SELECT count(*) FROM "{schema}".state'.encode())
+        connection.execute(f'SELECT count(*) FROM "{schema}"."{_table(schema)}"'.encode())
         for other in roles.schemas():
             opens = other == "keystore" and any(p.opens for p in PROCESSES if p.schema == schema)
             if other == schema or opens:
                 continue
-            table = {"keystore": "data_key", "registry": "schema"}.get(other, "state")
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                connection.execute(f'SELECT * FROM "{other}"."{table}"'.encode())
-        for forbidden in (f'DROP TABLE "{schema}".state', f'CREATE TABLE "{schema}".x ()', "CREATE SCHEMA mine"):
+            looks = any(other in p.looks_into for p in PROCESSES if p.schema == schema)
+            kinds = ["DELETE FROM"] if looks else ["DELETE FROM", "SELECT * FROM"]
+            for kind in kinds:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(f'{kind} "{other}"."{_table(other)}"'.encode())
+        for forbidden in (
+            f'DROP TABLE "{schema}"."{_table(schema)}"',
+            f'CREATE TABLE "{schema}".x ()',
+            "CREATE SCHEMA mine",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(forbidden.encode())
 

@@ -126,7 +126,7 @@ def test_a_row_that_somebody_holds_and_a_slow_line_cost_time_and_nothing_else(to
             toy.feed(range(200, 400))
             time.sleep(3)
             assert toy.decided() == 200 and process.poll() is None
-            assert lag(port) > 0, "what waits must show"
+            assert wait_until(lambda: lag(port) > 0, 25), "what waits must show"
             other.rollback()
             seconds_to_resume(toy, "database rows held", time.monotonic(), 200)
         toy.settled(400)

@@ -20,7 +20,7 @@ import uvicorn
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
-from hub.machine.ports import free_ports
+from hub.machine.ports import free_ports, wait_until
 from hub.topics import ensure_topics
 from spine.postgres import PostgresJournal
 from spine.registry import use_registry
@@ -40,8 +40,17 @@ STORM_SECONDS = 5.0
 
 def stop(*processes: subprocess.Popen[bytes]) -> None:
     for process in processes:
+        # One that has only just been started does not hear it yet, and would be ended by it.
+        assert wait_until(lambda process=process: _hears(process), 30)
         process.send_signal(signal.SIGTERM)
     assert [process.wait(30) for process in processes] == [0] * len(processes)
+
+
+def _hears(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has set a handler of its own for SIGTERM."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 def test_in_a_storm_of_rebalances_every_record_is_decided_once(toy: Toy) -> None:
@@ -169,6 +178,7 @@ def ticker(toy: Toy, contracts: Path, clock: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings})
 
 
+@pytest.mark.long
 def test_a_clock_that_jumps_writes_no_day_twice_and_none_back(toy: Toy, tmp_path: Path) -> None:
     """Two days ahead, four hundred days back, and right again: ticks go on from the last day that was written."""
     contracts, clock = tmp_path / "contracts", tmp_path / "clock"

@@ -80,6 +80,7 @@ def test_after_a_lost_database_the_end_is_that_of_an_undisturbed_run(toy: Toy, t
     assert all(by_place[row.partition, row.offset] == row for row in undisturbed)
 
 
+@pytest.mark.long
 def test_without_any_backup_a_service_is_rebuilt_from_the_log_to_the_same_decisions(toy: Toy) -> None:
     """As long as the log still holds its first record; what it had said it says again under the same ids."""
     toy.feed(range(2_000))
@@ -105,6 +106,7 @@ def _rebuilt(toy: Toy) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_groups_are_brought_to_the_journal_and_not_while_a_service_runs(toy: Toy, tmp_path: Path) -> None:
     with toy.journal.transaction() as transaction:
         transaction.set_offsets({(toy.topic, n): Position(5) for n in range(4)})
