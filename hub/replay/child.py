@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from hub.layout import ROOT
 from spine.record import Record
 from spine.replay import BATCH, BEGIN, END, FAILED, JOURNAL, KEPT, KEYS, READY, ROWS, WANTED, Pipe
 
@@ -63,7 +64,7 @@ class Child:
             "PYTHONHASHSEED": str(seed),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        if os.environ.get("HUB_BUILD"):
+        if os.environ.get("HUB_BUILD") and code.root == ROOT:
             environment["HUB_BUILD"] = os.environ["HUB_BUILD"]
         self._process = subprocess.Popen(
             [*walls, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=code.root, env=environment

@@ -69,8 +69,8 @@ def replayed(plan: Plan, seed: int) -> Replayed:
                     child = Child(code, plan.keys, seed=seed)
                     child.take(held)
                     found.builds.append(child.build)
-                elif wanted[0] != child.build:
-                    # Without it no later state can be known either.
+                else:
+                    # Neither the build nor, under its own rules, any later state can be known.
                     lost = True
             _judged(plan, judge, batch, None if lost else child)
     finally:

@@ -198,7 +198,12 @@ def test_a_replay_can_open_no_connection_start_no_process_and_write_no_file(tmp_
         "from spine.replay import Refused, guard\n"
         "guard()\n"
         "tried = [lambda: socket.create_connection(('127.0.0.1', 9)), lambda: subprocess.run(['true']),\n"
-        f"         lambda: open({str(tmp_path / 'x')!r}, 'w'), lambda: os.system('true')]\n"
+        f"         lambda: open({str(tmp_path / 'x')!r}, 'w'), lambda: open({str(tmp_path / 'kept')!r}, 'r+'),\n"
+        f"         lambda: os.open({str(tmp_path / 'x')!r}, os.O_WRONLY | os.O_CREAT), lambda: os.system('true'),\n"
+        f"         lambda: os.mkdir({str(tmp_path / 'y')!r}), lambda: os.remove({str(tmp_path / 'kept')!r}),\n"
+        f"         lambda: os.rename({str(tmp_path / 'kept')!r}, {str(tmp_path / 'z')!r}),\n"
+        f"         lambda: os.truncate({str(tmp_path / 'kept')!r}, 0)]\n"
+        f"assert open({str(tmp_path / 'kept')!r}).read() == 'kept'\n"
         "for attempt in tried:\n"
         "    try:\n"
         "        attempt()\n"
@@ -206,9 +211,10 @@ def test_a_replay_can_open_no_connection_start_no_process_and_write_no_file(tmp_
         "        continue\n"
         "    sys.exit(1)\n"
     )
+    (tmp_path / "kept").write_text("kept")
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == 0
-    assert not list(tmp_path.iterdir())
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept", "kept")]
 
 
 @pytest.mark.skipif(not walled(), reason="no user namespaces here: the guard inside the process stands alone")
