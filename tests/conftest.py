@@ -8,6 +8,7 @@ process ends it; a guard ends it should the main process be killed.
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from hub.machine import kafka, postgres
 from hub.machine.process import end
@@ -32,6 +34,29 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="hub-tests-")
         os.environ["HUB_TEST_MAIN"] = str(os.getpid())
+
+
+class ByFile(LoadScopeScheduling):
+    """Tests of a file that builds something for all of them go to one worker; the others to whoever is free.
+
+    In place of xdist's groups, which this pytest does not see: each worker started the whole hub for itself.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if _builds_for_all(path) else nodeid
+
+
+@functools.lru_cache(maxsize=4096)
+def _builds_for_all(path: str) -> bool:
+    file = Path(__file__).resolve().parents[1] / path
+    text = file.read_text("utf-8") if file.is_file() else ""
+    return 'scope="module"' in text or "xdist_group(" in text or "module_database" in text
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,7 +23,8 @@ from spine.registry_service import Registry
 
 #: Roles stand for the whole server, which ends with the run.
 PASSWORD = secrets.token_hex(16)
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+# Roles are the server's, not a database's: one process of the suite makes them.
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.xdist_group("database-roles")]
 
 
 def as_role(url: str, role: str) -> str:

@@ -80,7 +80,13 @@ def test_whom_a_worklist_shows_is_written_down_before_it_is_shown(
         "person_id": "p-1",
     }
     row |= {"rule": "A30", "severity": "P2", "raised_on": day, "due_on": day, "open": True, "act": "raised"}
-    row |= {"times": 1, "handed_on": False, "at": datetime(2026, 11, 20, tzinfo=UTC), "view": view}
+    row |= {
+        "times": 1,
+        "handed_on": False,
+        "title": "Contact needed",
+        "at": datetime(2026, 11, 20, tzinfo=UTC),
+        "view": view,
+    }
     with engine.begin() as connection:
         connection.execute(sa.insert(INBOX).values(**row))
     monkeypatch.setenv("HUB_POSTGRES", fresh_database)
