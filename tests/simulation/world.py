@@ -220,14 +220,14 @@ class World:
     @contextmanager
     def _planted(self) -> Iterator[None]:
         """Take a layer of defence away."""
-        ids, link = random.Random(self.seed + 1), stepping._link
+        ids, link = random.Random(self.seed + 1), stepping.linked
         patches: dict[str, Any] = {}
         if "no_fence" in self.plants:
             patches["_contiguous"] = _unfenced
         if "no_gap_check" in self.plants:
             patches["_contiguous"] = _leaping
         if "no_chain" in self.plants:
-            patches["_link"] = lambda previous, *row: link(b"", *row)
+            patches["linked"] = lambda previous, body: link(b"", body)
         if "random_ids" in self.plants:
             patches["effect_id"] = lambda *parts: f"{ids.getrandbits(64):x}"
         with ExitStack() as stack:
