@@ -20,10 +20,10 @@ def facts_of(log: Log, catalogue: Catalogue, topic: str) -> Iterator[Fact]:
             yield catalogue.fact(record)
 
 
-def records_of(log: Log, topic: str, n: int) -> Iterator[Record]:
-    """The records of one partition, sealed as they are. Raises Retry as ``facts_of``."""
+def records_of(log: Log, topic: str, n: int, first: int | None = None) -> Iterator[Record]:
+    """The records of one partition from offset ``first`` on, sealed as they are. Raises Retry as ``facts_of``."""
     place: Place = (topic, n)
-    at, end, empty = log.start(place), log.end(place), 0
+    at, end, empty = log.start(place) if first is None else first, log.end(place), 0
     while at < end:
         records = log.read({place: at}, READ_MAX, READ_MS)
         empty = 0 if records else empty + 1

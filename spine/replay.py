@@ -22,8 +22,9 @@ from typing import IO, Any
 import orjson
 
 from spine.errors import SpineError
-from spine.journal import DecisionRow, MemoryJournal
+from spine.journal import MemoryJournal
 from spine.keystore import Erased
+from spine.ledger.leaves import fields_of
 from spine.record import Decided, Effect, Record
 from spine.schema import Catalogue
 from spine.seal import DATA_KEY_BYTES, FieldSealer
@@ -202,14 +203,4 @@ class _Child:
         told: Mapping[str, Any] = {}
         if self._telling is not None:
             told, self._telling.told = self._telling.told, {}
-        return [[*row_fields(row), told.get(row.event_id)] for row in made]
-
-
-def row_fields(row: DecisionRow) -> list[Any]:
-    """A row as JSON can hold it."""
-    return [
-        *(row.topic, row.partition, row.offset, row.event_id, row.kind),
-        *(row.input_hash.hex(), row.state_before.hex(), row.state_after.hex()),
-        [[identity, digest.hex()] for identity, digest in row.effects],
-        *(row.build, row.settings, None if row.tick is None else row.tick.isoformat(), row.note, row.link.hex()),
-    ]
+        return [[*fields_of(row), told.get(row.event_id)] for row in made]

@@ -87,6 +87,21 @@ def serve(
     sys.exit(run(name, factory, topics=topics, before=before))
 
 
+def main(name: str, factory: Callable[[Catalogue, Path], Processor], words: Sequence[str]) -> int:
+    """The ``__main__`` of a service that can be replayed: ``run``, or ``replay`` as the child of ``hub replay``."""
+    match list(words):
+        case ["run"]:
+            return run(name, factory)
+        case ["replay"]:
+            # Imported only where it is used: a service that runs has nothing to do with it.
+            from spine.replay import serve as serve_replay
+
+            return serve_replay(factory)
+        case _:
+            sys.stderr.write(f"usage: python -m services.{name} run | replay\n")
+            return 2
+
+
 def run(
     name: str,
     factory: Callable[[Catalogue, Path], Processor],
@@ -155,7 +170,7 @@ def _run(
         stop,
     )
     if os.environ.get("HUB_ARCHIVE") and (build.ROOT / "services" / name).is_dir():
-        build.keep(Path(os.environ["HUB_ARCHIVE"]), name, processor.build, processor.settings, settings.contracts)
+        _keep(name, processor, settings)
     _collect_seldom()
     health = HealthServer(running.progress, settings.health_port, settings.health_host)
     health.start()
@@ -169,6 +184,15 @@ def _run(
     )
     _host(settings)(running)
     return STOPPED
+
+
+def _keep(name: str, processor: Processor, settings: Settings) -> None:
+    """Keep this build for whoever replays. Raises Retry where the archive can't be written: no decision is made that
+    could not be shown again."""
+    try:
+        build.keep(Path(os.environ["HUB_ARCHIVE"]), name, processor.build, processor.settings, settings.contracts)
+    except OSError as error:
+        raise Retry(f"the archive (HUB_ARCHIVE) cannot be written: {error.strerror}") from error
 
 
 def _host(settings: Settings) -> Callable[[Running], None]:

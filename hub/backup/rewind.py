@@ -14,7 +14,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 
 from hub.topics import counts
-from hub.whole_topic import EMPTY_READS_MAX, READ_MAX, READ_MS
+from hub.whole_topic import records_of
 from spine import kafka
 from spine.errors import Poison, Retry
 from spine.kafka import Broker, KafkaLog
@@ -118,18 +118,11 @@ def _refs(log: KafkaLog, catalogue: Catalogue, found: Iterable[Standing]) -> Ite
     """References under which facts from the journals' offsets on are sealed, each at least once, in portions."""
     refs: set[str] = set()
     for place, first in sorted(_first(found).items()):
-        at, end, empty = first, log.end(place), 0
-        while at < end:
-            records = log.read({place: at}, READ_MAX, READ_MS)
-            empty = 0 if records else empty + 1
-            if empty >= EMPTY_READS_MAX:
-                raise Retry(f"the broker does not give what stands on {place[0]}: try again")
-            for record in records:
-                at = record.offset + 1
-                try:
-                    refs |= catalogue.named([catalogue.sealed_fact(record)])
-                except Poison:
-                    continue
+        for record in records_of(log, *place, first):
+            try:
+                refs |= catalogue.named([catalogue.sealed_fact(record)])
+            except Poison:
+                continue
             if len(refs) > REFS_AT_ONCE:
                 yield refs
                 refs = set()

@@ -81,7 +81,7 @@ class Child:
         self.build, self.settings = str(said["build"]), str(said["settings"])
 
     def decide(self, records: Sequence[Record]) -> list[list[Any]]:
-        """Rows of the records (``spine.replay.row_fields``), each with what was told of it. Raises ReplayFailed."""
+        """Rows of the records (``spine.ledger.leaves.FIELDS``), each with what was told of it. Raises ReplayFailed."""
         batch = [(r.topic, r.partition, r.offset, r.key, r.value, r.headers) for r in records]
         found = orjson.loads(self._asked(BATCH, pickle.dumps(batch), ROWS))
         assert isinstance(found, list)

@@ -10,13 +10,14 @@ from typing import Any
 
 from hub.replay.child import RECORDS_AT_ONCE, Child, Code, KeysOf, Tell
 from hub.replay.sources import Source
-from hub.replay.verdicts import NAMES, Judge
+from hub.replay.verdicts import Judge
 from spine.build import rules_of
 from spine.journal import DecisionRow
+from spine.ledger.leaves import FIELDS
 from spine.log import Place
 from spine.record import Record
 
-_BUILD = NAMES.index("build")
+_BUILD = FIELDS.index("build")
 #: When a decision was recorded, where, at which offset; the record, and the decision if one was recorded.
 Recorded = tuple[datetime, Place, int, Record, DecisionRow | None]
 
@@ -79,7 +80,7 @@ def replayed(plan: Plan, seed: int) -> Replayed:
 
 
 def _judged(plan: Plan, judge: Judge, batch: Sequence[Recorded], child: Child | None) -> None:
-    made = {} if child is None else {tuple(row[:3]): row for row in child.decide([one[3] for one in batch])}
+    made = {} if child is None else {tuple(row[:3]): row[:-1] for row in child.decide([one[3] for one in batch])}
     for at, place, offset, record, row in batch:
         if row is not None and not judge.whole(row):
             continue

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
 import psycopg
 
 from hub.archive.reading import Archive
-from spine.errors import Retry
+from hub.whole_topic import records_of
 from spine.journal import DecisionRow
 from spine.ledger.rows import places, rows_from
 from spine.log import Log, Place
 from spine.record import Record
 
 ROWS_AT_ONCE = 2_000
-READ_MS, EMPTY_READS_MAX = 500, 60
 
 
 class Source(Protocol):
@@ -52,18 +52,10 @@ class FromHub:
             following = rows[-1][0].offset + 1
 
     def records(self, place: Place, last: int) -> Iterator[Record]:
-        at, empty = self.log.start(place), 0
+        at = self.log.start(place)
         if at > 0:
             raise LookupError(f"{place[0]}/{place[1]} begins at {at} on the broker: replay from the archive")
-        while at <= last:
-            found = self.log.read({place: at}, ROWS_AT_ONCE, READ_MS)
-            empty = 0 if found else empty + 1
-            if empty >= EMPTY_READS_MAX:
-                raise Retry(f"the broker does not give what stands on {place[0]}: try again")
-            for record in found:
-                if record.offset <= last:
-                    yield record
-                at = record.offset + 1
+        return takewhile(lambda record: record.offset <= last, records_of(self.log, *place))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 from spine.journal import DecisionRow
-from spine.replay import row_fields
+from spine.ledger.leaves import FIELDS, fields_of
 from spine.step import SEALED as NOTE_SEALED
 from spine.step import link_after
 
-NAMES = (
-    *("topic", "partition", "offset", "event_id", "kind", "input_hash", "state_before", "state_after", "effects"),
-    *("build", "settings", "tick", "note", "link"),
-)
-_LINK = NAMES.index("link")
-_NOTE = NAMES.index("note")
+_NOTE = FIELDS.index("note")
 #: Of a row that differs, how many are kept to be shown.
 SHOWN_MAX = 200
 
@@ -75,13 +70,13 @@ class Judge:
     def judge(self, recorded: DecisionRow | None, made: Sequence[Any] | None, key: str, day: str) -> Verdict:
         """One decision: as recorded, and as made now (fields of a row). ``key`` is the record's."""
         if made is not None:
-            self._made.update(repr(list(made[:_LINK])).encode())
+            self._made.update(repr(list(made)).encode())
         if recorded is None:
             return self._found(Verdict.EXTRA, None, day, made=made)
         if made is None:
             return self._found(Verdict.MISSING, recorded, day)
-        was = row_fields(recorded)
-        if was == list(made[: len(NAMES)]) or was[:_LINK] == list(made[:_LINK]):
+        was = fields_of(recorded)
+        if was == list(made):
             return self._count(Verdict.SAME, day)
         place = (recorded.topic, recorded.partition)
         if made[_NOTE] == NOTE_SEALED and recorded.note != NOTE_SEALED:
@@ -91,7 +86,7 @@ class Judge:
         touched = (*place, key) in self._sealed or (not key and any(s[:2] == place for s in self._sealed))
         if touched:
             return self._count(Verdict.SEALED, day)
-        paths = tuple((name, str(a), str(b)) for name, a, b in zip(NAMES[:_LINK], was, made, strict=False) if a != b)
+        paths = tuple((name, str(a), str(b)) for name, a, b in zip(FIELDS, was, made, strict=True) if a != b)
         return self._found(Verdict.CHANGED, recorded, day, paths)
 
     def without_build(self, recorded: DecisionRow, day: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from datetime import date
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from spine.journal import DecisionRow
+from spine.ledger import leaves
 from spine.ledger.checkpoint import NoteBroken, SignedCheckpoint
 from spine.ledger.leaves import decision_leaf, moment
 from spine.ledger.tree import ProofBroken, leaf_hash, verify_inclusion
@@ -20,7 +20,6 @@ from spine.step import link_after
 FORMAT = "hub-explanation/1"
 EFFECTS_LOOKED_AT = 512
 FRAME_BYTES = 5
-_BYTES = ("input_hash", "state_before", "state_after", "link")
 _FLOW = {"ingest": "matching", "matching": "status", "status": "alerts"}
 
 
@@ -46,18 +45,12 @@ def _digest(plain: Mapping[str, Any]) -> str:
 
 def row_document(row: DecisionRow) -> dict[str, Any]:
     """A decision record as JSON values; ``row_of`` is the way back."""
-    out = {one.name: getattr(row, one.name) for one in fields(DecisionRow)}
-    out |= {name: getattr(row, name).hex() for name in _BYTES}
-    return out | {"effects": [[identity, digest.hex()] for identity, digest in row.effects]}
+    return dict(zip(leaves.FIELDS, leaves.fields_of(row), strict=True)) | {"link": row.link.hex()}
 
 
 def row_of(read: Mapping[str, Any]) -> DecisionRow:
     """Raises KeyError, TypeError or ValueError for what is no decision record."""
-    values = {one.name: read[one.name] for one in fields(DecisionRow)}
-    values |= {name: bytes.fromhex(read[name]) for name in _BYTES}
-    values["effects"] = tuple((identity, bytes.fromhex(digest)) for identity, digest in read["effects"])
-    values["tick"] = None if read["tick"] is None else date.fromisoformat(read["tick"])
-    return DecisionRow(**values)
+    return leaves.row_of(orjson.dumps([read[name] for name in leaves.FIELDS]), bytes.fromhex(read["link"]))
 
 
 def checks(document: Mapping[str, Any]) -> list[Check]:

@@ -1,6 +1,6 @@
 """How far each service is: read from the journals, which every service keeps in one shape in its own schema.
 
-How far the log's ends are ahead is not in a database: ``hub backlog`` and the lag metric tell that.
+How far the log's ends are ahead is not in a database: ``hub status`` and the lag metric tell that.
 """
 
 from __future__ import annotations

@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from services.status.agent import SERVICE, processor
-from spine.replay import serve as serve_replay
-from spine.service import serve
-
-
-def main() -> int:
-    match sys.argv[1:]:
-        case ["run"]:
-            serve(SERVICE, processor)
-            return 0
-        case ["replay"]:
-            return serve_replay(processor)
-        case _:
-            sys.stderr.write("usage: python -m services.status run | replay\n")
-            return 2
-
+from services.status.agent import processor
+from spine.service import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main("status", processor, sys.argv[1:]))

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from spine.errors import Halt
+from spine.errors import Halt, SpineError
 from spine.ledger.checkpoint import Checkpoint, Signer
 from spine.ledger.leaves import decision_leaf
 from spine.ledger.operations import TREE as OPERATIONS
@@ -48,7 +48,8 @@ class Ledger:
                     " ON CONFLICT (one) DO UPDATE SET made_at = excluded.made_at, problem = ''"
                 )
         except Exception as error:
-            self._tell(str(error) or type(error).__name__)
+            # Partners read it at the door: of anything but our own words, the kind alone.
+            self._tell(str(error) if isinstance(error, SpineError) else type(error).__name__)
             raise
         return grown
 

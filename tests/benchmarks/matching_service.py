@@ -14,18 +14,14 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
@@ -34,16 +30,15 @@ from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
 from matching_records import population  # noqa: E402
 
 from hub.machine import kafka, postgres  # noqa: E402
-from hub.machine.process import end  # noqa: E402
 from services.matching.bulk import COLUMNS  # noqa: E402
 from spine.kafka import Broker, KafkaLog  # noqa: E402
 from spine.keystore.kek import LocalKek  # noqa: E402
 from spine.keystore.postgres import PostgresKeys  # noqa: E402
 from spine.migrate import migrate, migrate_keystore  # noqa: E402
 from spine.parts import Clear  # noqa: E402
-from spine.postgres import PostgresJournal  # noqa: E402
 from spine.record import Outgoing  # noqa: E402
 from spine.schema import Catalogue  # noqa: E402
+from tests.benchmarks.running_service import run  # noqa: E402
 
 SEED = 900
 KEK = base64.b64encode(bytes(range(32))).decode()
@@ -53,7 +48,6 @@ KIND, DATA = "person.registered", {"register": "ccis", "home_authority": None}
 TOPICS = ("observations", "attributions", "reviews", "quarantine")
 #: Observations for each CPU second of the process, and what the best peer that is a service does in batches of 1,000.
 BAR, PEER = 2_000, 271
-SECONDS_MAX = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,43 +145,6 @@ def prepare(address: str, url: str, people: int, sealed: bool) -> int:
     return count
 
 
-def run(address: str, url: str, count: int, profile: Path | None) -> tuple[float, float, int]:
-    """CPU seconds, wall seconds and resident bytes of the service's process, for all observations."""
-    environment = {**os.environ, "HUB_KAFKA": address, "HUB_POSTGRES": url, "HUB_KEK": KEK, "HUB_REGISTRY": ""}
-    command = [sys.executable, "-m", "services.matching", "run"]
-    if profile:
-        command = [sys.executable, "-m", "cProfile", "-o", str(profile), *command[1:]]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    journal = PostgresJournal(url, "matching")
-    try:
-        measured = psutil.Process(process.pid)
-        place, deadline = ("observations", 0), time.monotonic() + SECONDS_MAX
-        begun: tuple[float, float, int] | None = None
-        while True:
-            assert process.poll() is None, "the service ended"
-            assert time.monotonic() < deadline, "the service does not get through"
-            position = journal.positions("observations").get(place)
-            done = position.next if position else 0
-            if done and begun is None:
-                begun = (_cpu(measured), time.monotonic(), done)
-            if done >= count and journal.outbox_size() == 0:
-                break
-            time.sleep(0.05)
-        assert begun is not None
-        cpu, wall = _cpu(measured) - begun[0], time.monotonic() - begun[1]
-        share = count / (count - begun[2])
-        return cpu * share, wall * share, measured.memory_info().rss
-    finally:
-        journal.close()
-        end(process.pid)
-        process.wait()
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 def main() -> int:
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("--people", type=int, default=10_000)
@@ -198,7 +155,8 @@ def main() -> int:
     try:
         with a_database(folder) as url, a_broker(folder) as address:
             count = prepare(address, url, asked.people, not asked.clear)
-            cpu, wall, weight = run(address, url, count, asked.profile)
+            settings = {"HUB_KAFKA": address, "HUB_POSTGRES": url, "HUB_KEK": KEK}
+            cpu, wall, weight = run("matching", ("observations", 0), settings, count, asked.profile)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     rate = count / cpu

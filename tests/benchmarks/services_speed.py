@@ -15,36 +15,31 @@ import base64
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from hub.inprocess import topics_of
 from hub.machine import kafka, postgres
-from hub.machine.process import end
 from spine.kafka import Broker, KafkaLog
 from spine.keystore.kek import LocalKek
 from spine.keystore.postgres import PostgresKeys
 from spine.migrate import migrate_keystore
-from spine.postgres import PostgresJournal
 from spine.record import Record
 from tests.benchmarks.lives import ROOT, county
+from tests.benchmarks.running_service import run
 
 KEK = base64.b64encode(bytes(range(32))).decode()
 INPUT = {"status": "attributions", "alerts": "statuses"}
 #: Facts for each CPU second of a service's process.
 BAR = 2_500
 BATCH = 500
-SECONDS_MAX = 900
 
 
 def prepare(address: str, url: str, people: int) -> dict[str, list[Record]]:
@@ -87,58 +82,14 @@ def bare(address: str, url: str, topic: str, count: int) -> float:
     return spent
 
 
-def run(name: str, address: str, url: str, count: int, profile: Path | None) -> tuple[float, float, int]:
-    """CPU seconds, wall seconds and resident bytes of the service's process, for all records."""
-    environment = {**os.environ, "HUB_KAFKA": address, "HUB_POSTGRES": url, "HUB_KEK": KEK, "HUB_REGISTRY": ""}
-    command = [sys.executable, "-m", f"services.{name}", "run"]
-    if profile:
-        command = [sys.executable, "-m", "cProfile", "-o", str(profile / f"{name}.prof"), *command[1:]]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    journal, place = PostgresJournal(url, name), (INPUT[name], 0)
-    try:
-        measured, deadline = psutil.Process(process.pid), time.monotonic() + SECONDS_MAX
-        begun: tuple[float, float, int] | None = None
-        while True:
-            assert process.poll() is None, "the service ended"
-            assert time.monotonic() < deadline, "the service does not get through"
-            done = _done(journal, place)
-            if done and begun is None:
-                begun = (_cpu(measured), time.monotonic(), done)
-            if done >= count and journal.outbox_size() == 0:
-                break
-            time.sleep(0.05)
-        assert begun is not None
-        cpu, wall = _cpu(measured) - begun[0], time.monotonic() - begun[1]
-        share = count / (count - begun[2])
-        return cpu * share, wall * share, measured.memory_info().rss
-    finally:
-        journal.close()
-        end(process.pid)
-        process.wait()
-
-
-def _done(journal: PostgresJournal, place: tuple[str, int]) -> int:
-    try:
-        position = journal.positions(place[0]).get(place)
-    except Exception as error:
-        # Before the service has made its tables.
-        if "UndefinedTable" not in f"{type(error).__name__} {type(getattr(error, 'orig', None)).__name__}":
-            raise
-        return 0
-    return position.next if position else 0
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 def measure(address: str, url: str, people: int, names: Sequence[str], profile: Path | None) -> dict[str, Any]:
     found, inputs = dict[str, Any]({"people": people}), prepare(address, url, people)
     for name in names:
         records = inputs[name]
         floor = len(records) / bare(address, url, INPUT[name], len(records))
-        cpu, wall, weight = run(name, address, url, len(records), profile)
+        settings = {"HUB_KAFKA": address, "HUB_POSTGRES": url, "HUB_KEK": KEK}
+        kept = profile / f"{name}.prof" if profile else None
+        cpu, wall, weight = run(name, (INPUT[name], 0), settings, len(records), kept)
         found[name] = {
             "records": len(records),
             "cpu_per_second": round(len(records) / cpu),

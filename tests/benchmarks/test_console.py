@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
@@ -19,19 +17,11 @@ INBOX_MS_MAX = 300
 
 
 @pytest.fixture
-def crowded(postgres_url: str) -> Iterator[Desk]:
-    name = f"console_{uuid.uuid4().hex[:12]}"
-    base, _, rest = postgres_url.rpartition("/")
-    _, question, options = rest.partition("?")
-    url = f"{base}/{name}{question}{options}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}"')
-    migrate(url, "console")
-    desk = Desk(url)
+def crowded(fresh_database: str) -> Iterator[Desk]:
+    migrate(fresh_database, "console")
+    desk = Desk(fresh_database)
     yield desk
     desk.journal.close()
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'drop database "{name}" with (force)')
 
 
 def test_the_inbox_opens_quickly_among_fifty_thousand_alerts(crowded: Desk) -> None:

@@ -115,7 +115,7 @@ def test_a_database_server_killed_outright_costs_time_and_nothing_else(
 
 
 def test_a_row_that_somebody_holds_and_a_slow_line_cost_time_and_nothing_else(toy: Toy) -> None:
-    line, url = SlowLine.to(toy.url, 0.02)
+    line, url = SlowLine.to(toy.url)
     (port,) = free_ports(1)
     try:
         toy.feed(range(200))

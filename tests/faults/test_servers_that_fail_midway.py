@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 import psutil
@@ -23,6 +22,7 @@ from hub.machine.process import end
 from spine import postgres
 from spine.errors import Retry
 from spine.journal import Position
+from tests.faults.wire import Line, close
 from tests.spine.conftest import Toy, toy, toy_on
 from tests.spine.toy import check_exact, counts
 
@@ -36,30 +36,20 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     assert process.wait(25) == 0
 
 
-class CommitCutter:
+class CommitCutter(Line):
     """Between the service and the database: every ``every``-th COMMIT reaches the server, its answer no one."""
 
-    def __init__(self, host: str, port: int, every: int) -> None:
-        self._server, self._every = (host, port), every
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+    every = 6
+
+    def __init__(self, host: str, port: int) -> None:
         self._commits, self.cuts = 0, 0
         self._counting = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(host, port)
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._server)
-            cut = threading.Event()
-            threading.Thread(target=self._ask, args=(client, server, cut), daemon=True).start()
-            threading.Thread(target=self._answer, args=(client, server, cut), daemon=True).start()
+    def carry(self, client: socket.socket, server: socket.socket) -> None:
+        cut = threading.Event()
+        threading.Thread(target=self._ask, args=(client, server, cut), daemon=True).start()
+        threading.Thread(target=self._answer, args=(client, server, cut), daemon=True).start()
 
     def _ask(self, client: socket.socket, server: socket.socket, cut: threading.Event) -> None:
         try:
@@ -74,7 +64,7 @@ class CommitCutter:
     def _is_due(self) -> bool:
         with self._counting:
             self._commits += 1
-            due = self._commits % self._every == 0
+            due = self._commits % self.every == 0
             self.cuts += due
             return due
 
@@ -91,22 +81,12 @@ class CommitCutter:
         close(server)
 
 
-def close(end_of_line: socket.socket) -> None:
-    try:
-        end_of_line.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
-    end_of_line.close()
-
-
 @pytest.mark.parametrize("host", ["confluent", "faust"])
 def test_a_commit_whose_answer_is_lost_is_not_done_again(toy: Toy, host: str) -> None:
-    parts = urlsplit(toy.url)
-    cutter = CommitCutter(parts.hostname or "127.0.0.1", parts.port or 5432, every=6)
-    address = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{cutter.port}"
+    cutter, address = CommitCutter.to(toy.url)
     try:
         toy.feed(range(600))
-        process = toy.start(host, HUB_POSTGRES=urlunsplit(parts._replace(netloc=address)), HUB_RECORDS_MAX="20")
+        process = toy.start(host, HUB_POSTGRES=address, HUB_RECORDS_MAX="20")
         toy.settled(600)
         stop(process)
     finally:

@@ -69,7 +69,7 @@ def test_everything_answers(hub: Hub) -> None:
     assert {"postgres", "kafka", "registry", "ingest", "matching", "status", "alerts", "delivery", "console"} <= names
     assert "answers" in names
     with pytest.raises(HTTPError) as refused:
-        urlopen(f"{hub.record().addresses['answers']}/v1/people/anybody", timeout=10)
+        urlopen(f"{hub.record().addresses['answers']}/v1/people/person", b'{"ref": "anybody"}', timeout=10)
     assert refused.value.code == 401 and refused.value.headers["Content-Type"] == "application/problem+json"
     assert answer["addresses"]["console"].startswith("http://127.0.0.1:")
     assert hub.run("up", "--detach")[0] == 1, "a second one on the same folder is refused"

@@ -19,12 +19,11 @@ from typing import Any
 from unittest import mock
 
 from services.alerts import masks, sharing
-from services.ingest.door import submission_from_event
 from spine.record import Outgoing
 from tests.adversary.canaries import Generator, Person
 from tests.adversary.licence import Licence
 from tests.adversary.world_of_canaries import World as Judge
-from tests.simulation.hub_world import CONTRACTS, SEALER, HubWorld
+from tests.simulation.hub_world import CONTRACTS, HubWorld, through_the_door
 
 PEOPLE_A_WORLD = 2
 #: What would let more out: the agreement forgotten, the council's mask forgotten. The mask alone is not missed: what
@@ -40,17 +39,8 @@ class Told:
     received_at: datetime
 
     def submission(self) -> Outgoing:
-        party = str(self.event["source"])
         said = {name: value for name, value in self.event.items() if name != "received_at"}
-        return submission_from_event(
-            said,
-            party=party,
-            principal=f"in-process:{party}",
-            door="http",
-            received_at=self.received_at,
-            sealer=SEALER,
-            test=False,
-        )
+        return through_the_door(said, str(self.event["source"]), self.received_at)
 
 
 @cache

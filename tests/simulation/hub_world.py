@@ -84,6 +84,14 @@ def story_of(name: str) -> Story:
     return read_story(ROOT / "tests" / "stories" / f"{name}.yaml")
 
 
+def through_the_door(event: dict[str, Any], party: str, received_at: datetime) -> Outgoing:
+    """The submission that the HTTP door makes of an event."""
+    who = f"in-process:{party}"
+    return submission_from_event(
+        event, party=party, principal=who, door="http", received_at=received_at, sealer=SEALER, test=False
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """One event of a story, and when the door took it: whatever place on the log it gets."""
@@ -93,16 +101,8 @@ class Arrival:
     received_at: datetime
 
     def submission(self) -> Outgoing:
-        party = str(self.event["source"])
-        return submission_from_event(
-            cloud_event(story_of(self.name), self.event),
-            party=party,
-            principal=f"in-process:{party}",
-            door="http",
-            received_at=self.received_at,
-            sealer=SEALER,
-            test=False,
-        )
+        event = cloud_event(story_of(self.name), self.event)
+        return through_the_door(event, str(self.event["source"]), self.received_at)
 
 
 @cache

@@ -63,7 +63,7 @@ class ReferenceProcessor:
     def __init__(self, catalogue: Catalogue) -> None:
         self.build = build.name("alerts")
         self._catalogue = catalogue
-        self._rows: dict[str, dict[str, str]] = {}
+        self.rows: dict[str, dict[str, str]] = {}
         self._taken: list[tuple[str, str]] = []
         self._erased: set[str] = set()
         self._transaction: Transaction | None = None
@@ -77,18 +77,18 @@ class ReferenceProcessor:
         if fact.kind == ERASED:
             person = fact.fields["person_id"]
             self._erased.add(person)
-            self._rows = {name: row for name, row in self._rows.items() if row["person_id"] != person}
+            self.rows = {name: row for name, row in self.rows.items() if row["person_id"] != person}
             return Decided()
         row = given(fact, self._catalogue)
         if row is not None:
-            self._rows[row["observation_id"]] = row
+            self.rows[row["observation_id"]] = row
         elif fact.kind == "status.v1" and fact.fields["cause"] == "withdrawn" and fact.fields["observation_id"]:
             self._taken.append((fact.fields["observation_id"], fact.fields["person_id"]))
         return Decided()
 
     def changes(self) -> Changes:
         if isinstance(self._transaction, HasConnection):
-            write(self._transaction.connection, self._rows, self._taken, self._erased)
+            write(self._transaction.connection, self.rows, self._taken, self._erased)
         self._forget()
         return Changes()
 
@@ -96,7 +96,7 @@ class ReferenceProcessor:
         self._forget()
 
     def _forget(self) -> None:
-        self._rows, self._taken, self._erased, self._transaction = {}, [], set(), None
+        self.rows, self._taken, self._erased, self._transaction = {}, [], set(), None
 
 
 def write(

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from ruamel.yaml import YAML
 from starlette.exceptions import HTTPException
@@ -34,6 +35,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "forbidden": (403, "What you signed in with does not allow this"),
     "not_found": (404, "There is nothing here for you"),
     "method": (405, "This address takes another method"),
+    "malformed": (422, "The question is not written as /v1/openapi.json has it"),
     "too_fast": (429, "Too many questions in this time"),
     "failed": (500, "The hub made a mistake; it has been told"),
     "unavailable": (503, "The hub cannot answer now"),
@@ -135,10 +137,16 @@ def tagged(request: Request, content: Any) -> Response:
     return Response(body, media_type="application/json", headers={"ETag": tag})
 
 
-def problem(reason: str, retry_after_seconds: int = 0) -> Response:
-    """An RFC 9457 problem. It depends on its reason alone: it says nothing of what was asked."""
+def problem(reason: str, retry_after_seconds: int = 0, faults: Sequence[Mapping[str, str]] = ()) -> Response:
+    """An RFC 9457 problem. By its reason, and faults by their place: no value that was sent is in it."""
     status, title = PROBLEMS[reason]
-    body = {"type": f"urn:eet-hub:problem:{reason}", "title": title, "status": status, "reason": reason}
+    body: dict[str, Any] = {
+        "type": f"urn:eet-hub:problem:{reason}",
+        "title": title,
+        "status": status,
+        "reason": reason,
+        **({"faults": list(faults)} if faults else {}),
+    }
     headers = {"Retry-After": str(retry_after_seconds)} if retry_after_seconds else {}
     headers |= {"WWW-Authenticate": 'Bearer realm="eet-hub"'} if status == 401 else {}
     return Response(orjson.dumps(body), status, headers, media_type=PROBLEM)
@@ -149,6 +157,13 @@ def _on_errors(app: FastAPI) -> None:
     async def stop(request: Request, error: Stop) -> Response:
         del request
         return problem(error.reason, error.retry_after_seconds)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        del request
+        # The library's own answer repeats what was sent.
+        faults = [{"at": ".".join(map(str, one["loc"])), "fault": str(one["type"])} for one in error.errors()]
+        return problem("malformed", faults=faults)
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.alerts.answers.door import Stop, caller, tagged
+from services.alerts.answers.door import Stop, caller
 from services.alerts.case import Case
 from services.alerts.decide import Settings
 from services.alerts.disclosure import View, about, disclose
+from services.alerts.routing import may_be_told
 from services.alerts.state import Alert, Recipient, State
 from spine.clock import local_date
 from spine.who.principal import Principal
@@ -60,63 +61,81 @@ class Asked:
     roles: tuple[str, ...]
 
 
+class Question(BaseModel):
+    """What is asked. In a body: a reference is personal data, and addresses are written down on their way."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ref: str = Field(min_length=1, max_length=200, description="Your own reference, as you send it in source_ref.")
+    role: str = Field("", max_length=100, description="One of your team's roles; the first of them if you name none.")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Somebody whom the caller may ask about, as whom it asks, and what holds now."""
+
+    who: Principal
+    mine: Recipient
+    ref: str
+    case: Case
+    settings: Settings
+
+    @property
+    def view(self) -> View | None:
+        return about(self.case, self.mine, self.settings.sharing)
+
+    def told(self) -> list[tuple[Alert, View]]:
+        """Open alerts that the role was told of and may still be told of today."""
+        sharing = self.settings.sharing
+        return [
+            (alert, disclose(self.case, alert, recipient, sharing))
+            for alert in self.case.alerts
+            if alert.open
+            for recipient in alert.recipients
+            if _is(recipient, self.mine, alert) and may_be_told(self.case, alert, recipient.role, sharing)
+        ]
+
+
 def router(held: Held, asked_of: Callable[[str], Asked | None], clock: Callable[[], datetime]) -> APIRouter:
     """Routes about people. ``asked_of``: as whom a party asks; None for one that no team stands for."""
     found = APIRouter()
 
-    def asking(
-        who: Annotated[Principal, Depends(caller)],
-        role: Annotated[str, Query(description="One of your team's roles; the first of them if you name none.")] = "",
-    ) -> Recipient:
-        team = asked_of(who.party)
+    def opening(question: Question, who: Annotated[Principal, Depends(caller)]) -> Opened:
+        team, role = asked_of(who.party), question.role
         # What is known of real people is nothing for test keys.
         if who.test or team is None or not team.roles or (role and role not in team.roles):
             raise Stop("not_found")
-        return Recipient(role or team.roles[0], team.team or None)
-
-    def case_of(who: Principal, ref: str, settings: Settings, today: date) -> Case:
-        state = held.meant(who.party, ref)
+        state = held.meant(who.party, question.ref)
         if state is None or state.belief is None:
             raise Stop("not_found")
-        return Case(state, max(today, state.last_day or today), settings.policy)
+        settings, today = held.settings(), local_date(clock())
+        case = Case(state, max(today, state.last_day or today), settings.policy)
+        return Opened(who, Recipient(role or team.roles[0], team.team or None), question.ref, case, settings)
 
-    def written(who: Principal, mine: Recipient, case: Case, asked: str, views: Sequence[View], policy: str) -> None:
-        relied = sorted({agreement for view in views for agreement in view.agreements})
+    def written(opened: Opened, asked: str, views: Sequence[View]) -> None:
+        relied = ",".join(sorted({agreement for view in views for agreement in view.agreements}))
+        whom, digest = opened.case.state.person_id, opened.settings.sharing.digest
         held.write_down(
-            Shown(clock(), who.party, who.name, mine.role, case.state.person_id, asked, ",".join(relied), policy)
+            Shown(clock(), opened.who.party, opened.who.name, opened.mine.role, whom, asked, relied, digest)
         )
 
-    @found.get("/v1/people/{ref}", summary="What your agreements let you read of somebody, by your own reference")
-    def person(
-        ref: str,
-        request: Request,
-        who: Annotated[Principal, Depends(caller)],
-        mine: Recipient = Depends(asking),
-    ) -> Response:
-        settings = held.settings()
-        case = case_of(who, ref, settings, local_date(clock()))
-        view = about(case, mine, settings.sharing)
+    @found.post("/v1/people/person", summary="What your agreements let you read of somebody, by your own reference")
+    def person(opened: Opened = Depends(opening)) -> Mapping[str, Any]:
+        view = opened.view
         if view is None:
             raise Stop("not_found")
-        written(who, mine, case, "person", [view], settings.sharing.digest)
-        return tagged(request, {"ref": ref, "on": case.today.isoformat(), "role": mine.role, **_person(view)})
+        written(opened, "person", [view])
+        on = opened.case.today.isoformat()
+        return {"ref": opened.ref, "on": on, "role": opened.mine.role, **_person(view)}
 
-    @found.get("/v1/people/{ref}/alerts", summary="The open alerts about somebody that your team was told of")
-    def alerts(
-        ref: str,
-        request: Request,
-        who: Annotated[Principal, Depends(caller)],
-        mine: Recipient = Depends(asking),
-    ) -> Response:
-        settings = held.settings()
-        case = case_of(who, ref, settings, local_date(clock()))
-        told = [(alert, r) for alert in case.alerts if alert.open for r in alert.recipients if _is(r, mine, alert)]
-        views = [(alert, disclose(case, alert, recipient, settings.sharing)) for alert, recipient in told]
-        if about(case, mine, settings.sharing) is None and not views:
+    @found.post("/v1/people/alerts", summary="The open alerts about somebody that your team was told of")
+    def alerts(opened: Opened = Depends(opening)) -> Mapping[str, Any]:
+        told = opened.told()
+        if not told and opened.view is None:
             raise Stop("not_found")
-        written(who, mine, case, "alerts", [view for _, view in views], settings.sharing.digest)
-        items = [_alert(alert, view) for alert, view in views]
-        return tagged(request, {"ref": ref, "role": mine.role, "items": items})
+        written(opened, "alerts", [view for _, view in told])
+        items = [_alert(alert, view) for alert, view in told]
+        return {"ref": opened.ref, "role": opened.mine.role, "items": items}
 
     return found
 
