@@ -2,7 +2,7 @@
 
 A rule asks its case for facts by names that stand as text in its functions, in what those call and in the constants
 that they name. All of these count, whether or not they are ever asked for: too many cost time, one too few would be an
-alert that comes late. ``tests/alerts/test_reads.py`` holds what rules ask for in all examples and stories against it.
+alert that comes late. ``tests/alerts/test_settled.py`` holds what rules ask for in all examples and stories against it.
 """
 
 from __future__ import annotations

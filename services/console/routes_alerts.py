@@ -136,12 +136,21 @@ def _told(history: Sequence[Mapping[str, Any]], actions: Sequence[Mapping[str, A
     return sorted(rows, key=lambda row: (row["at"], row["act"] == ""))
 
 
+def _as_read(known: Visitor, action: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a worker of another role did, without who it was and what they wrote: the gate of disclosure never saw it,
+    and both can tell which service is at work."""
+    if action["role"] in known.user.roles:
+        return action
+    kept = {"outcome": action["value"], "snooze": action["value"][:10]}
+    return {**action, "worker": "", "value": kept.get(action["verb"], "")}
+
+
 def _alert(known: Visitor, row: Mapping[str, Any], status: int = 200, **more: Any) -> Response:
     reader, today = known.console.reader, known.console.today()
     known.console.doings.saw(known.user, "alert", row["person_id"], row["ref"], known.console.clock())
     taken, history = taken_back(row), reader.history(row["alert_id"])
     # What others do and note, and what becomes of the alert, is no longer theirs to read.
-    actions = [] if taken else reader.actions(row["alert_id"])
+    actions = [] if taken else [_as_read(known, one) for one in reader.actions(row["alert_id"])]
     until = next((a["value"][:10] for a in reversed(actions) if a["verb"] == "snooze"), "")
     spans = stretches(row["view"]["timeline"])
     shared: dict[str, Any] = {"errors": {}, "given": {}}

@@ -232,6 +232,21 @@ def test_an_outcome_and_a_note_go_to_the_log(visit: Any, desk: Any) -> None:
     assert "Rang twice.\nNo answer." in visit.get(f"/alerts/{ref}").text
 
 
+def test_what_a_worker_of_another_role_wrote_is_not_shown_nor_who_it_was(visit: Any, desk: Any) -> None:
+    yjt = {"role": "yjt-case-manager", "team": "yjt", "worker": "w-5010"}
+    ref = desk.alert("a1", told=[yjt, {"role": "housing-officer", "team": "housing", "worker": "w-8001"}])
+    visit.sign_in("yjt-case-manager")
+    visit.post(f"/alerts/{ref}/note", note="Release from Northmoor on Friday.")
+    day = (desk.clock + timedelta(days=3)).date().isoformat()
+    assert visit.post(f"/alerts/{ref}/put-off", until=day, reason="After the court date").status_code == 200
+    own = visit.get(f"/alerts/{ref}").text
+    assert all(word in own for word in ("Northmoor", "court date", "Femi Adeyemi"))
+    visit.sign_in("housing-officer")
+    other = visit.get(f"/alerts/{ref}").text
+    assert not any(word in other for word in ("Northmoor", "court date", "Femi", "w-5010"))
+    assert "Another service" in other, "that something was done is told"
+
+
 def test_a_form_without_its_token_does_nothing(visit: Any, desk: Any) -> None:
     ref = desk.alert("a1")
     visit.sign_in("inclusion-team")
