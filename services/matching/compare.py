@@ -301,7 +301,7 @@ class NameComparer:
         return max(((self.pair(a, b), a, b) for a in mine for b in theirs), key=lambda found: _rank(found[0]))
 
     def strangers(self, mine: tuple[Name, ...], theirs: tuple[Name, ...]) -> bool:
-        """Whether no two given names fit, and none stands in a family name's place. Seven candidates of ten are such."""
+        """Whether no two given names fit, and none stands in a family name's place: seven candidates of ten."""
         for one in mine:
             for other in theirs:
                 given = self._given.get((one.given, other.given))
