@@ -26,7 +26,7 @@ from spine.progress import Progress
 from spine.record import Record
 from spine.relay import Relay
 from spine.schema import Catalogue
-from spine.step import Limits, Outcome, Processor, SetAside, step
+from spine.step import Limits, Outcome, Processor, SetAside, Told, step
 from spine.telemetry import log, metrics, where
 
 T = TypeVar("T")
@@ -145,7 +145,15 @@ class Worker:
             log().error("set_aside", count=outcome.set_aside)
         tell.observe("hub_step_seconds", seconds, service=service)
         tell.observe("hub_batch_records", count, service=service)
+        measure(self.running.processor, outcome.told)
         self.running.progress.moved(outcome.positions)
+
+
+def measure(processor: Processor, told: Sequence[Told]) -> None:
+    """Let a processor that has metrics of its own count what was decided, once it is committed."""
+    method = getattr(processor, "measure", None)
+    if method is not None and told:
+        method(told)
 
 
 def patiently(work: Callable[[], T], at: str, running: Running, pause: Callable[[float], object]) -> T:

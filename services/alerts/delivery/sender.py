@@ -25,6 +25,7 @@ from services.alerts.delivery.grouping import Mail, Waiting, compose, plan
 from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.routes import Step
 from services.alerts.delivery.tables import MAILED, WAITING
+from spine.carried import Carried
 from spine.clock import local_date
 from spine.errors import Retry
 from spine.log import Log
@@ -42,6 +43,8 @@ REPORTED = timedelta(days=3650)
 class _Leased:
     recipient: str
     deliveries: tuple[Delivery, ...]
+    #: What travels beside each, by delivery.
+    beside: Mapping[str, Carried] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -99,6 +102,7 @@ class Sender:
                 self._breaker.succeeded(leased.recipient)
                 team = self.directory.team_named(leased.recipient)
                 metrics().gauge("hub_last_delivery_timestamp_seconds", self.clock().timestamp(), team=team)
+                self._measure(leased)
             case Failed(_, after_s):
                 self._breaker.failed(leased.recipient, self.clock())
                 if after_s is not None:
@@ -125,8 +129,11 @@ class Sender:
             mine = sa.and_(WAITING.c.recipient == first, free)
             # What has never been tried travels along before its window ends; a retry keeps its own time.
             ripe = sa.or_(WAITING.c.ready_at <= now, WAITING.c.attempt == 0)
-            rows = connection.execute(sa.select(WAITING.c.body).where(mine, ripe).with_for_update(skip_locked=True))
-            found = {d.delivery_id: d for d in (core.decode(body) for (body,) in rows)}
+            columns = (WAITING.c.body, WAITING.c.received_ms, WAITING.c.trace)
+            rows = connection.execute(sa.select(*columns).where(mine, ripe).with_for_update(skip_locked=True))
+            read = [(core.decode(body), Carried(at, trace or "")) for body, at, trace in rows]
+            beside = {delivery.delivery_id: one for delivery, one in read}
+            found = {delivery.delivery_id: delivery for delivery, _ in read}
             self._rest(connection, first, found, now)
             hour = sa.and_(MAILED.c.recipient == first, MAILED.c.at > now - timedelta(hours=1))
             sent, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(MAILED.c.at)).where(hour)).one()
@@ -136,7 +143,7 @@ class Sender:
                 later = [w.delivery_id for w in chosen.later]
                 _update(connection, later, ready_at=oldest + timedelta(hours=1))
             _update(connection, now_ids, leased_until=now + timedelta(seconds=self.policy.retry.lease_s))
-        return _Leased(first, tuple(found[i] for i in now_ids))
+        return _Leased(first, tuple(found[i] for i in now_ids), beside)
 
     def _rest(self, connection: sa.Connection, recipient: str, found: dict[str, Delivery], now: datetime) -> None:
         """Take out of ``found`` what is not urgent and waits for the recipient's working hours, or its digest."""
@@ -166,10 +173,23 @@ class Sender:
             return False
         outcome = self._tell(recipient, heartbeat.beat(recipient, now, self.link), urgent=False)
         said = "sent" if isinstance(outcome, Sent) else outcome.reason
+        if said == "sent":
+            team = self.directory.team_named(recipient)
+            metrics().gauge("hub_heartbeat_timestamp_seconds", now.timestamp(), team=team)
         with self.engine.begin() as connection:
             heartbeat.settle(connection, recipient, on, said)
         LOG.info("heartbeat", outcome=said, recipient=recipient)
         return True
+
+    def _measure(self, leased: _Leased) -> None:
+        """How long after its cause was taken each new alert left. A message that is not urgent waits on purpose."""
+        for delivery in leased.deliveries:
+            taken = leased.beside[delivery.delivery_id].received_ms
+            if taken is not None and delivery.act == "raised":
+                urgent = self.policy.is_urgent(delivery.severity, delivery.rule)
+                waited = max(0.0, self.clock().timestamp() - taken / 1000)
+                stage = "urgent message" if urgent else "message"
+                metrics().observe("hub_receipt_to_alert_seconds", waited, stage=stage)
 
     def _tell(self, recipient: str, mail: Mail, *, urgent: bool) -> Outcome:
         """By the recipient's steps in order, until one takes it."""
