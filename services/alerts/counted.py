@@ -31,6 +31,7 @@ class AlertsProcessor(KeyedProcessor[State]):
     def measure(self, told: Sequence[Told]) -> None:
         verdicts = Counter({("refused", reason): number for reason, number in self.refused.items()})
         self.refused.clear()
+        metrics().at_zero("hub_receipt_to_alert_seconds", stage="decided")
         for one in told:
             verdicts += verdicts_of(one.decided)
             taken = carried(one.record.headers).received_ms

@@ -21,6 +21,7 @@ SEVERITIES = ("P1", "P2", "P3", "P4")
 
 def waited(told: Sequence[Told], clock: Callable[[], datetime] = now) -> None:
     """How long after its cause was taken each new alert can be read in the inbox."""
+    metrics().at_zero("hub_receipt_to_alert_seconds", stage="inbox")
     for one in told:
         if one.fact is None or one.fact.kind != "alert.v1" or one.decided.note != "shown":
             continue
@@ -44,8 +45,8 @@ def look(connection: sa.Connection, at: datetime) -> None:
     found = {severity: (standing, overdue) for severity, standing, overdue in connection.execute(alerts)}
     for severity in SEVERITIES:
         standing, overdue = found.get(severity, (0, 0))
-        metrics().gauge("hub_alerts_open", standing, severity=severity)
-        metrics().gauge("hub_alerts_overdue", overdue, severity=severity)
+        metrics().gauge("hub_alerts_open", standing, priority=severity)
+        metrics().gauge("hub_alerts_overdue", overdue, priority=severity)
     reviews = (
         sa.select(REVIEW.c.safeguarding, sa.func.count(), sa.func.min(REVIEW.c.opened_at))
         .where(REVIEW.c.state == "open")

@@ -69,6 +69,8 @@ class Sender:
     def __post_init__(self) -> None:
         self._breaker = Breaker(self.policy.breaker_failures_max, self.policy.breaker_open_s)
         self._steps = Breaker(self.policy.breaker_failures_max, self.policy.breaker_open_s)
+        for stage in ("urgent message", "message"):
+            metrics().at_zero("hub_receipt_to_alert_seconds", stage=stage)
 
     def run(self) -> None:
         """Until ``stop`` is set. A database or broker that is away only slows it down."""
