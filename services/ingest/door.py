@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from services.ingest.parse import EVENT_TYPE, ID, avro_body, content, from_event, identifies
+from spine import traces
 from spine.carried import Carried, Headers
 from spine.clock import local_date, now
 from spine.record import Outgoing
@@ -109,11 +110,14 @@ class Door:
 
 
 def receipt() -> Headers:
-    """What a submission carries from the door on, and all that follows from it: when it was taken, by this clock.
+    """What a submission carries from the door on, and all that follows from it: when it was taken, by this clock, and
+    the trace that begins here. What the partner's request says of a trace is not taken over.
 
     Not ``received_at``: that is the partner's receipt, and simulated in a demonstration.
     """
-    return Carried(int(now().timestamp() * 1000)).headers
+    tracing = traces.held()
+    trace = tracing.taken() if tracing is not None else ""
+    return Carried(int(now().timestamp() * 1000), trace).headers
 
 
 def submission_from_event(

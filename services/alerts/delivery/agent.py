@@ -18,6 +18,7 @@ from services.alerts.delivery.decide import Delivery, Due
 from services.alerts.delivery.directory import Directory
 from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.tables import WAITING
+from spine import traces
 from spine.canonical import digest
 from spine.carried import Carried
 from spine.journal import Transaction
@@ -55,7 +56,9 @@ class DeliveryProcessor(KeyedProcessor[Delivery]):
 
     def apply(self, fact: Fact) -> Decided:
         if fact.kind == core.KIND and fact.fields["state"] == "created":
-            self._created[fact.fields["delivery_id"]] = self._beside.get(fact.event_id, Carried())
+            beside = self._beside.get(fact.event_id, Carried())
+            under = beside.after(SERVICE, fact.event_id) if traces.held() else beside
+            self._created[fact.fields["delivery_id"]] = under
         return KeyedProcessor.apply(self, fact)
 
     def changes(self) -> Changes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -25,6 +26,7 @@ from services.alerts.delivery.grouping import Mail, Waiting, compose, plan
 from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.routes import Step
 from services.alerts.delivery.tables import MAILED, WAITING
+from spine import traces
 from spine.carried import Carried
 from spine.clock import local_date
 from spine.errors import Retry
@@ -91,7 +93,9 @@ class Sender:
             return self._beat()
         if not leased.deliveries:
             return True
+        begun = time.time_ns()
         outcome = self._attempt(leased)
+        _trace(leased, outcome, begun)
         match outcome:
             case Away(reason):
                 self._release(leased)
@@ -217,7 +221,7 @@ class Sender:
         return Failed("no_channel") if channel is None else channel.send(address, mail)
 
     def _report(self, leased: _Leased, outcome: Outcome) -> None:
-        facts = [self._fact(delivery, outcome) for delivery in leased.deliveries]
+        facts = [self._fact(d, outcome, leased.beside[d.delivery_id]) for d in leased.deliveries]
         while True:
             try:
                 self.log.append(facts)
@@ -236,14 +240,14 @@ class Sender:
             _update(connection, ids, leased_until=self.clock() + REPORTED)
         LOG.info("mail", outcome=type(outcome).__name__.lower(), deliveries=len(ids))
 
-    def _fact(self, delivery: Delivery, outcome: Outcome) -> Outgoing:
+    def _fact(self, delivery: Delivery, outcome: Outcome, beside: Carried) -> Outgoing:
         attempt = delivery.attempt + 1
         life = "delivered" if isinstance(outcome, Sent) else "failed"
         reason = outcome.reason if isinstance(outcome, Failed) else ""
         effect = core.told(delivery, life, attempt=attempt, at_ms=core.milliseconds(self.clock()), reason=reason)
         identity = hashlib.sha256(f"attempt\x1f{delivery.delivery_id}\x1f{attempt}\x1f{life}".encode()).hexdigest()[:32]
         body = self.catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
-        return Outgoing(0, identity, effect.topic, effect.key, effect.kind, body)
+        return Outgoing(0, identity, effect.topic, effect.key, effect.kind, body, beside.headers)
 
     def _release(self, leased: _Leased) -> None:
         with self.engine.begin() as connection:
@@ -258,6 +262,15 @@ class Sender:
         day = None if d.due_on is None else date.fromisoformat(d.due_on)
         urgent = self.policy.is_urgent(d.severity, d.rule)
         return Waiting(d.delivery_id, d.alert_id, d.act, d.severity, day, urgent, d.attempt)
+
+
+def _trace(leased: _Leased, outcome: Outcome, begun: int) -> None:
+    """The attempt, in the trace of each delivery of it."""
+    if (tracing := traces.held()) is not None:
+        word = type(outcome).__name__.lower()
+        for delivery in leased.deliveries:
+            told: dict[str, str | int] = {"hub.outcome": word, "hub.attempt": delivery.attempt + 1}
+            tracing.did("deliver", leased.beside[delivery.delivery_id].trace, begun, told)
 
 
 def _step(way: Step, recipient: str) -> str:
