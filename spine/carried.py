@@ -15,7 +15,7 @@ from spine.record import Fact
 
 Headers = tuple[tuple[str, bytes], ...]
 
-RECEIVED = "hub_received"
+RECEIVED = "hub-received"
 TRACE = "traceparent"
 #: W3C trace context, version 00: trace id, span id, flags. Ids of zeros name nothing.
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")

@@ -459,6 +459,9 @@ def test_a_recipient_hears_once_a_working_day_that_the_hub_is_alive(service: Ser
         ("yjt@northshire.example", "The hub is alive, nothing new")
     ] * 2
     assert len({m.reference for _, m in post.mails}) == 2
+    beaten = metrics().registry.get_sample_value("hub_heartbeat_timestamp_seconds", {"team": "yjt"})
+    assert beaten == march(8, 9).timestamp()
+    assert directory.load(CONTRACTS).team_label("team:Aisha Verity's mother") == "other"
 
 
 def test_who_was_told_something_today_needs_no_heartbeat(service: Service) -> None:

@@ -181,7 +181,7 @@ def test_where_nobody_collects_nothing_is_imported_and_nothing_is_carried() -> N
         "from services.ingest.door import receipt\n"
         "from spine import host, service, traces\n"
         "traces.begin('status')\n"
-        "assert traces.held() is None and [name for name, _ in receipt()] == ['hub_received']\n"
+        "assert traces.held() is None and [name for name, _ in receipt()] == ['hub-received']\n"
         "assert not [name for name in sys.modules if name.startswith('opentelemetry.sdk')]\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, env={})

@@ -106,7 +106,7 @@ class Sender:
                 return False
             case Sent():
                 self._breaker.succeeded(leased.recipient)
-                team = self.directory.team_named(leased.recipient)
+                team = self.directory.team_label(leased.recipient)
                 metrics().gauge("hub_last_delivery_timestamp_seconds", self.clock().timestamp(), team=team)
                 self._measure(leased)
             case Failed(_, after_s):
@@ -180,7 +180,7 @@ class Sender:
         outcome = self._tell(recipient, heartbeat.beat(recipient, now, self.link), urgent=False)
         said = "sent" if isinstance(outcome, Sent) else outcome.reason
         if said == "sent":
-            team = self.directory.team_named(recipient)
+            team = self.directory.team_label(recipient)
             metrics().gauge("hub_heartbeat_timestamp_seconds", now.timestamp(), team=team)
         with self.engine.begin() as connection:
             heartbeat.settle(connection, recipient, on, said)
