@@ -83,7 +83,8 @@ class Spans:
 
     def decided(self, service: str, told: Sequence[Told], begun: int, ended: int) -> None:
         """The batch, linked with what it decided on, and a span for each decision in the trace of its record."""
-        under = [(one, trace) for one in told if (trace := trace_of(carried(one.record.headers).trace)) is not None]
+        news = [one for one in told if one.decided.note != "repeated"]
+        under = [(one, trace) for one in news if (trace := trace_of(carried(one.record.headers).trace)) is not None]
         links = [Link(_context(trace)) for _, trace in under if trace.sampled]
         whole = {**_MESSAGING, "messaging.batch.message_count": len(told)}
         batch = self._span(f"batch {service}", None, begun, SpanKind.CONSUMER, links, whole)

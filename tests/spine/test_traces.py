@@ -84,8 +84,10 @@ def hexed(span: ReadableSpan) -> tuple[int, int, int]:
 
 
 def test_one_trace_leads_from_the_door_through_every_decision_and_batches_are_linked_with_it(kept: Kept) -> None:
-    log = a_log()
-    log.append(taken([1, 2, 3]))
+    log, made = a_log(), taken([1, 2, 3])
+    log.append(made)
+    # A repetition is no decision.
+    log.append(made[:1])
     chain(log)
     traces.end()
     by_name = {name: [s for s in kept.spans if s.name == name] for name in {s.name for s in kept.spans}}
