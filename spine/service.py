@@ -18,7 +18,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
-from spine import build, host
+from spine import build, host, traces
 from spine.errors import Halt, Retry
 from spine.health import HealthServer
 from spine.host import Running, topics_of
@@ -113,6 +113,7 @@ def run(
     """As ``serve``, but returns the exit code."""
     begun = time.monotonic()
     setup(name)
+    traces.begin(name)
     settings = Settings()
     stop = threading.Event()
     on_signals(stop, settings.stop_seconds_max)
@@ -129,6 +130,7 @@ def run(
         except Exception as error:
             log().critical("failed", error=type(error).__name__, at=where(error))
             code = FAILED
+    traces.end()
     log().info("stopped", seconds=round(time.monotonic() - begun, 1), code=code)
     return code
 
