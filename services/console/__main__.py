@@ -2,7 +2,8 @@
 
 HUB_CONSOLE_PORT (default 8080, on HUB_CONSOLE_HOST, default loopback); HUB_DEMO_SIGN_IN=1 lets a visitor choose a named
 user; HUB_OIDC_FILE, HUB_OIDC_SECRET_FILE and HUB_CONSOLE_URL sign people in at their organisation; HUB_INGEST and
-HUB_STEWARD_KEY(_FILE) send stewards' decisions; HUB_CONSOLE_SECURE=1 behind TLS.
+HUB_STEWARD_KEY(_FILE) send stewards' decisions; HUB_API_KEYS and HUB_SPEAKERS, the door's files, tell partners which of
+their keys count; HUB_CONSOLE_SECURE=1 behind TLS.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from services.console.agent import SERVICE, processor
 from services.console.doings import Doings
 from services.console.reader import Reader
 from services.console.sessions import Sessions, secret_of
+from services.console.speakers import Files
 from services.console.steward import Door
 from services.console.visit import Console
 from services.console.web import create_app
@@ -41,6 +43,10 @@ STOP_SECONDS = 3
 
 def _truth(name: str) -> bool:
     return os.environ.get(name, "") == "1"
+
+
+def _path(name: str) -> Path | None:
+    return Path(given) if (given := os.environ.get(name, "")) else None
 
 
 def _key() -> str:
@@ -73,6 +79,7 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
         contracts=contracts,
         clock=now,
         working=WorkingDays.with_closures(area["country"], area["subdivision"], closed),
+        speakers=Files(_path("HUB_API_KEYS"), _path("HUB_SPEAKERS")),
         demo=_truth("HUB_DEMO_SIGN_IN"),
         provider=_provider(),
         simulated=_truth("HUB_SIMULATED_CLOCK"),

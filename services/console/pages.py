@@ -109,6 +109,20 @@ AGREEMENTS = {
     "suspended": "Suspended",
     "draft": "Draft",
 }
+FEEDS = {
+    "on_time": "On time",
+    "late": "Late",
+    "paused": "Paused, as announced",
+    "never": "Not heard yet",
+    "free": "No rhythm agreed",
+}
+REFUSED = {
+    "mended": "Accepted since, under the same id",
+    "kept": "The sealed original waits",
+    "gone": "Nothing is kept: send it again",
+}
+SPEAKERS = {"key": "API key", "certificate": "Certificate", "client": "Client of your issuer"}
+SPEAKING = {"in_force": "In force", "ends_soon": "Ends within 30 days", "ended": "Ended", "revoked": "Taken back"}
 SERVICES = {
     "ingest": "Gate: what is taken in",
     "matching": "Matching: who it is",
@@ -311,6 +325,10 @@ def environment() -> jinja2.Environment:
         "SETTLED": SETTLED,
         "AGREEMENTS": AGREEMENTS,
         "SERVICES": SERVICES,
+        "FEEDS": FEEDS,
+        "REFUSED": REFUSED,
+        "SPEAKERS": SPEAKERS,
+        "SPEAKING": SPEAKING,
         "MEASURES": MEASURES,
         "FIELDS": FIELDS,
         "REASONS": REASONS,

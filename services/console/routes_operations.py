@@ -1,10 +1,9 @@
-"""For who keeps the hub going: how far each service is, deliveries, agreements; for partners their own refusals."""
+"""For who keeps the hub going: how far each service is, deliveries, agreements."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
@@ -37,20 +36,6 @@ def in_force(known: Known) -> Response:
     return known.page("agreements.html", rows=rows, states=Counter(row["state"] for row in rows))
 
 
-@router.get("/sent")
-def sent(known: Known) -> Response:
-    """What a partner's own events were refused for. Nothing here says what the hub knows of anybody."""
-    parties = known.console.people.parties_of(known.user)
-    if not parties:
-        raise NotFound
-    return known.page("sent.html", rows=[_told(row) for row in known.console.reader.refused_of(parties)])
-
-
 def _watching(known: Visitor) -> None:
     if not (known.user.keeps or GOVERNANCE & set(known.user.roles)):
         raise NotFound
-
-
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    faults: Sequence[Mapping[str, str]] = row["faults"]
-    return {**row, "words": [f"{f['pointer'].strip('/').replace('/', ', ')}: {f['code']}" for f in faults[:10]]}

@@ -20,6 +20,7 @@ from services.console.pages import environment
 from services.console.people import GOVERNANCE, STEWARD, People, User
 from services.console.reader import Reader
 from services.console.sessions import COOKIE, Session, Sessions, same
+from services.console.speakers import Files
 from services.console.steward import Door
 from spine.clock import WorkingDays, local_date
 
@@ -38,6 +39,7 @@ class Console:
     contracts: Path
     clock: Callable[[], datetime]
     working: WorkingDays = field(default_factory=WorkingDays)
+    speakers: Files = field(default_factory=Files)
     demo: bool = False
     provider: Provider | None = None
     simulated: bool = False

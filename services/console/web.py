@@ -18,6 +18,7 @@ from services.console import (
     routes_inbox,
     routes_measures,
     routes_operations,
+    routes_partners,
     routes_people,
     routes_reviews,
     routes_sign_in,
@@ -44,6 +45,7 @@ def create_app(console: Console) -> FastAPI:
         routes_reviews,
         routes_measures,
         routes_operations,
+        routes_partners,
         live,
     ):
         app.include_router(routes.router)

@@ -219,6 +219,29 @@ class Desk:
         self.tell("refusals", "southmere-college", "refusal.v1", fields)
         self.settle()
 
+    def observation(
+        self, kind: str = "education.enrolment.started", message_id: str = "m9", party: str = "northvale-college",
+        *, at: datetime = datetime(2026, 11, 24, 10, tzinfo=UTC), on: date = date(2026, 11, 24), settle: bool = True,
+        source_kind: str = "", data: bytes = b"", test: bool = False,
+    ) -> None:  # fmt: skip
+        """An accepted event. Its data is bytes that nothing could read: the console must not want to."""
+        fields = {
+            "source": party, "source_kind": source_kind or "provider", "message_id": message_id, "type": kind,
+            "effective_on": on, "received_at": at, "sequence": None, "withheld": [], "dropped": [],
+            "agreement": "isa-2024-011@1.0.0", "policy": "f00d", "authority": "northshire", "test": test,
+            "subject": b"unreadable", "data": data or b"unreadable", "sealed_under": None,
+        }  # fmt: skip
+        self.tell("observations", "northshire", "observation.v1", fields)
+        if settle:
+            self.settle()
+
+    def extract(self, rows: int, on: date, party: str = "northvale-college") -> None:
+        told = {"feed_source": party, "shape": "snapshot", "rows": rows, "leaver_rows": 0}
+        data = CATALOGUE.encode("feed.extract_received.data.v1", told)
+        self.observation(
+            "feed.extract_received", f"extract-{on}", "northshire-steward", on=on, source_kind="hub-steward", data=data
+        )
+
     def sent(self, topic: str = "statuses") -> list[dict[str, Any]]:
         """What the console's publisher brings to the log."""
         publish(self.journal, self.log)

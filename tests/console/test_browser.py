@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,34 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
 def test_a_partners_page_is_accessible(page: Any, served: Any) -> None:
     sign_in(page, served.url, "housing-officer")
     page.goto(f"{served.url}/sent")
-    fits(page, "what a partner sent")
+    fits(page, "nothing sent")
+    _sent(served.desk)
+    page.reload()
+    for summary in page.locator("main summary").all():
+        summary.click()
+    well(page, "what a partner sent")
+    # From the table of refusals the partner learns what to mend, and finds the same id among the accepted.
+    row = page.get_by_role("row", name=re.compile("nsh-77"))
+    assert "data, health: not shared" in row.inner_text() and "Nothing is kept" in row.inner_text()
+    served.desk.observation("housing.accommodation.recorded", "nsh-77", "northshire-housing", at=served.desk.clock)
+    page.reload()
+    assert page.get_by_text("Accepted since, under the same id").is_visible()
+    assert not page.problems
+
+
+def _sent(desk: Any) -> None:
+    """A partner's month: accepted, refused, and batches that stopped coming."""
+    for n in range(40):
+        kind = ("housing.application.opened", "person.registered", "case.assigned")[n % 3]
+        at = datetime(2026, 11, 20, 8, tzinfo=UTC) - timedelta(days=n % 6, minutes=n)
+        desk.observation(kind, f"nsh-{n}", "northshire-housing", at=at, settle=False)
+    fault = {"pointer": "/data/health", "code": "not_shared", "message": "Leave it out.", "expected": ""}
+    desk.tell("refusals", "northshire-housing", "refusal.v1", {
+        "submission_id": "s7", "party": "northshire-housing", "message_id": "nsh-77", "type": "person.registered",
+        "received_at": datetime(2026, 11, 20, 9, tzinfo=UTC), "door": "http", "reason": "not_in_agreement",
+        "faults": [fault],
+    })  # fmt: skip
+    desk.extract(38, date(2026, 11, 20), "northshire-housing")
 
 
 def test_the_measures_are_accessible(page: Any, served: Any) -> None:

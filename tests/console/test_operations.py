@@ -1,4 +1,4 @@
-"""Operations, agreements, and what partners learn of their own events."""
+"""Operations and agreements."""
 
 from __future__ import annotations
 
@@ -50,24 +50,3 @@ def test_operators_see_how_far_the_services_are_and_what_is_given_up(visit: Any,
     with TestClient(create_app(desk.console())) as client:
         worker = Visit(client).sign_in("inclusion-team")
         assert worker.get("/operations").status_code == worker.get("/agreements").status_code == 404
-
-
-@pytest.mark.postgres
-def test_a_partner_reads_its_own_refusals_and_no_others(desk: Desk) -> None:
-    desk.refusal()
-    for user, seen in (("provider-welfare", False), ("school-careers-lead", False)):
-        with TestClient(create_app(desk.console())) as client:
-            page = Visit(client).sign_in(user).get("/sent").text
-            assert ("data, health: not shared" in page) is seen and "Nothing was refused." in page
-    fields = {
-        "submission_id": "s2", "party": "northvale-college", "message_id": "m2", "type": "person.registered",
-        "received_at": desk.clock, "door": "http", "reason": "not_in_agreement",
-        "faults": [{"pointer": "/data/health", "code": "not_shared", "message": "Leave it out.", "expected": ""}],
-    }  # fmt: skip
-    desk.tell("refusals", "northvale-college", "refusal.v1", fields)
-    desk.settle()
-    with TestClient(create_app(desk.console())) as client:
-        page = Visit(client).sign_in("provider-welfare").get("/sent").text
-        assert "data, health: not shared" in page and "southmere" not in page
-    with TestClient(create_app(desk.console())) as client:
-        assert Visit(client).sign_in("inclusion-team").get("/sent").status_code == 404
