@@ -75,7 +75,7 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
         people=people.load(contracts),
         brand=brand.load(contracts),
         door=Door(os.environ.get("HUB_INGEST", ""), _key(), _truth("HUB_SIMULATED_CLOCK")),
-        put_off=acting.load(contracts),
+        limits=acting.load(contracts),
         contracts=contracts,
         clock=now,
         working=WorkingDays.with_closures(area["country"], area["subdivision"], closed),

@@ -28,6 +28,8 @@ ACTS = {
     "escalated": "Escalated to the manager",
     "acknowledged": "Acknowledged",
     "moved": "Moved to another owner",
+    "reopened": "Reopened: the outcome was given by mistake",
+    "kept_closed": "Stays closed: its ground has ended since, or another alert of the kind stands",
 }
 VERBS = {
     "acknowledge": "Acknowledged",
@@ -36,6 +38,7 @@ VERBS = {
     "assign": "Handed over",
     "snooze": "Put off",
     "wrong_person": "Wrong person: taken back, and the match is looked at",
+    "reopen": "Asked to reopen it",
 }
 OUTCOMES = {
     "done": "Done: the young person was helped or contacted",
@@ -210,6 +213,7 @@ FLASHES = {
     "acknowledge": "You acknowledged this alert.",
     "outcome": "Outcome recorded. The alert closes shortly.",
     "note": "Note added.",
+    "reopen": "Noted. The alert stands again shortly; if its ground has ended since, the history says so.",
     "snooze": "You put this alert off.",
     "assign": "Handed over. Your colleague is told.",
     "wrong_person": "Noted. The alert is taken back from everybody who got it, and a data steward looks at the match.",

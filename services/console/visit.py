@@ -12,7 +12,7 @@ import jinja2
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from services.console.acting import PutOff
+from services.console.acting import Limits
 from services.console.brand import Brand
 from services.console.doings import Doings
 from services.console.oidc import Provider
@@ -35,7 +35,7 @@ class Console:
     people: People
     brand: Brand
     door: Door
-    put_off: PutOff
+    limits: Limits
     contracts: Path
     clock: Callable[[], datetime]
     working: WorkingDays = field(default_factory=WorkingDays)
@@ -93,7 +93,7 @@ class Visitor:
             "speaks": bool(self.console.people.parties_of(user)),
             "governance": bool(GOVERNANCE & set(user.roles)),
             "today": self.console.today(),
-            "put_off": self.console.put_off,
+            "limits": self.console.limits,
         }
         if self.session.flash:
             self.console.sessions.say(self.session, "")

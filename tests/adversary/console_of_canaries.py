@@ -68,7 +68,7 @@ def pages(world: World, journal: PostgresJournal) -> Iterator[Page]:
         people=people.load(CONTRACTS),
         brand=brand.load(CONTRACTS),
         door=Door("", ""),
-        put_off=acting.load(CONTRACTS),
+        limits=acting.load(CONTRACTS),
         contracts=CONTRACTS,
         clock=lambda: at,
         demo=True,

@@ -257,7 +257,7 @@ class Desk:
             "people": people.load(CONTRACTS),
             "brand": brand.load(CONTRACTS),
             "door": Door("", ""),
-            "put_off": acting.load(CONTRACTS),
+            "limits": acting.load(CONTRACTS),
             "contracts": CONTRACTS,
             "clock": lambda: self.clock,
             "demo": True,

@@ -282,6 +282,29 @@ def test_a_worker_gets_from_signing_in_to_acknowledging_by_keyboard_alone(page: 
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
 
 
+def test_a_worker_takes_an_outcome_back(page: Any, served: Any) -> None:
+    desk = served.desk
+    ref = desk.alert("a1")
+    sign_in(page, served.url)
+    page.goto(f"{served.url}/alerts/{ref}")
+    page.get_by_label("Not needed").check()
+    page.get_by_role("button", name="Record outcome").click()
+    desk.alert("a1", act="stood_down", is_open=False, at=desk.clock)
+    desk.clock += timedelta(minutes=1)
+    page.goto(f"{served.url}/alerts/{ref}")
+    page.get_by_text("Reopen", exact=True).first.click()
+    page.get_by_role("button", name="Reopen").click()
+    fits(page, "reopening with an error")
+    page.get_by_label("Why the outcome was a mistake").fill("pressed the wrong button")
+    page.keyboard.press("Enter")
+    page.get_by_text("That is decided shortly").wait_for()
+    assert not violations(page)
+    assert [f["verb"] for f in desk.sent()] == ["outcome", "reopen"]
+    desk.alert("a1", act="reopened", at=desk.clock)
+    page.reload()
+    assert page.get_by_role("button", name="Record outcome").is_visible()
+
+
 def test_news_is_counted_on_the_open_page_and_no_row_moves(page: Any, served: Any) -> None:
     desk = served.desk
     desk.alert("a1")
