@@ -18,7 +18,7 @@ from pathlib import Path
 import uvicorn
 from ruamel.yaml import YAML
 
-from services.console import acting, brand, oidc, people
+from services.console import acting, brand, oidc, people, telling
 from services.console.agent import SERVICE, processor
 from services.console.doings import Doings
 from services.console.reader import Reader
@@ -70,7 +70,7 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
     secret = os.environ.get("HUB_CONSOLE_SECRET", "").encode() or secret_of(journal.engine)
     return Console(
         reader=Reader(journal.engine),
-        doings=Doings(journal, journal.engine, catalogue),
+        doings=Doings(journal, journal.engine, catalogue, telling.partitions(contracts)),
         sessions=Sessions(journal.engine, secret, now, int(os.environ.get("HUB_SIGN_INS_MAX", SIGN_INS_MAX))),
         people=people.load(contracts),
         brand=brand.load(contracts),
@@ -143,7 +143,7 @@ def _serving(made: uvicorn.Server, stop: threading.Event) -> None:
 def web() -> None:
     """Pages alone; they publish what workers do whenever nobody else holds the publisher's place."""
     setup(SERVICE)
-    prepared = prepare(SERVICE, ("statuses",))
+    prepared = prepare(SERVICE, ("statuses", "deliveries"))
     stop = threading.Event()
     on_signals(stop, 45)
     pages = _pages(server(console(prepared.journal, prepared.catalogue, prepared.settings.contracts)), stop)

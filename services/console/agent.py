@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.console import partners
+from services.console import partners, telling
 from services.console.project import Batch, Row, take, title_of
 from services.console.tables import ACTION, BREAK_GLASS, DELIVERY, HISTORY, INBOX, REVIEW, SHOWN, TODAY
 from spine.journal import Transaction
@@ -75,6 +75,7 @@ def write(connection: sa.Connection, batch: Batch) -> None:
     if batch.history:
         connection.execute(insert(HISTORY).on_conflict_do_nothing(), batch.history)
     partners.write(connection, batch)
+    telling.write(connection, list(batch.tellings.values()))
     if batch.today is not None:
         new = insert(TODAY).values(one=True, on=batch.today)
         later = {"on": sa.func.greatest(TODAY.c.on, new.excluded.on)}

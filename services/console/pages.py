@@ -79,6 +79,13 @@ DELIVERIES = {
     "delivered": "Delivered",
     "failed": "Not delivered, will be tried again",
     "given_up": "Given up",
+    "kept": "Left in the inbox alone, as its reader chose",
+}
+WAYS = {
+    "": "As the council set it",
+    "at_once": "At once, within working hours",
+    "digest": "Once a working day, in a digest",
+    "inbox": "Only in the inbox: no message",
 }
 CHANNELS = {"inbox": "This inbox", "email": "E-mail", "webhook": "Your system"}
 GROUNDS = {
@@ -213,6 +220,7 @@ FLASHES = {
     "acknowledge": "You acknowledged this alert.",
     "outcome": "Outcome recorded. The alert closes shortly.",
     "note": "Note added.",
+    "telling": "Saved. It holds for what comes from now on.",
     "reopen": "Noted. The alert stands again shortly; if its ground has ended since, the history says so.",
     "snooze": "You put this alert off.",
     "assign": "Handed over. Your colleague is told.",
@@ -325,6 +333,7 @@ def environment() -> jinja2.Environment:
         "CATEGORIES": CATEGORIES,
         "DELIVERIES": DELIVERIES,
         "CHANNELS": CHANNELS,
+        "WAYS": WAYS,
         "GROUNDS": GROUNDS,
         "SETTLED": SETTLED,
         "AGREEMENTS": AGREEMENTS,

@@ -50,6 +50,7 @@ class Batch:
     accepted: list[Row] = field(default_factory=list)
     extracts: list[Row] = field(default_factory=list)
     pauses: list[Row] = field(default_factory=list)
+    tellings: dict[str, Row] = field(default_factory=dict)
     today: date | None = None
     #: People who were erased, and reviews that went with them: their rows go when all others are written.
     erased: set[str] = field(default_factory=set)
@@ -77,6 +78,10 @@ def take(batch: Batch, fact: Fact, opening: Open) -> str:
         case "erased.v1":
             batch.erased.add(fact.fields["person_id"])
             batch.erased_reviews |= set(fact.fields["reviews"])
+        case "telling.v1":
+            how = {one["severity"]: one["how"] for one in fact.fields["how"]}
+            kept = {name: fact.fields[name] for name in ("worker", "digest", "at")}
+            batch.tellings[fact.fields["worker"]] = kept | {"how": how}
         case "tick.v1":
             on: date = fact.fields["on"]
             batch.today = on if batch.today is None else max(batch.today, on)

@@ -193,6 +193,16 @@ PAUSE = sa.Table(
     sa.Index("pause_party", "party", "until"),
 )
 
+#: How a worker chose to be told of what is not urgent. It shows at once; delivery hears of it through the outbox.
+TELLING = sa.Table(
+    "telling",
+    META,
+    sa.Column("worker", _TEXT, primary_key=True),
+    _needed("how", JSONB),
+    _needed("digest", _TEXT),
+    _needed("at", _MOMENT),
+)
+
 #: The last date that the ticker announced.
 TODAY = sa.Table("today", META, sa.Column("one", _BOOL, primary_key=True), _needed("on", _DAY))
 

@@ -23,6 +23,7 @@ from services.console import (
     routes_reviews,
     routes_sign_in,
     routes_team,
+    routes_telling,
 )
 from services.console.guard import Guard
 from services.console.visit import BadForm, Console, NotFound, SignInNeeded, Visitor, elsewhere, render, visitor
@@ -42,6 +43,7 @@ def create_app(console: Console) -> FastAPI:
         routes_alerts,
         routes_people,
         routes_team,
+        routes_telling,
         routes_reviews,
         routes_measures,
         routes_operations,

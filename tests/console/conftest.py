@@ -252,7 +252,7 @@ class Desk:
         engine = self.journal.engine
         parts: dict[str, Any] = {
             "reader": Reader(engine),
-            "doings": Doings(self.journal, engine, CATALOGUE),
+            "doings": Doings(self.journal, engine, CATALOGUE, 1),
             "sessions": Sessions(engine, secret_of(engine), lambda: self.clock, 1000),
             "people": people.load(CONTRACTS),
             "brand": brand.load(CONTRACTS),

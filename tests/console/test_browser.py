@@ -305,6 +305,21 @@ def test_a_worker_takes_an_outcome_back(page: Any, served: Any) -> None:
     assert page.get_by_role("button", name="Record outcome").is_visible()
 
 
+def test_a_worker_chooses_how_to_be_told(page: Any, served: Any) -> None:
+    sign_in(page, served.url)
+    page.get_by_role("link", name="My notifications").click()
+    page.get_by_role("group", name="Normal alerts").get_by_label("Once a working day").check()
+    page.keyboard.press("Enter")
+    page.get_by_text("There is a problem").wait_for()
+    fits(page, "notifications with an error")
+    page.get_by_label("When the digest comes").select_option("16:00")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved. It holds for what comes from now on.").wait_for()
+    well(page, "notifications")
+    assert page.get_by_role("group", name="Normal alerts").get_by_label("Once a working day").is_checked()
+    assert not [p for p in page.problems if "422" not in p]
+
+
 def test_news_is_counted_on_the_open_page_and_no_row_moves(page: Any, served: Any) -> None:
     desk = served.desk
     desk.alert("a1")
