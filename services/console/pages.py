@@ -141,6 +141,12 @@ SERVICES = {
     "delivery": "Delivery: telling them",
     "console": "This console",
 }
+ORDERS = {
+    "erase": "Erasure",
+    "erasure": "Erasure",
+    "retention": "Retention: everybody who is due",
+    "redrive": "Redrive",
+}
 SETTLED = {
     "linked": "the same person",
     "separated": "kept apart",
@@ -335,6 +341,7 @@ def environment() -> jinja2.Environment:
         "CHANNELS": CHANNELS,
         "WAYS": WAYS,
         "GROUNDS": GROUNDS,
+        "ORDERS": ORDERS,
         "SETTLED": SETTLED,
         "AGREEMENTS": AGREEMENTS,
         "SERVICES": SERVICES,

@@ -9,11 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from services.console import inbox, journals
+from services.console import inbox, journals, registers
 from services.console.inbox import Filter, Listing, visible
 from services.console.journals import Health
 from services.console.partners import Sent
 from services.console.people import STEWARD, User
+from services.console.registers import Orders, Proofs
 from services.console.steward import UNSURE
 from services.console.tables import (
     ACCESS,
@@ -29,6 +30,7 @@ from services.console.tables import (
     SHOWN,
     TODAY,
 )
+from spine.headed import Head
 
 Row = Mapping[str, Any]
 
@@ -223,6 +225,11 @@ class Reader:
     def journals(self) -> Sequence[Health]:
         with self._engine.connect() as connection:
             return journals.health(connection)
+
+    def registers(self) -> tuple[Orders | None, Head | None, Proofs | None]:
+        """Orders that wait, the policy head, and the ledger's word; None for what is not read from here."""
+        with self._engine.connect() as connection:
+            return registers.orders(connection), registers.head(connection), registers.proofs(connection)
 
     def deliveries_by_state(self) -> Sequence[Row]:
         """Deliveries of the last seven days by channel and last state."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from ruamel.yaml import YAML
 from starlette.responses import Response
 
 from services.console import agreements
@@ -20,8 +23,13 @@ Known = Annotated[Visitor, Depends(visitor)]
 def operations(known: Known) -> Response:
     _watching(known)
     reader = known.console.reader
+    orders, head, proofs = reader.registers()
     return known.page(
         "operations.html",
+        orders=orders,
+        head=head,
+        proofs=proofs,
+        policy_version=_policy_version(known.console.contracts),
         journals=reader.journals(),
         deliveries=reader.deliveries_by_state(),
         refusals=reader.refusals(),
@@ -34,6 +42,11 @@ def in_force(known: Known) -> Response:
     today = known.console.today()
     rows = [{"agreement": one, "state": one.state(today)} for one in agreements.load(known.console.contracts)]
     return known.page("agreements.html", rows=rows, states=Counter(row["state"] for row in rows))
+
+
+@lru_cache(maxsize=4)
+def _policy_version(contracts: Path) -> str:
+    return str(YAML(typ="safe", pure=False).load(contracts / "policy" / "policy.yaml")["policy_version"])
 
 
 def _watching(known: Visitor) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hub.measures.publish import publish
 from services.console import people
 from services.console.steward import remember
 from tests.console.conftest import CONTRACTS
 from tests.console.test_measures import AT, found
+from tests.console.test_operations import orders
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -161,6 +163,13 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
     sign_in(page, url, "dpo")
     desk.delivery("a1", "given_up", at=datetime.now(UTC))
     desk.refusal()
+    orders(desk.url)
+    try:
+        page.goto(f"{url}/operations")
+        fits(page, "operations with orders, versions and proofs")
+    finally:
+        with desk.journal.engine.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA governance, policy, audit CASCADE"))
     for path in ("/oversight", "/oversight?user=inclusion-team", "/oversight?like=1", "/operations", "/agreements"):
         page.goto(url + path)
         fits(page, path)
