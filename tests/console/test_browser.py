@@ -329,6 +329,22 @@ def test_a_worker_chooses_how_to_be_told(page: Any, served: Any) -> None:
     assert not [p for p in page.problems if "422" not in p]
 
 
+def test_a_visitor_signs_in_at_the_demos_own_provider(page: Any, served_by_provider: str) -> None:
+    page.goto(f"{served_by_provider}/")
+    page.get_by_role("button", name="Sign in with your work account").click()
+    page.get_by_role("heading", name="Choose who you are").wait_for()
+    well(page, "the demo's sign-in")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("Error: Select who you are").wait_for()
+    fits(page, "the demo's sign-in with an error")
+    press_until(page, "Tab", 'input[name="user"]')
+    page.get_by_label("Beth Novak").check()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{served_by_provider}/")
+    assert page.get_by_text("Beth Novak, Inclusion team").is_visible()
+    assert not [p for p in page.problems if "422" not in p and "favicon" not in p and "404" not in p]
+
+
 def test_news_is_counted_on_the_open_page_and_no_row_moves(page: Any, served: Any) -> None:
     desk = served.desk
     desk.alert("a1")
