@@ -148,7 +148,7 @@ PROCESSES = (
         ("run",),
         "console",
         "console",
-        secrets=("kek", "steward_key"),
+        secrets=("kek", "steward_key", "api_keys"),
         settings={
             "HUB_CONSOLE_HOST": "0.0.0.0",
             "HUB_CONSOLE_PORT": "8090",
