@@ -19,6 +19,7 @@ from hub.layout import ROOT, Home, contracts_folder, schemas_folder
 from hub.output import DONE, FAILED, HALTED, USAGE, AsJson, fail, show_json, show_table
 from hub.progress import ticking
 from hub.replay import report as pages
+from hub.replay.asked import Everything, Part, Person, Places, Span
 from hub.replay.child import Code, KeysOf, ReplayFailed, walled
 from hub.replay.engine import Plan, Replayed, compared, replayed
 from hub.replay.sources import FromArchive, FromHub, Source, no_keys
@@ -55,6 +56,15 @@ def replay(
     last: Annotated[str | None, typer.Option("--to", help="Judge what was recorded on or before this day.")] = None,
     archive: ArchiveFolder = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with pictures for an auditor.")] = None,
+    person: Annotated[
+        str | None, typer.Option(help="Judge what is about this person, by the hub's id (as in the console).")
+    ] = None,
+    place: Annotated[
+        list[str],
+        typer.Option(
+            help="Judge what was decided at TOPIC/PARTITION@OFFSET, @FIRST..LAST or @FIRST..; more than once."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
     regardless: Annotated[
         bool, typer.Option(help="This build decides whatever build is recorded; its name alone is no difference.")
     ] = False,
@@ -64,18 +74,25 @@ def replay(
 
     Verdicts: SAME, CHANGED, MISSING, EXTRA, SEALED (a key was destroyed since), NO BUILD, TAMPERED.
 
-    Exit 0 if all are SAME or SEALED and both runs agree; 1 if not; 2 for wrong usage; 3 if records, decisions or keys
-    could not be read.
+    A state follows from all that stands before it at its place: what --person or --place asks for is decided with it,
+    and judged alone. A tick is about everybody whom it reaches, and about a person also where it differs.
+
+    Exit 0 if all are SAME or SEALED and both runs agree; 1 if not, or if nothing was decided there; 2 for wrong usage;
+    3 if records, decisions or keys could not be read.
     """
     chosen, judged = _chosen(service, as_json), _days(first, last, as_json)
+    part = _part(person, place, as_json)
     try:
         with sources(archive) as (source, keys, ids, builds):
-            runs = [_run(name, source, keys, ids, builds, judged, regardless, as_json) for name in chosen]
+            runs = [_run(name, source, keys, ids, builds, judged, part(name), regardless, as_json) for name in chosen]
     except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
         fail(f"replay: {_words(error)}", as_json=as_json, code=HALTED)
     said = str(archive) if archive is not None else "the running hub"
     if report is not None:
         report.write_text(pages.page(runs, now(), said, walled()), "utf-8")
+    if person or place:
+        # Not every service has decided about everybody, nor at every place.
+        runs = [run for run in runs if run.judge.counts] or runs
     good = all(stands(run.judge.counts) and len(set(run.digests)) == 1 for run in runs)
     rows = [(run.judge.service, *(run.judge.counts[v] for v in Verdict), *set(run.digests)) for run in runs]
     if as_json:
@@ -151,6 +168,7 @@ def _run(
     ids: dict[str, int],
     builds: Builds,
     judged: Callable[[datetime], bool],
+    part: Part,
     regardless: bool,
     as_json: bool,
 ) -> pages.Run:
@@ -160,7 +178,7 @@ def _run(
         runs: list[Replayed] = []
         for seed in SEEDS:
             kept = Path(folder) / str(seed)
-            plan = Plan(name, source, code, keys, _builds_under(builds, name, kept), regardless, judged, advance)
+            plan = Plan(name, source, code, keys, _builds_under(builds, name, kept), regardless, judged, part, advance)
             runs.append(replayed(plan, seed))
     return pages.Run(runs[0].judge, runs[0].builds, [run.judge.digest for run in runs], time.monotonic() - begun)
 
@@ -214,6 +232,18 @@ def _chosen(services: list[str], as_json: bool) -> list[str]:
     if unknown:
         fail(f"replay: no service {', '.join(unknown)}: one of {', '.join(SERVICES)}", as_json=as_json, code=USAGE)
     return [name for name in SERVICES if not services or name in services]
+
+
+def _part(person: str | None, places: list[str], as_json: bool) -> Callable[[str], Part]:
+    if person and places:
+        fail("replay: ask for a person or for places, not both", as_json=as_json, code=USAGE)
+    try:
+        spans = [Span.read(text) for text in places]
+    except ValueError as error:
+        fail(f"replay: {error}", as_json=as_json, code=USAGE)
+    if person:
+        return lambda service: Person(person, service)
+    return lambda service: Places(spans) if spans else Everything()
 
 
 def _days(first: str | None, last: str | None, as_json: bool) -> Callable[[datetime], bool]:

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from hub.replay.child import RECORDS_AT_ONCE, Child, Code, KeysOf, Tell
+import orjson
+
+from hub.replay.asked import Everything, Part
+from hub.replay.child import RECORDS_AT_ONCE, Child, Code, KeysOf, Made, Tell
 from hub.replay.sources import Source
-from hub.replay.verdicts import Judge
+from hub.replay.verdicts import Judge, Verdict
 from spine.build import rules_of
 from spine.journal import DecisionRow
-from spine.ledger.leaves import FIELDS
+from spine.ledger.leaves import FIELDS, body_of
 from spine.log import Place
 from spine.record import Record
 
@@ -29,6 +32,7 @@ class Plan:
     ``code_of``: the code of a recorded build and rules (``spine.build.rules_of``); None where it is not kept.
     ``regardless``: this build decides whatever build is recorded, and the name alone is no difference.
     ``judged``: whether a decision recorded then is judged; the others are made, too, since states follow from them.
+    ``part``: of which records.
     """
 
     service: str
@@ -38,6 +42,7 @@ class Plan:
     code_of: Callable[[str, str], Code | None] = lambda build, rules: None
     regardless: bool = False
     judged: Callable[[datetime], bool] = lambda at: True
+    part: Part = field(default_factory=Everything)
     advance: Callable[[int], object] = lambda count: None
 
 
@@ -54,11 +59,11 @@ def replayed(plan: Plan, seed: int) -> Replayed:
     """Replay under one hash seed. Raises ReplayFailed, LookupError for a record that is gone, Retry."""
     judge = Judge(plan.service)
     found = Replayed(judge)
-    child = Child(plan.code, plan.keys, seed=seed)
+    child = Child(plan.code, plan.keys, seed=seed, tell=plan.part.tell)
     found.builds.append(child.build)
     lost = False
     try:
-        for batch in batches(recorded(plan.source, plan.service)):
+        for batch in batches(recorded(plan.source, plan.service, plan.part)):
             plan.advance(len(batch))
             found.decisions += len(batch)
             wanted = _by(batch[0]) or (child.build, rules_of(child.settings))
@@ -67,7 +72,7 @@ def replayed(plan: Plan, seed: int) -> Replayed:
                 if code is not None:
                     held = child.journal()
                     child.close()
-                    child = Child(code, plan.keys, seed=seed)
+                    child = Child(code, plan.keys, seed=seed, tell=plan.part.tell)
                     child.take(held)
                     found.builds.append(child.build)
                 else:
@@ -80,52 +85,41 @@ def replayed(plan: Plan, seed: int) -> Replayed:
 
 
 def _judged(plan: Plan, judge: Judge, batch: Sequence[Recorded], child: Child | None) -> None:
-    made = {} if child is None else {tuple(row[:3]): row[:-1] for row in child.decide([one[3] for one in batch])}
-    for at, place, offset, record, row in batch:
-        if row is not None and not judge.whole(row):
+    made: Sequence[Made | None] = [None] * len(batch)
+    if child is not None:
+        made = child.decide([one[3] for one in batch])
+    for (at, place, offset, record, row), mine in zip(batch, made, strict=True):
+        body = None if row is None else body_of(row)
+        if row is not None and body is not None and not judge.whole(row, body):
             continue
-        if not plan.judged(at):
+        if child is None and row is None:
             continue
-        day = at.date().isoformat()
-        if child is None:
-            if row is not None:
-                judge.without_build(row, day)
-            continue
-        mine = made.get((*place, offset))
         if plan.regardless and row is not None and mine is not None:
-            row = replace(row, build=mine[_BUILD])
-        judge.judge(row, mine, record.key, day)
+            body = body_of(replace(row, build=orjson.loads(mine.body)[_BUILD]))
+        said = Verdict.NO_BUILD if child is None else judge.judge(body, mine, record.key, child.hashes)
+        if plan.judged(at) and plan.part.has(place, offset, record.key, said, mine):
+            judge.count(said, body, mine, at.date().isoformat())
 
 
-def recorded(source: Source, service: str) -> Iterator[Recorded]:
-    """Everything that a service decided, in the order in which it was recorded: an event that stands in two partitions
-    was decided where it came first."""
-    places = source.places(service)
-    return heapq.merge(*(_of_place(source, service, place) for place in places), key=lambda one: one[:3])
+def recorded(source: Source, service: str, part: Part) -> Iterator[Recorded]:
+    """Everything that a service decided and that ``part`` needs, in the order in which it was recorded: an event that
+    stands in two partitions was decided where it came first."""
+    ends = part.ends(source, service)
+    return heapq.merge(*(_of_place(source, service, *one) for one in sorted(ends.items())), key=lambda one: one[:3])
 
 
-def _of_place(source: Source, service: str, place: Place) -> Iterator[Recorded]:
-    rows = list(_ends(source, service, place))
-    if not rows:
-        return
-    records = source.records(place, rows[0])
+def _of_place(source: Source, service: str, place: Place, last: int) -> Iterator[Recorded]:
+    records = source.records(place, last)
     offset = 0
     for row, at in source.decisions(service, place):
+        if row.offset > last:
+            return
         while offset < row.offset:
             # A decision is not there: the record is decided all the same, and found to be one too many.
             yield at, place, offset, next(records), None
             offset += 1
         yield at, place, offset, next(records), row
         offset += 1
-
-
-def _ends(source: Source, service: str, place: Place) -> Iterator[int]:
-    """The last offset decided, if any."""
-    last = None
-    for row, _ in source.decisions(service, place):
-        last = row.offset
-    if last is not None:
-        yield last
 
 
 def batches(found: Iterator[Recorded]) -> Iterator[list[Recorded]]:
@@ -161,15 +155,15 @@ def compared(plan: Plan, other: Code, tell: Tell) -> Difference:
     now: dict[str, set[tuple[Any, ...]]] = {}
     then: dict[str, set[tuple[Any, ...]]] = {}
     with Child(plan.code, plan.keys, tell=tell) as mine, Child(other, plan.keys, tell=tell) as theirs:
-        for batch in batches(recorded(plan.source, plan.service)):
+        for batch in batches(recorded(plan.source, plan.service, Everything())):
             plan.advance(len(batch))
             records = [one[3] for one in batch]
             for a, b, record in zip(mine.decide(records), theirs.decide(records), records, strict=True):
                 decisions += 1
                 for found, row in ((now, a), (then, b)):
-                    for kind, what, *rest in row[-1] or ():
+                    for kind, what, *rest in () if row is None else row.told:
                         found.setdefault(f"{kind}: {what}", set()).add(tuple(rest))
-                if a[-1] != b[-1]:
+                if a is None or b is None or a.told != b.told:
                     otherwise += 1
                     people |= {record.key} if record.key else set()
     told = {}

@@ -1,8 +1,8 @@
 """Golden histories: what a service decided on recorded inputs, kept as text, so that a change of behaviour is a diff.
 
 For each story and service there are two files. ``*.inputs.jsonl`` holds the service's input as it stood on the log:
-``[kind, key, Avro body in base64]`` for a fact, ``[first day, last day]`` for ticks day by day. ``*.decisions.txt`` holds
-what was decided under the policy of this checkout, a block for each decision that did anything:
+``[kind, key, Avro body in base64]`` for a fact, ``[first day, last day]`` for ticks day by day. ``*.decisions.txt``
+holds what was decided under the policy of this checkout, a block for each decision that did anything:
 
     #12 2025-11-20 attribution.v1 contact.failed
       note: ...
