@@ -33,8 +33,9 @@ from spine.keystore.postgres import PostgresKeys
 SERVICES = ("matching", "status", "alerts")
 #: Two runs must come to the same, whatever order sets and maps have.
 SEEDS = (1, 2)
+#: Of each effect, for ``compare``: what it is, what makes it another one, whom it is about.
 TELL = {
-    "alert.v1": ("rule", "act", "alert_id"),
+    "alert.v1": ("rule", "act", "alert_id", "person_id"),
     "status.v1": ("cause", "person_id"),
     "attribution.v1": ("act", "person_id"),
 }
@@ -128,6 +129,7 @@ def compare(
     ] = None,
     service: Annotated[str, typer.Option(help=f"One of {', '.join(SERVICES)}.")] = "alerts",
     archive: ArchiveFolder = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with pictures for whoever decides.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """What another policy or build would have decided on the same records: counts, and how many people it concerns.
@@ -149,6 +151,10 @@ def compare(
                 found = compared(Plan(service, source, mine, keys, advance=advance), other, TELL)
     except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
         fail(f"compare: {_words(error)}", as_json=as_json, code=HALTED)
+    if report is not None:
+        against = f"the contracts in {policy}" if policy is not None else f"the build in {code}"
+        said = str(archive) if archive is not None else "the running hub"
+        report.write_text(pages.comparison(found, service, against, now(), said), "utf-8")
     rows = [(what, *counts) for what, counts in found.told.items()]
     if as_json:
         told = {what: dict(zip(("both", "only_now", "only_then"), counts, strict=True)) for what, *counts in rows}

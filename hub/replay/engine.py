@@ -141,33 +141,45 @@ def _by(one: Recorded) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What another policy or build would have decided otherwise. ``rows``: (what, now, then) with what is told."""
+    """What another policy or build would have decided otherwise.
+
+    ``told``: kind of act -> how many are told by both, only as it is, only as it would be. ``by_day``: day of recording
+    -> (decided alike, otherwise).
+    """
 
     decisions: int
     otherwise: int
     people: int
     told: Mapping[str, tuple[int, int, int]]
+    by_day: Mapping[str, tuple[int, int]]
 
 
 def compared(plan: Plan, other: Code, tell: Tell) -> Difference:
-    """The same records under both codes, side by side. Nothing is judged and nothing is written."""
-    decisions, otherwise, people = 0, 0, set[str]()
+    """The same records under both codes, side by side. Nothing is judged and nothing is written.
+
+    ``tell`` gives of each effect what kind of act it is, what makes it another one, and whom it is about, last.
+    """
+    by_day, people = dict[str, tuple[int, int]](), set[str]()
     now: dict[str, set[tuple[Any, ...]]] = {}
     then: dict[str, set[tuple[Any, ...]]] = {}
     with Child(plan.code, plan.keys, tell=tell) as mine, Child(other, plan.keys, tell=tell) as theirs:
         for batch in batches(recorded(plan.source, plan.service, Everything())):
             plan.advance(len(batch))
             records = [one[3] for one in batch]
-            for a, b, record in zip(mine.decide(records), theirs.decide(records), records, strict=True):
-                decisions += 1
-                for found, row in ((now, a), (then, b)):
-                    for kind, what, *rest in () if row is None else row.told:
+            for a, b, one in zip(mine.decide(records), theirs.decide(records), batch, strict=True):
+                acts = [[tuple(act) for act in row.told] if row is not None else [] for row in (a, b)]
+                for found, told_of in zip((now, then), acts, strict=True):
+                    for kind, what, *rest in told_of:
                         found.setdefault(f"{kind}: {what}", set()).add(tuple(rest))
-                if a is None or b is None or a.told != b.told:
-                    otherwise += 1
-                    people |= {record.key} if record.key else set()
+                differs = acts[0] != acts[1]
+                day = one[0].date().isoformat()
+                alike, otherwise = by_day.get(day, (0, 0))
+                by_day[day] = (alike + (not differs), otherwise + differs)
+                if differs:
+                    people |= {str(act[-1]) for act in set(acts[0]) ^ set(acts[1])}
     told = {}
     for what in sorted(now.keys() | then.keys()):
         a_set, b_set = now.get(what, set()), then.get(what, set())
         told[what] = (len(a_set & b_set), len(a_set - b_set), len(b_set - a_set))
-    return Difference(decisions, otherwise, len(people), told)
+    decisions = sum(map(sum, by_day.values()))
+    return Difference(decisions, sum(n for _, n in by_day.values()), len(people), told, by_day)

@@ -19,7 +19,7 @@ from hub.replay.asked import Person, Places, Span
 from hub.replay.child import Code, ReplayFailed, walled
 from hub.replay.command import unpacked
 from hub.replay.engine import Plan, Replayed, compared, replayed
-from hub.replay.report import Run, page
+from hub.replay.report import Run, comparison, page
 from hub.replay.sources import no_keys
 from hub.replay.verdicts import Verdict, sealed_in_part, stands
 from spine import build
@@ -275,7 +275,7 @@ def test_two_builds_one_after_the_other_decide_what_each_decided(memory: Memory,
 def test_another_limit_is_compared_alert_by_alert_and_the_same_one_changes_nothing(
     memory: Memory, tmp_path: Path
 ) -> None:
-    other, tell = tmp_path / "contracts", {"alert.v1": ("rule", "act", "alert_id")}
+    other, tell = tmp_path / "contracts", {"alert.v1": ("rule", "act", "alert_id", "person_id")}
     shutil.copytree(CONTRACTS, other)
     policy = other / "policy" / "alerts.yaml"
     policy.write_text(policy.read_text().replace("below_percent: 95, min_days: 10", "below_percent: 99, min_days: 10"))
@@ -286,6 +286,12 @@ def test_another_limit_is_compared_alert_by_alert_and_the_same_one_changes_nothi
     stricter = compared(plan, code("alerts", other), tell)
     assert stricter.otherwise > 0 and stricter.people > 0
     assert stricter.told["alert.v1: A09"][2] > 0, "more are told of lower attendance than 99 %"
+    assert sum(map(sum, stricter.by_day.values())) == stricter.decisions == len(memory.of("alerts"))
+    assert stricter.people <= 3
+    made = comparison(stricter, "alerts", "<other> contracts", BEGAN, "the running hub")
+    assert f"{stricter.otherwise:,} of {stricter.decisions:,} decisions otherwise" in made and made.count("<svg") == 2
+    assert "&lt;other&gt;" in made and "<script" not in made and "http" not in made
+    assert not any(person in made for person in memory.hub.states("alerts")), "counts, and nobody by name or id"
 
 
 def test_a_replay_can_open_no_connection_start_no_process_and_write_no_file(tmp_path: Path) -> None:
