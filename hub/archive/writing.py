@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import psycopg
+from psycopg import sql
 
 from hub.archive.containers import DECISIONS, OPERATIONS, SEGMENT, file_digest, write_container, write_once
 from hub.archive.reading import Archive
@@ -33,6 +34,7 @@ from spine.schema import Catalogue
 
 #: Of the database: one run at a time.
 LOCK = 0x6172636869766500
+LOCK_SECONDS_MAX = 60
 RECORDS_MAX = 50_000
 LEAVES_MAX = 65_536
 READ_MAX, READ_MS, EMPTY_READS_MAX = 2_000, 500, 60
@@ -77,13 +79,15 @@ def run(
     topics: Iterable[str],
     alive: Alive = lambda: None,
 ) -> Written:
-    """Archive all that is there now; ``alive`` is called after each file. Raises Retry, also while another run is at
-    work, or Halt where the log lost records that were not archived."""
+    """Archive all that is there now; ``alive`` is called after each file. Raises Retry, also where another run is long
+    at work, or Halt where the log lost records that were not archived."""
     with retrying(), psycopg.connect(ledger.url, autocommit=True) as alone:
-        held = alone.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()
-        if held is None or not held[0]:
+        alone.execute(sql.SQL("SET lock_timeout = {}").format(f"{LOCK_SECONDS_MAX}s"))
+        try:
             # Two would write the same records twice, under names that overlap.
-            raise Retry("another run of the archive is at work")
+            alone.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        except psycopg.errors.LockNotAvailable as error:
+            raise Retry("another run of the archive is at work") from error
         return _run(archive, ledger, log, catalogue, topics, alive)
 
 

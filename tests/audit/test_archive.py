@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from hub.archive import command
+from hub.archive import command, writing
 from hub.archive.reading import NotArchived
 from hub.archive.writing import LOCK, Written
 from spine.errors import Halt, Retry
@@ -70,7 +70,10 @@ def test_the_records_come_back_as_they_stood_on_the_log(ledgered: Ledgered) -> N
         assert read.sealed_fact(record) == ledgered.catalogue.sealed_fact(record)
 
 
-def test_of_two_runs_at_once_the_second_waits(ledgered: Ledgered) -> None:
+def test_of_two_runs_at_once_the_second_waits_and_not_for_ever(
+    ledgered: Ledgered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "LOCK_SECONDS_MAX", 1)
     ledgered.decide(3)
     with psycopg.connect(ledgered.url, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
