@@ -209,8 +209,7 @@ PROCESSES = (
         "audit",
         DECIDERS,
         secrets=("ledger_key",),
-        # Public keys are written beside what they verify.
-        settings={"HUB_HOME": ARCHIVE},
+        settings={"HUB_HOME": "/tmp"},
         alone=True,
         calls=("registry",),
         archives=True,

@@ -164,6 +164,8 @@ def test_builds_are_kept_and_the_archive_is_written_by_one_process_alone() -> No
     assert keeping == {"archive", "ingest", "matching", "status", "alerts"}
     for name in keeping:
         assert COMPOSE["services"][name]["environment"]["HUB_ARCHIVE"] == "/var/hub/archive"
+    # The ledger holds every file of the archive by its hash: nothing else may be written there.
+    assert COMPOSE["services"]["archive"]["environment"]["HUB_HOME"] == "/tmp"
     # A volume takes its owner from the folder that stands in the image.
     assert "/var/hub/archive /var/hub/archive/builds" in " ".join(instructions("archive"))
 
