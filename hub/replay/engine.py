@@ -20,6 +20,8 @@ from spine.ledger.leaves import FIELDS, body_of
 from spine.log import Place
 from spine.record import Record
 
+#: Recorded decisions that are looked at together.
+WINDOW = 4_000
 _BUILD = FIELDS.index("build")
 #: When a decision was recorded, where, at which offset; the record, and the decision if one was recorded.
 Recorded = tuple[datetime, Place, int, Record, DecisionRow | None]
@@ -123,15 +125,41 @@ def _of_place(source: Source, service: str, place: Place, last: int) -> Iterator
 
 
 def batches(found: Iterator[Recorded]) -> Iterator[list[Recorded]]:
-    """Neighbours of one place and one build, as many as a step takes."""
-    batch: list[Recorded] = []
+    """Records of one place and one build, as many as a step takes: states are loaded once for all of them.
+
+    A window of what was recorded is parted by place, where that cannot matter: places share nothing but the events that
+    stand in several of them. Each place keeps its order.
+    """
+    window: list[Recorded] = []
     for one in found:
-        if batch and (one[1] != batch[-1][1] or len(batch) >= RECORDS_AT_ONCE or _by(one) != _by(batch[-1])):
+        if window and (len(window) >= WINDOW or _by(one) != _by(window[-1])):
+            yield from _parted(window)
+            window = []
+        window.append(one)
+    yield from _parted(window)
+
+
+def _parted(window: Sequence[Recorded]) -> Iterator[list[Recorded]]:
+    if _apart(window):
+        window = sorted(window, key=lambda one: (one[1], one[2]))
+    batch: list[Recorded] = []
+    for one in window:
+        if batch and (one[1] != batch[-1][1] or len(batch) >= RECORDS_AT_ONCE):
             yield batch
             batch = []
         batch.append(one)
     if batch:
         yield batch
+
+
+def _apart(window: Sequence[Recorded]) -> bool:
+    """Whether no event of the window stands at two places, as far as its rows tell."""
+    places: dict[str, Place] = {}
+    for _, place, _, _, row in window:
+        # Which event was set aside, or is not recorded, the row does not say.
+        if row is None or row.note.startswith("poison:") or places.setdefault(row.event_id, place) != place:
+            return False
+    return True
 
 
 def _by(one: Recorded) -> tuple[str, str] | None:

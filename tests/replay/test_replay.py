@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from hub.inprocess import InProcessHub
-from hub.replay.asked import Person, Places, Span
+from hub.replay.asked import Everything, Person, Places, Span
 from hub.replay.child import Code, ReplayFailed, walled
 from hub.replay.command import unpacked
-from hub.replay.engine import Plan, Replayed, compared, replayed
+from hub.replay.engine import Plan, Replayed, batches, compared, recorded, replayed
 from hub.replay.report import Run, comparison, page
 from hub.replay.sources import no_keys
 from hub.replay.verdicts import Verdict, sealed_in_part, stands
@@ -224,6 +224,18 @@ def test_places_are_written_as_findings_name_them_and_asked_for_from_their_first
     number = next(n for n, row in enumerate(rows) if (row.partition, row.offset) == (2, 7))
     rows[number] = replace(rows[number], note="repeated")
     assert set(part.ends(memory, "alerts")) == set(memory.places("alerts"))
+
+
+def test_places_are_decided_apart_unless_an_event_stands_at_two(memory: Memory) -> None:
+    found = list(recorded(memory, "status", Everything()))
+    parted = list(batches(iter(found)))
+    assert [one for batch in parted for one in batch] == sorted(found, key=lambda one: one[1:3])
+    assert len(parted) == len(memory.places("status"))
+    rows = memory.of("status")
+    one, other = (next(n for n, row in enumerate(rows) if row.partition == place) for place in (1, 2))
+    rows[other] = replace(rows[other], event_id=rows[one].event_id, note="repeated")
+    found = list(recorded(memory, "status", Everything()))
+    assert [one for batch in batches(iter(found)) for one in batch] == found, "in the order in which it was recorded"
 
 
 def test_without_keys_what_is_about_people_is_sealed(memory: Memory) -> None:
