@@ -49,6 +49,7 @@ SERVICES = (
 USERS = {
     **{name: f"hub-{name}" for name in ("ingest", "matching", "status", "alerts", "delivery", "console", "ticker")},
     "answers": "hub-answers",
+    "archive": "hub-archive",
     **dict.fromkeys(("door", "kafka-door", "files"), "hub-ingest-door"),
 }
 PORT_NAMES = (
@@ -147,6 +148,12 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         child("alerts", "services.alerts", "run", **opens),
         child("delivery", "services.alerts.delivery", "run"),
         child("ledger", "spine.ledger", "run", HUB_LEDGER_KEY_FILE=str(home.ledger_key)),
+        child(
+            "archive",
+            BY_NAME["archive"].package,
+            *BY_NAME["archive"].arguments,
+            HUB_LEDGER_KEY_FILE=str(home.ledger_key),
+        ),
         child("door", "services.ingest", "http", port="door", HUB_HTTP_PORT=str(ports["door"])),
         child("kafka-door", "services.ingest", "kafka"),
         child("files", "services.ingest", "files"),
