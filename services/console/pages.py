@@ -220,6 +220,7 @@ GRADES = {
     "clash": "they disagree",
     "prior": "how many others it could be",
 }
+_HASH = re.compile(r"[0-9a-f]{17,}")
 _RULE = re.compile(r"I[0-9]")
 _WEIGHED = re.compile(r"([a-z]+):([a-z]+):(-?[0-9]+):(-?[0-9]+)")
 FLASHES = {
@@ -274,6 +275,11 @@ def due_words(due_on: date, today: date, working: WorkingDays) -> str:
     return f"in {many} {unit}" if count else "before the next working day"
 
 
+def short(text: str) -> str:
+    """With its hashes cut to what tells them apart."""
+    return _HASH.sub(lambda found: found[0][:16], text)
+
+
 def capped(count: int) -> str:
     return "99+" if count > 99 else str(count)
 
@@ -325,7 +331,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=readable,
     )
-    made.filters |= {"day": day, "moment": moment, "capped": capped, "role": role_name}
+    made.filters |= {"day": day, "moment": moment, "capped": capped, "role": role_name, "short": short}
     made.filters["speaks_for"] = speaks_for
     made.filters["weighed"] = weighed
     words: Mapping[str, Any] = {

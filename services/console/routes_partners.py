@@ -64,13 +64,15 @@ def _party(known: Visitor, party: str, today: date) -> dict[str, Any]:
     }
 
 
-def _volumes(one: Agreement, counts: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, date | None]]:
-    """Each kind of event of the agreement: how many came lately, and the last day on which one did."""
-    out = []
+def _volumes(one: Agreement, counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Kinds of event that came lately (how many, on which day last), the most first; and those that are not used."""
+    found: list[tuple[str, int, date]] = []
     for kind in one.kinds:
         rows = [row for row in counts if row["type"] == kind]
-        out.append((kind, sum(row["count"] for row in rows), max((row["on"] for row in rows), default=None)))
-    return sorted(out, key=lambda row: (-row[1], row[0]))
+        if rows:
+            found.append((kind, sum(row["count"] for row in rows), max(row["on"] for row in rows)))
+    unused = sorted(set(one.kinds) - {kind for kind, _, _ in found})
+    return {"sent": sorted(found, key=lambda row: (-row[1], row[0])), "unused": unused}
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ from tests.adversary.world_of_canaries import CONTRACTS, World
 
 LISTS = ("/", "/?closed=1", "/?scope=mine", "/?scope=team", "/reviews", "/reviews?closed=1", "/refusals", "/activity")
 PLAIN = ("/about", "/accessibility", "/health", "/brand.css", "/nowhere", "/alerts/00000000000000000000")
+#: Pages about feeds, orders and settings: nobody's values may stand on them.
+PLAIN += ("/sent?latest=all", "/operations", "/agreements", "/notifications")
 _REF = re.compile(r'href="/alerts/([0-9a-f]{20})"')
 _REVIEW = re.compile(r'href="(/reviews/[^"?]+)"')
 #: Alerts a user whose pages are opened one by one; the inbox lists them all.
@@ -53,7 +55,8 @@ def project(world: World, url: str) -> PostgresJournal:
     for topic in TOPICS:
         records = world.hub.log.read({(topic, 0): 0}, 1_000_000, 0)
         step(records, made, journal, world.hub.catalogue, aside)
-    assert aside.poisoned == 0
+    # The record that was planted among the observations: set aside, as matching does.
+    assert aside.poisoned == 1
     return journal
 
 
