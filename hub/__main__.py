@@ -3,91 +3,102 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from hub.backup.command import backup, restore
-from hub.deliveries import app as deliveries
-from hub.demo.command import demo
-from hub.issuer.command import issuer
-from hub.key_commands import app as keys
-from hub.measures.command import measures
-from hub.publish import publish
-from hub.quarantine.command import app as quarantine
-from hub.replay.command import compare, replay
-from hub.resolve import resolve
-from hub.sample.command import sample
-from hub.subject.as_of import as_of
-from hub.subject.erase import erase_
-from hub.subject.explain import explain
-from hub.subject.export import export_subject
-from hub.subject.holds import app as holds
-from hub.subject.logs import access_log, disclosures_
-from hub.subject.retention import app as retention
-from hub.ticks import tick
-from hub.topics.command import app as topics
-from hub.up import commands as up_commands
-from hub.verify.command import verify
-from hub.worklist import worklist
+#: Where each command stands: a function, or ``app`` for a group of commands. Loaded when it is asked for: all of them
+#: together take seconds, most of any command's time.
+COMMANDS = {
+    "up": "hub.up.commands:up",
+    "down": "hub.up.commands:down",
+    "status": "hub.up.commands:status",
+    "demo": "hub.demo.command:demo",
+    "sample": "hub.sample.command:sample",
+    "resolve": "hub.resolve:resolve",
+    "tick": "hub.ticks:tick",
+    "measures": "hub.measures.command:measures",
+    "worklist": "hub.worklist:worklist",
+    "replay": "hub.replay.command:replay",
+    "compare": "hub.replay.command:compare",
+    "publish": "hub.publish:publish",
+    "issuer": "hub.issuer.command:issuer",
+    "verify": "hub.verify.command:verify",
+    "explain": "hub.subject.explain:explain",
+    "as-of": "hub.subject.as_of:as_of",
+    "disclosures": "hub.subject.logs:disclosures_",
+    "access-log": "hub.subject.logs:access_log",
+    "export-subject": "hub.subject.export:export_subject",
+    "erase": "hub.subject.erase:erase_",
+    "backup": "hub.backup.command:backup",
+    "restore": "hub.backup.command:restore",
+    "quarantine": "hub.quarantine.command:app",
+    "keys": "hub.key_commands:app",
+    "topics": "hub.topics.command:app",
+    "deliveries": "hub.deliveries:app",
+    "hold": "hub.subject.holds:app",
+    "retention": "hub.subject.retention:app",
+    "story": "hub.story:app",
+    "contracts": "hub.contracts:app",
+    "bench": "hub.bench:app",
+    "files": "hub.files:app",
+    "sandbox": "hub.sandbox:app",
+    "connect": "hub.connect:app",
+    "sealing": "hub.sealing:app",
+    "matching": "hub.matching:app",
+    "person": "hub.person:app",
+    "returns": "hub.returns:app",
+    "risk": "hub.risk:app",
+    "rules": "hub.rules:app",
+    "archive": "hub.archive:app",
+    "witness": "hub.witness:app",
+    "deploy": "hub.deploy:app",
+    "doctor": "hub.doctor:app",
+}
+
+
+class _Loaded(TyperGroup):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            module, _, name = COMMANDS[cmd_name].partition(":")
+            self.commands[cmd_name] = _command(cmd_name, getattr(importlib.import_module(module), name))
+        return self.commands[cmd_name]
+
+
+def _command(name: str, found: Any) -> Any:
+    outer = typer.Typer(pretty_exceptions_show_locals=False)
+    if isinstance(found, typer.Typer):
+        outer.add_typer(found, name=name)
+    else:
+        outer.command(name)(found)
+    # A callback keeps it a group where it holds one command only.
+    outer.callback()(lambda: None)
+    group = typer.main.get_group(outer)
+    return group.commands[name]
+
 
 app = typer.Typer(
     name="hub",
+    cls=_Loaded,
     help="EET Hub: events of agencies in, explained alerts out.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-app.command("up")(up_commands.up)
-app.command("down")(up_commands.down)
-app.command("status")(up_commands.status)
-app.command("demo")(demo)
-app.command("sample")(sample)
-app.command("resolve")(resolve)
-app.command("tick")(tick)
-app.command("measures")(measures)
-app.command("worklist")(worklist)
-app.command("replay")(replay)
-app.command("compare")(compare)
-app.command("publish")(publish)
-app.command("issuer")(issuer)
-app.command("verify")(verify)
-app.command("explain")(explain)
-app.command("as-of")(as_of)
-app.command("disclosures")(disclosures_)
-app.command("access-log")(access_log)
-app.command("export-subject")(export_subject)
-app.command("erase")(erase_)
-app.command("backup")(backup)
-app.command("restore")(restore)
-app.add_typer(quarantine, name="quarantine")
-app.add_typer(keys, name="keys")
-app.add_typer(topics, name="topics")
-app.add_typer(deliveries, name="deliveries")
-app.add_typer(holds, name="hold")
-app.add_typer(retention, name="retention")
 
-_GROUPS = (
-    "story",
-    "contracts",
-    "schemas",
-    "bench",
-    "files",
-    "sandbox",
-    "connect",
-    "sealing",
-    "matching",
-    "person",
-    "returns",
-    "risk",
-    "rules",
-    "archive",
-    "witness",
-    "deploy",
-    "doctor",
-)
-for _name in _GROUPS:
-    if importlib.util.find_spec(f"hub.{_name}") is not None:
-        app.add_typer(importlib.import_module(f"hub.{_name}").app, name=_name)
+
+@app.callback()
+def hub() -> None:
+    """EET Hub: events of agencies in, explained alerts out."""
 
 
 def main() -> None:

@@ -78,11 +78,15 @@ class _Policy:
     content: Content
     gate: SharingPolicy
     grants: Mapping[tuple[str, str, str], Content] = field(repr=False)
+    covering: Mapping[tuple[str, str], list[str]] = field(repr=False)
 
     @classmethod
     def of(cls, content: Content) -> _Policy:
         grants = {(one["provider"], one["type"], one["agreement"]): one for one in content["grants"]}
-        return cls(content, parse_policy(content, ""), grants)
+        covering: dict[tuple[str, str], list[str]] = {}
+        for provider, kind, name in grants:
+            covering.setdefault((provider, kind), []).append(name)
+        return cls(content, parse_policy(content, ""), grants, covering)
 
     def judged_by(self, party: str, event: str, day: date) -> Grant | None:
         """What lets the party's event pass on that day; None if nothing does."""
@@ -91,7 +95,12 @@ class _Policy:
 
     def agreements(self, party: str, event: str) -> list[str]:
         """All that cover the event, whichever the gate takes."""
-        return [name for provider, kind, name in self.grants if (provider, kind) == (party, event)]
+        return self.covering.get((party, event), [])
+
+    def reading(self, party: str, event: str, name: str) -> tuple[Content | None, ...]:
+        """All that ``reads`` goes by."""
+        held = self.content["agreements"].get(name) or {}
+        return self.grants.get((party, event, name)), held.get("status"), held.get("recipients")
 
     def reads(self, party: str, event: str, name: str) -> _Reads:
         """(role, field) -> rights to read what came under an agreement; nothing while it is suspended."""
@@ -210,6 +219,8 @@ def _reading_what_came(before: _Policy, after: _Policy, party: str, event: str) 
     held = before.agreements(party, event)
     several = len({*map(_stem, held), *names}) > 1
     for name in held:
+        if before.reading(party, event, name) == after.reading(party, event, names.get(_stem(name), "")):
+            continue
         old = before.reads(party, event, name)
         new = after.reads(party, event, names.get(_stem(name), ""))
         under = f", of what came under {_stem(name)}" if several else ""

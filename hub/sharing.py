@@ -53,7 +53,7 @@ class SharingPolicy:
 
 def read_yaml(path: Path) -> Any:
     """One YAML 1.2 file."""
-    return YAML(typ="safe", pure=True).load(path)
+    return YAML(typ="safe").load(path)
 
 
 def read_sources(contracts: Path) -> Sources:

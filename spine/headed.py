@@ -21,7 +21,7 @@ from spine.errors import Halt, Retry, SpineError
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact, Fields
-from spine.step import Processor
+from spine.step import Processor, Told
 from spine.telemetry import log
 
 POLICY = "policy.v1"
@@ -98,12 +98,14 @@ class HeadedProcessor:
 
     ``follow(head)``: judge by this head from now on; returns the name that decisions record as their settings.
     ``telling``: gives a move to the states that ``hears`` picks, for services whose standing states must follow.
+    ``measured``: counts what was decided, see ``spine.step.Processor``.
     """
 
     inner: Processor
     follow: Callable[[Head | None], str]
     hears: Callable[[bytes], bool] | None = None
     telling: Telling | None = None
+    measured: Callable[[Sequence[Told]], None] = lambda told: None
     service: str = field(init=False)
     topic: str = field(init=False)
     build: str = field(init=False)
@@ -154,6 +156,9 @@ class HeadedProcessor:
         if self._moved and self._head is not None:
             changes.states[head_key(self._place)] = (encode_head(self._head), None)
         return changes
+
+    def measure(self, told: Sequence[Told]) -> None:
+        self.measured(told)
 
     def discard(self) -> None:
         self._moved = False

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from spine import faults
+from spine import faults, traces
+from spine.carried import onward, traced
 from spine.errors import Halt, Retry
 from spine.journal import Journal, Position
 from spine.kafka import CONSUMER, Broker, broker, consume, record_of, records_of
@@ -26,7 +27,7 @@ from spine.progress import Progress
 from spine.record import Record
 from spine.relay import Relay
 from spine.schema import Catalogue
-from spine.step import Limits, Outcome, Processor, SetAside, step
+from spine.step import Limits, Outcome, Processor, SetAside, Told, step
 from spine.telemetry import log, metrics, where
 
 T = TypeVar("T")
@@ -89,6 +90,10 @@ class Worker:
             outcome = self._divide(records)
         self.relay.wake()
         self._tell(outcome, len(records), time.monotonic() - begun)
+        if (tracing := traces.held()) is not None:
+            ended = time.time_ns()
+            since = ended - int((time.monotonic() - begun) * 1e9)
+            tracing.decided(self.running.service, outcome.told, since, ended)
         self._check_tail(outcome)
         return self._seeks(outcome)
 
@@ -108,13 +113,9 @@ class Worker:
         return whole
 
     def _patiently(self, records: Sequence[Record], *, isolate: bool) -> Outcome:
-        running = self.running
-        return patiently(
-            lambda: step(records, running.processor, running.journal, running.catalogue, self.aside, isolate=isolate),
-            "step",
-            running,
-            self.pause,
-        )
+        running, carry = self.running, traced if traces.held() else onward
+        given = (running.processor, running.journal, running.catalogue, self.aside)
+        return patiently(lambda: step(records, *given, isolate=isolate, carry=carry), "step", running, self.pause)
 
     def _check_tail(self, outcome: Outcome) -> None:
         """Records below the journal's offset came: either read twice, or the log lost its tail and grew again."""
@@ -145,7 +146,15 @@ class Worker:
             log().error("set_aside", count=outcome.set_aside)
         tell.observe("hub_step_seconds", seconds, service=service)
         tell.observe("hub_batch_records", count, service=service)
+        measure(self.running.processor, outcome.told)
         self.running.progress.moved(outcome.positions)
+
+
+def measure(processor: Processor, told: Sequence[Told]) -> None:
+    """Let a processor that has metrics of its own count what was decided, once it is committed."""
+    method = getattr(processor, "measure", None)
+    if method is not None and told:
+        method(told)
 
 
 def patiently(work: Callable[[], T], at: str, running: Running, pause: Callable[[float], object]) -> T:

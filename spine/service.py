@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
-from spine import build, host
+from spine import build, host, traces
 from spine.errors import Halt, Retry
 from spine.health import HealthServer
 from spine.host import Running, topics_of
@@ -112,6 +113,7 @@ def run(
     """As ``serve``, but returns the exit code."""
     begun = time.monotonic()
     setup(name)
+    traces.begin(name)
     settings = Settings()
     stop = threading.Event()
     on_signals(stop, settings.stop_seconds_max)
@@ -128,6 +130,7 @@ def run(
         except Exception as error:
             log().critical("failed", error=type(error).__name__, at=where(error))
             code = FAILED
+    traces.end()
     log().info("stopped", seconds=round(time.monotonic() - begun, 1), code=code)
     return code
 
@@ -234,21 +237,31 @@ def _waiting(settings: Settings, name: str, work: Callable[[], None]) -> None:
 
 
 def on_signals(stop: threading.Event, seconds_max: int) -> None:
-    """SIGTERM and SIGINT set ``stop``; a process that does not leave in time is ended hard."""
+    """SIGTERM and SIGINT set ``stop``; a process that does not leave in time is ended hard.
+
+    The handler only writes to a pipe: it interrupts the main thread anywhere, also where that holds the lock of the
+    log or of ``stop``, and would wait for it for ever. A thread does the rest.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    heard, heard_by_handler = os.pipe()
+    os.set_blocking(heard_by_handler, False)
 
     def ask(number: int, frame: object) -> None:
         del frame
-        if stop.is_set():
-            return
+        with suppress(BlockingIOError):
+            os.write(heard_by_handler, bytes([number]))
+
+    def leave() -> None:
+        number = os.read(heard, 1)[0]
         stop.set()
         log().info("stopping", reason=signal.Signals(number).name)
-        timer = threading.Timer(seconds_max, _end_hard, [seconds_max])
-        timer.daemon = True
-        timer.start()
+        time.sleep(seconds_max)
+        _end_hard(seconds_max)
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, ask)
-        signal.signal(signal.SIGINT, ask)
+    threading.Thread(target=copy_context().run, args=(leave,), name="signals", daemon=True).start()
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
 
 
 def _end_hard(seconds: int) -> None:

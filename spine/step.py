@@ -8,12 +8,13 @@ holds the missing record, ``Halt``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Protocol
 
 from spine import faults
+from spine.carried import Headers, accompany, onward
 from spine.errors import Halt, Poison, SpineError
 from spine.journal import DecisionRow, Journal, Position, Transaction
 from spine.keystore import Erased
@@ -26,6 +27,8 @@ TICK = "tick.v1"
 #: A decision with more effects is a tick or a move that reached many keys: see ``Transaction.keep``.
 EFFECTS_AT_ONCE = 500
 SEALED = "sealed"  # Note of a decision about a fact whose key was destroyed.
+#: Headers of what is decided, from those of the record, the service and the fact's id.
+Carry = Callable[[Headers, str, str], Headers]
 
 
 class Processor(Protocol):
@@ -33,6 +36,10 @@ class Processor(Protocol):
 
     For one batch and one place the step calls ``begin`` once, ``apply`` per new fact in order, ``changes`` once.
     ``discard`` follows when the transaction did not commit: forget everything since ``begin``.
+
+    What some processors have besides: ``forget(place)``, see below; ``accompany(carried)``, before ``begin``: what
+    travels beside each fact, by event id; ``carry``, where the records read are not the hub's own and their headers
+    stay behind; ``measure(told)``, called by the host with what was decided, after the commit.
     """
 
     service: str
@@ -60,6 +67,20 @@ class Limits:
     set_aside_window_records: int = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was decided on one record, under which settings, and the last tick by then. ``fact`` as it stands on the
+    log, its sealed fields closed; None where the record could not be read."""
+
+    record: Record
+    event_id: str
+    kind: str
+    decided: Decided
+    settings: str
+    tick: date | None
+    fact: Fact | None
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a step did, for telemetry and for the host."""
@@ -71,6 +92,7 @@ class Outcome:
     effects: int = 0
     gaps: dict[Place, int] = field(default_factory=dict)
     positions: dict[Place, int] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
 
     def add(self, later: Outcome) -> None:
         """Take in what a later step did. Behind a hole all records are holes: the first tells where to read on."""
@@ -80,6 +102,7 @@ class Outcome:
         self.set_aside += later.set_aside
         self.effects += later.effects
         self.positions |= later.positions
+        self.told += later.told
         self.gaps = later.gaps | self.gaps
 
 
@@ -136,6 +159,7 @@ def step(
     aside: SetAside,
     *,
     isolate: bool = False,
+    carry: Carry = onward,
 ) -> Outcome:
     """Decide ``records`` in one transaction. Raises Retry (nothing written) or Halt.
 
@@ -146,15 +170,16 @@ def step(
     if not records:
         return Outcome()
     assert not isolate or len(records) == 1
+    carry = getattr(processor, "carry", None) or carry
     faults.reach("read")
     try:
-        return _transact(records, processor, journal, catalogue, aside, "")
+        return _transact(records, processor, journal, catalogue, aside, carry, "")
     except SpineError:
         raise
     except Exception as error:
         if not isolate:
             raise
-        return _transact(records, processor, journal, catalogue, aside, f"exception:{type(error).__name__}")
+        return _transact(records, processor, journal, catalogue, aside, carry, f"exception:{type(error).__name__}")
 
 
 def _transact(
@@ -163,6 +188,7 @@ def _transact(
     journal: Journal,
     catalogue: Catalogue,
     aside: SetAside,
+    carry: Carry,
     refuse: str,
 ) -> Outcome:
     """With ``refuse`` the processor is not asked: every record is set aside for that reason."""
@@ -179,7 +205,7 @@ def _transact(
                     forget(processor, place)
                 fresh = _contiguous(by_place[place], position.next, place, outcome)
                 if fresh:
-                    batch = _Batch(place, processor, transaction, catalogue, trial, outcome, refuse)
+                    batch = _Batch(place, processor, transaction, catalogue, trial, outcome, carry, refuse)
                     position = batch.decide(fresh, position)
                     transaction.set_offsets({place: position})
                 outcome.positions[place] = trial.left_at[place] = position.next
@@ -218,18 +244,6 @@ def _contiguous(records: Sequence[Record], start: int, place: Place, outcome: Ou
     return fresh
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What was decided on one record, under which settings, and the last tick by then."""
-
-    record: Record
-    event_id: str
-    kind: str
-    decided: Decided
-    settings: str
-    tick: date | None
-
-
 @dataclass(slots=True)
 class _Batch:
     """The fresh records of one place, inside the transaction."""
@@ -240,6 +254,7 @@ class _Batch:
     catalogue: Catalogue
     aside: SetAside
     outcome: Outcome
+    carry: Carry
     refuse: str
     settled: set[str] = field(default_factory=set)
 
@@ -253,22 +268,26 @@ class _Batch:
                 news.setdefault(fact.event_id, fact)
         if not self.refuse:
             self.catalogue.keys.ready(self.catalogue.named(news.values()))
+            accompany(self.processor, zip(facts, (record.headers for record in records), strict=True))
             self.processor.begin(self.place, list(news.values()), self.transaction)
         waiting = set(news)
-        told: list[_Told] = []
+        told: list[Told] = []
         tick = position.tick
         for record, read in zip(records, facts, strict=True):
             event_id, kind, decided = self._one(record, read, waiting)
             if isinstance(read, Fact) and kind == TICK:
                 tick = read.fields["on"] if tick is None else max(tick, read.fields["on"])
-            told.append(_Told(record, event_id, kind, decided, self.processor.settings, tick))
+            known = read if isinstance(read, Fact) else None
+            told.append(Told(record, event_id, kind, decided, self.processor.settings, tick, known))
         # In one journey for the batch, and for good before anything is sealed under a new key.
         self.catalogue.keys.make(self.catalogue.needed([effect for one in told for effect in one.decided.effects]))
         rows: list[DecisionRow] = []
         outgoing: list[Outgoing] = []
         link = position.link
         for one in told:
-            sent = self._encoded(one.event_id, one.decided.effects)
+            beside = one.record.headers
+            headers = self.carry(beside, self.processor.service, one.event_id) if one.decided.effects else ()
+            sent = self._encoded(one.event_id, one.decided.effects, headers)
             if len(sent) < len(one.decided.effects) and not one.decided.note:
                 one = replace(one, decided=replace(one.decided, note=SEALED))
             rows.append(_row(one, sent, self.processor, link))
@@ -280,14 +299,16 @@ class _Batch:
         self.transaction.enqueue(outgoing)
         self.transaction.record(rows)
         self.outcome.effects += len(outgoing)
+        self.outcome.told += told
         return Position(records[-1].offset + 1, link, tick)
 
-    def _encoded(self, event_id: str, effects: Sequence[Effect]) -> list[Outgoing]:
+    def _encoded(self, event_id: str, effects: Sequence[Effect], headers: Headers) -> list[Outgoing]:
         service, sent = self.processor.service, list[Outgoing]()
         for first in range(0, len(effects), EFFECTS_AT_ONCE):
             if first:
                 self.transaction.keep()
-            sent += encode_effects(service, event_id, effects[first : first + EFFECTS_AT_ONCE], self.catalogue, first)
+            some = effects[first : first + EFFECTS_AT_ONCE]
+            sent += encode_effects(service, event_id, some, self.catalogue, first, headers)
         return sent
 
     def _decode(self, record: Record) -> Fact | Poison:
@@ -337,7 +358,12 @@ class _Batch:
 
 
 def encode_effects(
-    service: str, event_id: str, effects: Sequence[Effect], catalogue: Catalogue, first: int = 0
+    service: str,
+    event_id: str,
+    effects: Sequence[Effect],
+    catalogue: Catalogue,
+    first: int = 0,
+    headers: Headers = (),
 ) -> list[Outgoing]:
     """Give the effects their ids, seal their clear parts, and encode them. Raises ValueError if one does not fit.
 
@@ -350,11 +376,11 @@ def encode_effects(
             body = catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
         except Erased:
             continue
-        sent.append(Outgoing(0, identity, effect.topic, effect.key, effect.kind, body, (), effect.partition))
+        sent.append(Outgoing(0, identity, effect.topic, effect.key, effect.kind, body, headers, effect.partition))
     return sent
 
 
-def _row(told: _Told, sent: Sequence[Outgoing], processor: Processor, previous: bytes) -> DecisionRow:
+def _row(told: Told, sent: Sequence[Outgoing], processor: Processor, previous: bytes) -> DecisionRow:
     record, decided = told.record, told.decided
     effects = tuple((out.event_id, hashlib.sha256(out.body).digest()) for out in sent)
     values = (

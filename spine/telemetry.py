@@ -158,6 +158,10 @@ class Metrics:
         assert isinstance(metric, Histogram)
         (metric.labels(**labels) if labels else metric).observe(value)
 
+    def at_zero(self, name: str, /, **labels: str) -> None:
+        """Serve a series before anything is counted in it: a rate does not see a series' first value."""
+        self._held[name].labels(**labels)
+
     def text(self) -> bytes:
         """Prometheus exposition."""
         return generate_latest(self.registry)

@@ -91,7 +91,7 @@ class SourceMapping:
 def read_mapping(path: Path) -> SourceMapping:
     """Raises MappingWrong."""
     try:
-        read = YAML(typ="safe", pure=True).load(path)
+        read = YAML(typ="safe").load(path)
     except (OSError, YAMLError, UnicodeDecodeError) as error:
         raise MappingWrong(f"{path.name} cannot be read: {type(error).__name__}") from None
     faults: list[str] = []

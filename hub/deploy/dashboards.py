@@ -9,6 +9,7 @@ from typing import Any
 
 COLUMNS, HEIGHT, PER_ROW = 24, 8, 3
 SOURCE = {"type": "prometheus", "uid": "${source}"}
+WAITED = "hub_receipt_to_alert_seconds"
 BY_PARTY = "{{party}} {{outcome}}"
 
 
@@ -30,6 +31,12 @@ def rate(metric: str, by: str, matching: str = "") -> str:
 
 def quantile(metric: str, part: float, by: str = "service") -> str:
     return f"histogram_quantile({part}, sum by (le, {by}) (rate({metric}_bucket[5m])))"
+
+
+def within(metric: str, seconds: int, by: str) -> str:
+    """The part that took no longer. Clients write a whole bound as 60 or as 60.0."""
+    bound = f'le=~"{seconds}(\\\\.0)?"'
+    return f"sum by ({by}) (rate({metric}_bucket{{{bound}}}[1h])) / sum by ({by}) (rate({metric}_count[1h]))"
 
 
 BOARDS: Mapping[str, tuple[str, Sequence[Panel]]] = {
@@ -60,6 +67,18 @@ BOARDS: Mapping[str, tuple[str, Sequence[Panel]]] = {
             Panel("Files of the door that are broken", "max by (file) (hub_door_file_broken)", "{{file}}", worry=1),
             Panel("Files, by outcome", rate("hub_files_total", "outcome"), "{{outcome}}"),
             Panel("Rows of files, by outcome", rate("hub_file_rows_total", "outcome"), "{{outcome}}"),
+            Panel(
+                "What the gate decides",
+                rate("hub_gate_decisions_total", "verdict, reason", 'gate="door"'),
+                "{{verdict}} {{reason}}",
+            ),
+            Panel(
+                "Since the ledger's last checkpoint",
+                "time() - max(hub_ledger_checkpoint_timestamp_seconds)",
+                "ledger",
+                "s",
+                worry=3_600,
+            ),
             Panel("Set aside in an hour", 'sum by (service) (increase(hub_records_total{outcome="set_aside"}[1h]))'),
         ),
     ),
@@ -73,12 +92,38 @@ BOARDS: Mapping[str, tuple[str, Sequence[Panel]]] = {
             ),
             Panel("Observations waiting", 'sum by (partition) (hub_lag_records{service="matching"})', "{{partition}}"),
             Panel("Step, 50th and 95th percentile", quantile("hub_step_seconds", 0.95), unit="s"),
+            Panel(
+                "Matches waiting for a steward",
+                "max by (safeguarding) (hub_reviews_open)",
+                "safeguarding {{safeguarding}}",
+            ),
+            Panel(
+                "The oldest of them",
+                "max by (safeguarding) (hub_review_oldest_seconds)",
+                "safeguarding {{safeguarding}}",
+                "s",
+                worry=14_400,
+            ),
             Panel("Effects of matching a second", rate("hub_effects_total", "service", 'service="matching"')),
         ),
     ),
     "alerts": (
         "EET Hub: alerts and delivery",
         (
+            Panel(
+                "Alerts within a minute of their cause (promised: 95 %)",
+                within(WAITED, 60, "stage"),
+                "{{stage}}",
+                "percentunit",
+            ),
+            Panel("From cause to alert, 95th percentile", quantile(WAITED, 0.95, "stage"), "{{stage}}", "s", worry=60),
+            Panel("Alerts open", "max by (priority) (hub_alerts_open)", "{{priority}}"),
+            Panel("Alerts past their day", "max by (priority) (hub_alerts_overdue)", "{{priority}}", worry=1),
+            Panel(
+                "Whom the gate let be told",
+                rate("hub_gate_decisions_total", "verdict, reason", 'gate="alerts"'),
+                "{{verdict}} {{reason}}",
+            ),
             Panel("Statuses judged a second", rate("hub_records_total", "outcome", 'service="alerts"'), "{{outcome}}"),
             Panel("Statuses waiting", 'sum(hub_lag_records{service="alerts"})', "waiting", worry=1_000),
             Panel(
@@ -87,6 +132,18 @@ BOARDS: Mapping[str, tuple[str, Sequence[Panel]]] = {
             Panel(
                 "Since a team was last told",
                 "time() - max by (team) (hub_last_delivery_timestamp_seconds)",
+                "{{team}}",
+                "s",
+            ),
+            Panel(
+                "Since a team's last heartbeat",
+                "time() - max by (team) (hub_heartbeat_timestamp_seconds)",
+                "{{team}}",
+                "s",
+            ),
+            Panel(
+                "Since a team read its feed",
+                "time() - max by (team) (hub_feed_read_timestamp_seconds)",
                 "{{team}}",
                 "s",
             ),
@@ -104,6 +161,13 @@ BOARDS: Mapping[str, tuple[str, Sequence[Panel]]] = {
                 "{{party}}",
                 "percentunit",
                 worry=0.05,
+            ),
+            Panel(
+                "Since a party was heard",
+                "time() - max by (party, what) (hub_source_heard_timestamp_seconds)",
+                "{{party}} {{what}}",
+                "s",
+                worry=604_800,
             ),
             Panel(
                 "Refused at the HTTP door in an hour",

@@ -6,7 +6,7 @@ Whoever adds a process adds it here; tests hold the list against ``hub.up.plan``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 #: Where every process answers for its health and metrics, inside its own container.
 HEALTH_PORT = 9464
@@ -62,6 +62,8 @@ class Process:
     outside: tuple[int, ...] = ()
     files: bool = False
     health: Health = Health()
+    #: Asked for and allowed, MiB: docs/scale.md has what was measured, and a test holds these to it.
+    memory_mib: tuple[int, int] = (256, 1024)
 
     @property
     def opens(self) -> bool:
@@ -100,7 +102,8 @@ PROCESSES = (
         health=Health(8081, "", "/subjects"),
     ),
     _service("ingest", "services.ingest", "submissions", ("kek", "seal_key")),
-    _service("matching", "services.matching", "observations"),
+    # Its index holds a whole council's people: 100,000 take 515 MiB.
+    replace(_service("matching", "services.matching", "observations"), memory_mib=(1024, 2048)),
     _service("status", "services.status", "attributions"),
     _service("alerts", "services.alerts", "statuses"),
     Process(

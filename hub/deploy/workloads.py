@@ -121,8 +121,8 @@ def _container(process: Process) -> Document:
         "ports": ports,
         **_probes(process),
         "resources": {
-            "requests": {"cpu": "250m", "memory": "256Mi"},
-            "limits": {"cpu": "1", "memory": "1Gi"},
+            "requests": {"cpu": "250m", "memory": f"{process.memory_mib[0]}Mi"},
+            "limits": {"cpu": "1", "memory": f"{process.memory_mib[1]}Mi"},
         },
         "securityContext": closed(),
         "volumeMounts": mounts(process.speaks_as, process.secrets, files=process.files),

@@ -15,6 +15,7 @@ from typing import Any
 
 from hub.whole_topic import facts_of
 from services.ingest.agent import Opener, decode_state
+from services.ingest.door import receipt
 from services.ingest.gate import Gate, No
 from services.ingest.processor import SUBMISSION, state_key
 from services.ingest.processor import TOPIC as SUBMISSIONS
@@ -118,7 +119,7 @@ def redriven(one: Waiting, catalogue: Catalogue, by: str, at: datetime, stand: s
     fact = _again(one, by, at, stand)
     body = catalogue.encode(SUBMISSION, fact.fields)
     key = f"{one.fields['party']}|{one.fields['message_id']}"
-    return Outgoing(0, fact.event_id, "submissions", key, SUBMISSION, body)
+    return Outgoing(0, fact.event_id, "submissions", key, SUBMISSION, body, receipt())
 
 
 def _again(one: Waiting, by: str, at: datetime, stand: str) -> Fact:

@@ -22,8 +22,10 @@ from hub.replay import report as pages
 from hub.replay.child import Code, KeysOf, ReplayFailed, walled
 from hub.replay.engine import Plan, Replayed, compared, replayed
 from hub.replay.sources import FromArchive, FromHub, Source, no_keys
+from hub.replay.traced import Passed
 from hub.replay.verdicts import Verdict, stands
 from hub.running import kek_at_hand, running_hub, where
+from spine import traces
 from spine.build import kept_as
 from spine.clock import local_date, now
 from spine.errors import SpineError
@@ -68,11 +70,14 @@ def replay(
     could not be read.
     """
     chosen, judged = _chosen(service, as_json), _days(first, last, as_json)
+    traces.begin("replay")
     try:
         with sources(archive) as (source, keys, ids, builds):
             runs = [_run(name, source, keys, ids, builds, judged, regardless, as_json) for name in chosen]
     except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
         fail(f"replay: {_words(error)}", as_json=as_json, code=HALTED)
+    finally:
+        traces.end()
     said = str(archive) if archive is not None else "the running hub"
     if report is not None:
         report.write_text(pages.page(runs, now(), said, walled()), "utf-8")
@@ -155,13 +160,15 @@ def _run(
     as_json: bool,
 ) -> pages.Run:
     code = Code(name, ROOT, contracts_folder().absolute(), (schemas_folder().absolute(),), ids)
-    begun = time.monotonic()
+    begun, passed = time.monotonic(), Passed(name)
     with TemporaryDirectory() as folder, ticking(f"{name} replayed", shown=not as_json) as advance:
         runs: list[Replayed] = []
         for seed in SEEDS:
             kept = Path(folder) / str(seed)
-            plan = Plan(name, source, code, keys, _builds_under(builds, name, kept), regardless, judged, advance)
+            known = _builds_under(builds, name, kept)
+            plan = Plan(name, source, code, keys, known, regardless, judged, advance, passed.seen)
             runs.append(replayed(plan, seed))
+    passed.end(runs[0].judge.counts)
     return pages.Run(runs[0].judge, runs[0].builds, [run.judge.digest for run in runs], time.monotonic() - begun)
 
 

@@ -28,6 +28,7 @@ class Plan:
 
     ``code_of``: the code of a recorded build and rules (``spine.build.rules_of``); None where it is not kept.
     ``regardless``: this build decides whatever build is recorded, and the name alone is no difference.
+    ``seen``: hears of each batch's records.
     ``judged``: whether a decision recorded then is judged; the others are made, too, since states follow from them.
     """
 
@@ -39,6 +40,7 @@ class Plan:
     regardless: bool = False
     judged: Callable[[datetime], bool] = lambda at: True
     advance: Callable[[int], object] = lambda count: None
+    seen: Callable[[Sequence[Record]], object] = lambda records: None
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ def replayed(plan: Plan, seed: int) -> Replayed:
     try:
         for batch in batches(recorded(plan.source, plan.service)):
             plan.advance(len(batch))
+            plan.seen([one[3] for one in batch])
             found.decisions += len(batch)
             wanted = _by(batch[0]) or (child.build, rules_of(child.settings))
             if wanted != (child.build, rules_of(child.settings)) and not plan.regardless and not lost:

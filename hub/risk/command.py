@@ -90,7 +90,7 @@ def listed(
     """
     contracts = contracts_folder()
     try:
-        policy = RiskPolicy.parse(YAML(typ="safe", pure=True).load(contracts / "policy" / "risk.yaml"))
+        policy = RiskPolicy.parse(YAML(typ="safe").load(contracts / "policy" / "risk.yaml"))
     except (ValueError, OSError) as error:
         fail(str(error), as_json=as_json, code=USAGE)
     try:

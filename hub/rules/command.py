@@ -68,7 +68,7 @@ def try_story(
 ) -> None:
     """What would be raised, for whom and why; which rules stay silent. Exit 0; 1: nothing raised; 2: unusable."""
     try:
-        story = story_of(YAML(typ="safe", pure=True).load(file))
+        story = story_of(YAML(typ="safe").load(file))
         raised, silent = attempt(story, contracts, schemas, load(contracts))
     except (ValueError, KeyError, YAMLError) as error:
         typer.echo(f"hub rules: {file.name} is not usable: {error}", err=True)

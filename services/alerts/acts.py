@@ -34,6 +34,8 @@ class Acts:
     caused_by: str
     at: datetime
     effects: list[Effect] = field(default_factory=list)
+    #: Why a role that the rule names is not told of an alert as it is raised, once for each such role.
+    refused: list[str] = field(default_factory=list)
 
     def add(self, case: Case, alert: Alert, act: str, told: Sequence[Recipient] | None = None) -> None:
         """Publish an act with a view for each recipient; ``told`` narrows who gets a message of it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from services.alerts.decide import Settings, decide, due_on
+from services.alerts.counted import AlertsProcessor
+from services.alerts.decide import Settings, due_on, judge
 from services.alerts.erasure import ERASED, forget, forgotten
 from services.alerts.reading import read
 from services.alerts.settings import load, under
@@ -15,7 +17,7 @@ from services.alerts.sharing import Sharing
 from services.alerts.state import State, decode, encode
 from spine import build
 from spine.headed import Head, HeadedProcessor
-from spine.keyed import Keyed, KeyedProcessor
+from spine.keyed import Keyed
 from spine.record import Effect, Fact
 from spine.schema import Catalogue
 from spine.step import Processor
@@ -31,7 +33,7 @@ def processor(catalogue: Catalogue, contracts: Path) -> Processor:
     settings = replace(load(contracts), build=build.name(SERVICE))
     current = Current(settings, lru_cache(maxsize=4)(lambda head: under(contracts, head)))
     inner = with_settings(catalogue, current)
-    return HeadedProcessor(inner, current.follow, stands, inner)
+    return HeadedProcessor(inner, current.follow, stands, inner, inner.measure)
 
 
 @dataclass(slots=True)
@@ -57,14 +59,17 @@ def stands(body: bytes) -> bool:
     return b'"outcome":"open"' in body
 
 
-def with_settings(catalogue: Catalogue, current: Current) -> KeyedProcessor[State]:
+def with_settings(catalogue: Catalogue, current: Current) -> AlertsProcessor:
     """The keyed processor under settings that may move."""
 
     def decide_fact(state: State, fact: Fact) -> tuple[State, Sequence[Effect]]:
         if fact.kind == ERASED:
             return forget(fact.fields)
-        return decide(current.now, state, read(fact, catalogue))
+        held, acts = judge(current.now, state, read(fact, catalogue))
+        refused.update(acts.refused)
+        return held, acts.effects
 
+    refused: Counter[str] = Counter()
     written: dict[str, tuple[State, bytes]] = {}
 
     def encode_once(state: State) -> bytes:
@@ -87,4 +92,6 @@ def with_settings(catalogue: Catalogue, current: Current) -> KeyedProcessor[Stat
         due_on=lambda state: due_on(current.now, state),
         gone=forgotten,
     )
-    return KeyedProcessor(SERVICE, TOPIC, build.name(SERVICE), "", keyed)
+    made = AlertsProcessor(SERVICE, TOPIC, build.name(SERVICE), "", keyed)
+    made.refused = refused
+    return made

@@ -49,6 +49,12 @@ class Settings:
 
 def decide(settings: Settings, state: State, news: News) -> tuple[State, list[Effect]]:
     """New state, and the acts and deliveries that follow from one fact."""
+    held, acts = judge(settings, state, news)
+    return held, acts.effects
+
+
+def judge(settings: Settings, state: State, news: News) -> tuple[State, Acts]:
+    """As ``decide``; the acts say besides why roles were not told."""
     today, at = moment(state, news)
     before = state
     state = learn(state, news)
@@ -61,7 +67,7 @@ def decide(settings: Settings, state: State, news: News) -> tuple[State, list[Ef
         held = replace(held, alerts=tuple(case.alerts), skipped=tuple(case.skips))
     elif not step.left_open:
         held = replace(held, settled=settled_until(settings.name, case, before, news, step.moved_by))
-    return held, step.acts.effects
+    return held, step.acts
 
 
 def due_on(settings: Settings, state: State) -> date | None:
@@ -267,7 +273,7 @@ class Step:
         self.acts.add(self.case, folded, "updated")
 
     def _raise(self, rule: Rule, ground: Ground) -> bool:
-        alert = new_alert(self.case, rule, ground, self.acts.sharing, self.at)
+        alert = new_alert(self.case, rule, ground, self.acts)
         if not alert.recipients:
             return False
         self.case.alerts.append(alert)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from services.alerts.acts import alert_id
+from services.alerts.acts import Acts, alert_id
 from services.alerts.case import Case
 from services.alerts.reading import millis
 from services.alerts.routing import covered, owner_roles, permitted, resolve, roles_of
 from services.alerts.rules.shape import SUPERSEDED, Ground, Rule
-from services.alerts.sharing import Sharing
 from services.alerts.state import Alert, Recipient
 
 
@@ -28,19 +27,20 @@ def rehearsed(case: Case) -> bool:
     return any(fact.test for fact in case.state.facts) or any(alert.test for alert in case.alerts)
 
 
-def new_alert(case: Case, rule: Rule, ground: Ground, sharing: Sharing, at: datetime) -> Alert:
+def new_alert(case: Case, rule: Rule, ground: Ground, acts: Acts) -> Alert:
     """The alert that a ground makes: who, by when, under which identity."""
     numbers = case.policy.rules[rule.id]
     raised_on = ground.raised_on or case.today
     sla = numbers.sla if ground.sla is None else ground.sla
     named = roles_of(case, rule.id, ground)
-    if rule.id == "A38" and not sharing.agreed_with(ground.tag, case.today):
+    if rule.id == "A38" and not acts.sharing.agreed_with(ground.tag, case.today):
         # Nothing may be told to that council: how it is to be, the data protection officer says (POLICY 6).
         named = ("dpo",)
     roles = [role for role in named if permitted(case, role)]
     recipients: tuple[Recipient, ...] = tuple(
-        resolve(case, role, ground) for role in roles if covered(case, rule.id, ground, role, sharing)
+        resolve(case, role, ground) for role in roles if covered(case, rule.id, ground, role, acts.sharing)
     )
+    acts.refused += ["no_consent"] * (len(named) - len(roles)) + ["no_agreement"] * (len(roles) - len(recipients))
     if rule.id in ("A36", "MR"):
         # Both the unlinked record and the person must name it alike, so neither the person nor the day is in it.
         identity = alert_id(rule.id, ground.matter)
@@ -54,7 +54,7 @@ def new_alert(case: Case, rule: Rule, ground: Ground, sharing: Sharing, at: date
         raised_on=raised_on,
         due_on=case.policy.calendar.after(raised_on, sla),
         severity=ground.severity or numbers.severity,
-        opened_ms=millis(at),
+        opened_ms=millis(acts.at),
         recipients=recipients,
         evidence=ground.evidence,
         because=ground.because,

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from services.console import acting, brand, oidc, people
 from services.console.agent import SERVICE, processor
+from services.console.counted import Looking
 from services.console.doings import Doings
 from services.console.reader import Reader
 from services.console.sessions import Sessions, secret_of
@@ -102,8 +103,11 @@ class Pages:
 
     server: uvicorn.Server
     thread: threading.Thread
+    looking: Looking | None = None
 
     def close(self) -> None:
+        if self.looking is not None:
+            self.looking.close()
         self.server.should_exit = True
         self.thread.join(timeout=STOP_SECONDS + 5)
 
@@ -111,7 +115,9 @@ class Pages:
 def beside(running: Running) -> Pages:
     assert isinstance(running.journal, PostgresJournal)
     made = server(console(running.journal, running.catalogue, Settings().contracts))
-    return _pages(made, running.stop)
+    pages = _pages(made, running.stop)
+    pages.looking = Looking(running.journal.engine)
+    return pages
 
 
 def _pages(made: uvicorn.Server, stop: threading.Event) -> Pages:

@@ -9,12 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from services.console import counted
 from services.console.project import Batch, Row, take, title_of
 from services.console.tables import ACTION, BREAK_GLASS, DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, SHOWN, TODAY
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact
 from spine.schema import Catalogue
+from spine.step import Told
 
 SERVICE = "console"
 BUILD = "0.1.0"
@@ -55,6 +57,9 @@ class ConsoleProcessor:
             write(self._transaction.connection, self._batch)
         self._batch = Batch()
         return Changes()
+
+    def measure(self, told: Sequence[Told]) -> None:
+        counted.waited(told)
 
     def discard(self) -> None:
         self._batch, self._transaction = Batch(), None

@@ -24,6 +24,7 @@ from services.ingest.channels.kafka_door import SERVICE, PartnerCatalogue, Partn
 from services.ingest.channels.live import LiveGate
 from services.ingest.channels.receipts import JournalReceipts, Recent
 from services.ingest.door import Door
+from spine import traces
 from spine.clock import now
 from spine.health import HealthServer
 from spine.host import Running
@@ -42,6 +43,7 @@ from spine.who.tls import serving
 def http() -> None:
     """The HTTP door, until SIGTERM; requests that have begun are answered."""
     setup(SERVICE)
+    traces.begin("door")
     prepared = prepare("ingest", ("submissions",))
     gates = Gates(prepared.catalogue, prepared.settings.contracts)
     gate = LiveGate(prepared.journal, gates, time.monotonic)
@@ -66,6 +68,7 @@ def http() -> None:
         appender.close()
         health.stop()
         prepared.close()
+        traces.end()
         log().info("stopped", code=0)
 
 

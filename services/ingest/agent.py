@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from services.ingest import counted
 from services.ingest.decide import Ingest, Submission
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -78,7 +79,7 @@ def processor(
     core = Ingest(gates.under(None), partitions or partitions_of(contracts))
     opener = Opener(sealer or sealer_of_environment(), catalogue)
     inner = IngestProcessor(opener, core, gates.under, build_name())
-    return HeadedProcessor(inner, inner.follow)
+    return HeadedProcessor(inner, inner.follow, measured=counted.count)
 
 
 def partitions_of(contracts: Path) -> int:

@@ -19,7 +19,9 @@ from typing import Any
 import orjson
 
 from services.ingest.parse import EVENT_TYPE, ID, avro_body, content, from_event, identifies
-from spine.clock import local_date
+from spine import traces
+from spine.carried import Carried, Headers
+from spine.clock import local_date, now
 from spine.record import Outgoing
 from spine.schema import Catalogue
 from spine.seal import Sealer
@@ -87,7 +89,7 @@ class Door:
         identity = _identity(arrival, message_id, self.sealer.fingerprint(message.said))
         key, fields = self.sealed(arrival, message, identity)
         encoded = self.catalogue.encode("submission.v1", {**fields, "event_id": identity})
-        return Outgoing(0, identity, "submissions", key, "submission.v1", encoded)
+        return Outgoing(0, identity, "submissions", key, "submission.v1", encoded, receipt())
 
     def sealed(self, arrival: Arrival, message: Message, identity: str) -> tuple[str, dict[str, Any]]:
         """Key and fields of the submission ``identity``, whose body is sealed about that id."""
@@ -105,6 +107,17 @@ class Door:
             "sealed_body": self.sealer.seal(message.body, identity.encode()),
         }
         return f"{arrival.party}|{message_id}", fields
+
+
+def receipt() -> Headers:
+    """What a submission carries from the door on, and all that follows from it: when it was taken, by this clock, and
+    the trace that begins here. What the partner's request says of a trace is not taken over.
+
+    Not ``received_at``: that is the partner's receipt, and simulated in a demonstration.
+    """
+    tracing = traces.held()
+    trace = tracing.taken() if tracing is not None else ""
+    return Carried(int(now().timestamp() * 1000), trace).headers
 
 
 def submission_from_event(

@@ -75,6 +75,7 @@ class Known:
     added. Tuples: most hold one value or none, and a set weighs 216 bytes."""
 
     views: tuple[View, ...]
+    names: tuple[Name, ...]
     postcodes: tuple[str, ...]
     addresses: tuple[str, ...]
     phones: tuple[str, ...]
@@ -122,6 +123,7 @@ def known_of(records: Sequence[SourceRecord]) -> Known:
     faces = [face.identity for record in records for face in record.faces]
     return Known(
         views=views_of(records),
+        names=tuple(dict.fromkeys([name for face in faces for name in face.names])),
         postcodes=tuple(dict.fromkeys([f.postcode for f in faces if f.postcode])),
         addresses=tuple(dict.fromkeys([f.address for f in faces if f.address])),
         phones=tuple(dict.fromkeys([f.phone for f in faces if f.phone])),

@@ -300,6 +300,17 @@ class NameComparer:
             return (self.pair(mine[0], theirs[0]), mine[0], theirs[0])
         return max(((self.pair(a, b), a, b) for a in mine for b in theirs), key=lambda found: _rank(found[0]))
 
+    def strangers(self, mine: tuple[Name, ...], theirs: tuple[Name, ...]) -> bool:
+        """Whether no two given names fit, and none stands in a family name's place: seven candidates of ten."""
+        for one in mine:
+            for other in theirs:
+                given = self._given.get((one.given, other.given))
+                if given is None:
+                    given = self._given_grade(one.given, other.given)
+                if given > GivenGrade.SIMILAR or self._swapped(one, other):
+                    return False
+        return True
+
     def pair(self, one: Name, other: Name) -> NameGrade:
         given, family = self._given.get((one.given, other.given)), self._family.get((one.family, other.family))
         if given is None:

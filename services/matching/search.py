@@ -88,6 +88,8 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
     """One candidate; None where nothing is to be said or a guard bars the pair."""
     known = person.known
     assert known is not None
+    if matcher.names.strangers(seen.identity.names, known.names) and not _numbered_alike(seen, known):
+        return None
     pairs = compared(matcher, seen, person, known)
     if pairs[-1].verdict.result is Result.BARRED:
         return None
@@ -103,6 +105,14 @@ def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) ->
         return None
     result, verdict = ruled
     return Assessed(person, result, verdict, weight, any(doubts(seen, person, pairs, comparison, verdict)))
+
+
+def _numbered_alike(seen: Observation, known: Known) -> bool:
+    """Whether an identifier or a reference is the same: only these speak for a person of another given name."""
+    if _refers(seen, known.keys, known.refs):
+        return True
+    mine = seen.identity.numbers
+    return mine != NO_NUMBERS and any(_numbers(mine, view.numbers)[0] for view in known.views)
 
 
 def told(matcher: Matcher, index: Index, seen: Observation, person: Person) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from spine.clock import now
 from spine.errors import Halt, Retry
 from spine.health import HealthServer
 from spine.ledger.sequencer import Ledger
@@ -18,7 +19,7 @@ from spine.migrate import migrate_ledger
 from spine.progress import Progress
 from spine.service import FAILED, HALTED, NOT_READY, STOPPED, on_signals
 from spine.settings import Settings
-from spine.telemetry import log, setup, where
+from spine.telemetry import log, metrics, setup, where
 
 
 def run() -> int:
@@ -65,6 +66,7 @@ def _rounds(ledger: Ledger, seconds: float, stop: threading.Event, progress: Pro
             if grown:
                 log().info("checkpointed", count=sum(grown.values()))
             progress.state = "running"
+            metrics().gauge("hub_ledger_checkpoint_timestamp_seconds", now().timestamp())
         except Retry as retry:
             progress.state = "retrying: ledger"
             log().warning("retry", where="ledger", reason=str(retry))

@@ -13,8 +13,10 @@ from typing import Protocol
 
 import psycopg
 
+from spine.clock import now
 from spine.errors import Retry
 from spine.record import Outgoing
+from spine.telemetry import metrics
 
 LOOK_SECONDS = 30.0
 CONNECT_SECONDS = 5
@@ -58,6 +60,7 @@ class Watch:
             return
         if row is not None:
             self._made = self._clock() - row[0]
+            metrics().gauge("hub_ledger_checkpoint_timestamp_seconds", now().timestamp() - row[0])
             self._why = row[1] or "the process that makes them does not run"
 
 

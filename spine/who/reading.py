@@ -21,7 +21,7 @@ class Entry(BaseModel):
 def read_yaml(path: Path) -> Any:
     """YAML 1.2 or JSON. Raises ValueError with the line of a fault, OSError if there is no file."""
     try:
-        return YAML(typ="safe", pure=True).load(path)
+        return YAML(typ="safe").load(path)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ValueError(f"{path.name}: no YAML, line {line}") from None

@@ -32,7 +32,7 @@ PLAIN = ("/about", "/accessibility", "/health", "/brand.css", "/nowhere", "/aler
 _REF = re.compile(r'href="/alerts/([0-9a-f]{20})"')
 _REVIEW = re.compile(r'href="(/reviews/[^"?]+)"')
 #: Alerts a user whose pages are opened one by one; the inbox lists them all.
-OPENED_MAX = 6
+OPENED_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)

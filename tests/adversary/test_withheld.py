@@ -39,7 +39,7 @@ RULES = ("A01", "A02", "A10", "A30", "A32", "A36")
 GIVES_AWAY = ("youth justice", "custody", "order", "setting", "planned release", "isa-2024-003", "secure")
 CONSENTS = frozenset({"teenage_parent_support", "dwp_sharing", "health_sharing"})
 
-TEAMS: Mapping[str, Any] = YAML(typ="safe", pure=True).load(CONTRACTS / "teams.yaml")["teams"]
+TEAMS: Mapping[str, Any] = YAML(typ="safe").load(CONTRACTS / "teams.yaml")["teams"]
 every_team = pytest.mark.parametrize("team", sorted(TEAMS))
 POLICY = load(CONTRACTS).policy
 SHARING = Compiled.parse(compile_policy(CONTRACTS).content, "policy")

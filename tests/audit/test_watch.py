@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from services.ingest.channels.answers import Problem
@@ -10,6 +12,7 @@ from services.ingest.channels.http import _guarded
 from spine.errors import Halt
 from spine.ledger.watch import NoCheckpoint, Watch, WatchedLog
 from spine.log import MemoryLog
+from spine.telemetry import metrics
 from tests.audit.ledgered import Ledgered
 from tests.spine.toy import counts, toy_catalogue
 
@@ -39,6 +42,8 @@ def test_the_doors_take_records_while_rounds_are_made_and_stop_four_hours_after_
     ledgered.ledger.round()
     hands.at += 60
     watch.check()
+    made = metrics().registry.get_sample_value("hub_ledger_checkpoint_timestamp_seconds") or 0
+    assert 0 <= time.time() - made < 60
 
 
 def test_the_reason_is_the_ledger_s_own(ledgered: Ledgered) -> None:

@@ -12,7 +12,7 @@ from spine.migrate import migrate
 from tests.benchmarks.console_inbox import fill, measure
 from tests.console.conftest import Desk, Visit
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres, pytest.mark.long]
 INBOX_MS_MAX = 300
 
 

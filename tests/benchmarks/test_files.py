@@ -131,7 +131,6 @@ def academy_file(path: Path, rows: int) -> None:
     book.save(path)
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("party", "name", "write"),

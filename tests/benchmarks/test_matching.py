@@ -1,13 +1,13 @@
-"""How well and how fast matching decides, on a generated population. Only sane floors are asserted.
+"""How well and how fast matching decides, on a generated population. Only sane bounds are asserted.
 
 Full figures, beside the bars: ``python tests/benchmarks/matching_bars.py``.
 """
 
 from __future__ import annotations
 
-import random
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests" / "matching")]
 
-from hub_of_matching import CATALOGUE, CONTRACTS, Matching  # noqa: E402
+from hub_of_matching import CONTRACTS  # noqa: E402
 from matching_records import MEDIUM, population  # noqa: E402
 
 from services.matching.agent import matcher_of  # noqa: E402
 from services.matching.bulk import Bulk  # noqa: E402
 from services.matching.measures import answered, measure  # noqa: E402
 
-PEOPLE = 5_000
+PEOPLE = 2_500
 SEED = 20261125
+#: In times of merely folding the row's values (NFKD, case, words), in the same run.
+P50_TIMES_MAX = 100
+P99_TIMES_MAX = 400
 
 
 @pytest.mark.slow
@@ -44,34 +47,23 @@ def test_strangers_and_twins_stay_apart_and_most_records_find_their_person() -> 
     assert strict.review_share <= 0.05
 
 
-@pytest.mark.slow
-def test_matching_keeps_up_with_a_peak_of_events() -> None:
-    rng = random.Random(SEED)
-    rows = [row for row in population(SEED, 1_500).rows for _ in range(rng.choice((1, 2)))]
-    hub = Matching()
-    for number, row in enumerate(rows):
-        subject = {k: v or None for k, v in row.items() if k not in ("event_id", "source")}
-        hub.append(f"{row['event_id']}-{number}", row["source"], subject)
-    begun = time.process_time()
-    hub.run()
-    took = time.process_time() - begun
-    rate = len(rows) / took
-    print(f"\n{len(rows)} observations, {rate:.0f}/s of CPU time, journal and log in memory included")
-    assert CATALOGUE is not None
-    assert rate >= 500
-
-
-@pytest.mark.slow
-def test_one_observation_is_decided_within_milliseconds() -> None:
+@pytest.mark.long
+def test_an_observation_is_decided_in_some_tens_of_times_of_folding_its_values() -> None:
     made = population(SEED + 1, PEOPLE)
     bulk = Bulk(matcher_of(CONTRACTS)[0])
     times: list[int] = []
+    bare: list[int] = []
     for row in made.rows:
         begun = time.thread_time_ns()
+        for value in row.values():
+            unicodedata.normalize("NFKD", str(value)).casefold().split()
+        folded = time.thread_time_ns()
         bulk.resolve(row)
-        times.append(time.thread_time_ns() - begun)
+        times.append(time.thread_time_ns() - folded)
+        bare.append(folded - begun)
     later = sorted(times[len(times) // 2 :])
-    p50, p99 = later[len(later) // 2] / 1e6, later[len(later) * 99 // 100] / 1e6
-    print(f"\nper observation at {PEOPLE} people: p50 {p50:.3f} ms, p99 {p99:.3f} ms of CPU time")
-    assert p50 <= 2
-    assert p99 <= 20
+    p50, p99 = later[len(later) // 2], later[len(later) * 99 // 100]
+    fold = sorted(bare)[len(bare) // 2]
+    print(f"\nper observation at {PEOPLE} people: p50 {p50 / fold:.0f}, p99 {p99 / fold:.0f} times of {fold} ns")
+    assert p50 <= P50_TIMES_MAX * fold
+    assert p99 <= P99_TIMES_MAX * fold

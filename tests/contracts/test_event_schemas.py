@@ -18,7 +18,7 @@ from spine.schema import Catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTNER = ROOT / "schemas" / "avro" / "partner"
-CATALOGUE = YAML(typ="safe", pure=True).load(ROOT / "contracts" / "catalogue.yaml")
+CATALOGUE = YAML(typ="safe").load(ROOT / "contracts" / "catalogue.yaml")
 AVRO = Catalogue([ROOT / "schemas" / "avro"])
 TYPES = sorted(CATALOGUE["types"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from spine.migrate import migrate
 from spine.postgres import PostgresJournal
 from spine.schema import Catalogue
 from spine.step import Limits, SetAside, encode_effects, step
+from spine.telemetry import metrics
 
 pytestmark = pytest.mark.postgres
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,4 +119,6 @@ def test_a_caller_reads_on_from_its_number_and_only_its_own(service: Service) ->
     assert all("rule" not in item for item in first["items"])
     assert client.get("/v1/feed?after=5", headers=mine).json() == {"items": [], "after": 5, "more": False}
     assert client.get("/v1/feed", headers={"team": "southmere-college"}).json()["items"] == []
+    read = metrics().registry.get_sample_value("hub_feed_read_timestamp_seconds", {"team": "southmere-college"})
+    assert read is not None and time.time() - read < 60
     assert client.get("/v1/feed?limit=501", headers=mine).status_code == 422

@@ -24,6 +24,7 @@ from services.alerts.delivery.routes import Routes, Step
 from services.alerts.delivery.sender import Sender
 from services.alerts.delivery.sink import open_sink
 from services.alerts.delivery.tables import WAITING
+from spine.carried import Carried
 from spine.clock import LONDON
 from spine.journal import Position
 from spine.log import MemoryLog
@@ -60,6 +61,8 @@ class Service:
 
     url: str
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    #: When the door took what causes the deliveries.
+    taken: datetime | None = None
 
     def __post_init__(self) -> None:
         migrate(self.url, SERVICE, ROOT / "services" / "alerts")
@@ -78,7 +81,8 @@ class Service:
             f"d{number}", f"a{number}", role, team, None, "A01", "raised", "2026-11-05", severity, "email"
         )
         told = core.told(delivery, "created", attempt=0, at_ms=core.milliseconds(AT))
-        self.log.append(encode_effects("alerts", f"cause-{number}", [told], CATALOGUE))
+        taken = int(self.taken.timestamp() * 1000) if self.taken else None
+        self.log.append(encode_effects("alerts", f"cause-{number}", [told], CATALOGUE, headers=Carried(taken).headers))
 
     def settle(self) -> None:
         while True:
@@ -131,13 +135,27 @@ def test_what_comes_within_the_window_travels_in_one_mail_to_the_team(service: S
     assert service.facts()[3:] == [("d0", "delivered", 1), ("d1", "delivered", 1), ("d2", "delivered", 1)]
 
 
-def test_an_urgent_alert_leaves_at_once(service: Service) -> None:
-    post = Post()
+def test_an_urgent_alert_leaves_at_once_and_how_long_it_took_is_counted_once(service: Service) -> None:
+    post = Post([Failed("smtp_451")])
+    labels = {"stage": "urgent message"}
+    service.taken = service.now - timedelta(seconds=9)
     service.create(1, severity="P1")
+    service.taken = None
+    service.create(2, severity="P1", team="sena-east")
     service.settle()
+    sender = service.sender(post)
+    before, name = {}, "hub_receipt_to_alert_seconds"
+    for part in ("sum", "count"):
+        before[part] = metrics().registry.get_sample_value(f"{name}_{part}", labels) or 0.0
     service.later(seconds=1)
-    assert service.sender(post).once()
-    assert len(post.mails) == 1
+    while sender.once() or service.waiting():
+        service.settle()
+        service.later(minutes=5)
+    assert len(post.mails) == 3
+    counted = {
+        part: (metrics().registry.get_sample_value(f"{name}_{part}", labels) or 0) - before[part] for part in before
+    }
+    assert counted["count"] == 1 and 10 <= counted["sum"] < 1_000
 
 
 def test_the_duty_desk_of_the_role_is_told_when_nobody_is_assigned(service: Service) -> None:
@@ -441,6 +459,9 @@ def test_a_recipient_hears_once_a_working_day_that_the_hub_is_alive(service: Ser
         ("yjt@northshire.example", "The hub is alive, nothing new")
     ] * 2
     assert len({m.reference for _, m in post.mails}) == 2
+    beaten = metrics().registry.get_sample_value("hub_heartbeat_timestamp_seconds", {"team": "yjt"})
+    assert beaten == march(8, 9).timestamp()
+    assert directory.load(CONTRACTS).team_label("team:Aisha Verity's mother") == "other"
 
 
 def test_who_was_told_something_today_needs_no_heartbeat(service: Service) -> None:

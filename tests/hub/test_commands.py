@@ -17,9 +17,10 @@ from hub.up.record import ProcessRecord, RunRecord
 
 def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command that does something, by its words."""
-    if hasattr(command, "commands"):
-        for name, inner in sorted(command.commands.items()):
-            yield from leaves(inner, (*path, name))
+    if hasattr(command, "list_commands"):
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            yield from leaves(command.get_command(context, name), (*path, name))
     else:
         yield path, command
 

@@ -27,7 +27,7 @@ from services.matching.bulk import COLUMNS, Bulk
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
     """Rows of agencies, one of them refused, and one whose id has a line break in it."""
-    made = [{name: row.get(name, "") for name in COLUMNS} for row in population(7, 150).rows]
+    made = [{name: row.get(name, "") for name in COLUMNS} for row in population(7, 60).rows]
     made[40]["event_id"] = 'e"40\nsecond line'
     made[60]["date_of_birth"] = "2009-13-01"
     return made
@@ -131,7 +131,7 @@ def test_two_runs_do_not_write_one_result(tmp_path: Path, rows: list[dict[str, s
 
 @pytest.mark.slow
 def test_a_killed_process_is_gone_on_with(tmp_path: Path) -> None:
-    many = [{name: row.get(name, "") for name in COLUMNS} for row in population(8, 1_500).rows]
+    many = [{name: row.get(name, "") for name in COLUMNS} for row in population(8, 500).rows]
     source, out, steady = write_csv(tmp_path / "in.csv", many), tmp_path / "out.csv", tmp_path / "steady.csv"
     words = [sys.executable, "-m", "hub", "resolve", str(source), "--json", "--out"]
     first = subprocess.Popen([*words, str(out)], cwd=ROOT, stdout=subprocess.DEVNULL)

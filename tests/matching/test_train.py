@@ -26,7 +26,7 @@ from services.matching.train_file import HASH, content_hash
 from services.matching.train_pairs import ADDRESS, LOOKS_AT, Gathering, Pairs, Pattern
 
 MATCHER, _ = matcher_of(CONTRACTS)
-PEOPLE = 1_200
+PEOPLE = 800
 #: Share of second records with another telephone, and with a slip in the birth date.
 OTHER_PHONE, SLIP = 0.25, 0.06
 
@@ -155,7 +155,7 @@ def run(*arguments: object) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("rows") / "rows.csv", rows(400))
+    return write(tmp_path_factory.mktemp("rows") / "rows.csv", rows(250))
 
 
 def test_one_input_gives_one_file_and_matching_reads_it(people: Path, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_one_input_gives_one_file_and_matching_reads_it(people: Path, tmp_path: 
     assert model.auto_millibits == MATCHER.model.auto_millibits
     assert model.grades != MATCHER.model.grades
     assert read[HASH] == content_hash(read)
-    assert read["trained"]["rows"]["read"] == 800
+    assert read["trained"]["rows"]["read"] == 500
     assert str(tmp_path) not in texts[0]
 
 
@@ -223,7 +223,7 @@ def test_the_same_model_changes_nothing(people: Path) -> None:
 
 
 def test_a_model_to_which_a_false_link_is_dear_links_less_and_names_events_alone(tmp_path: Path) -> None:
-    found = rows(400)
+    found = rows(250)
     for row in found[400:]:
         # Names and birth date alone: what a weight decides (I6).
         row |= {"phone": "", "postcode": ""}

@@ -91,6 +91,30 @@ def test_every_event_and_metric_in_the_code_stands_in_its_catalogue() -> None:
     assert metrics <= set(METRICS), metrics - set(METRICS)
 
 
+#: Every label there may be, each of a closed set: of the code, of the contracts, or the machine's own numbers.
+LABELS = {
+    *(
+        "service",
+        "topic",
+        "partition",
+        "outcome",
+        "where",
+        "party",
+        "team",
+        "way",
+        "reason",
+        "file",
+        "check",
+        "verdict",
+    ),
+    *("agreement", "stage", "gate", "priority", "safeguarding", "what"),
+}
+
+
+def test_no_label_can_hold_a_person_a_reference_or_free_text() -> None:
+    assert {label for metric in METRICS.values() for label in metric["labels"]} == LABELS
+
+
 def test_a_metric_outside_the_catalogue_can_not_be_written(tmp_path: Path) -> None:
     tell = Metrics(ROOT / "contracts" / "metrics.yaml")
     tell.count("hub_ticks_total")

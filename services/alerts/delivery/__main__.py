@@ -94,11 +94,10 @@ def main(arguments: list[str]) -> None:
         case ["run"]:
             serve(SERVICE, processor, before=begin_sending)
         case ["sink", folder, port]:
-            ended = threading.Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: ended.set())
+            asked = {signal.SIGTERM, signal.SIGINT}
+            signal.pthread_sigmask(signal.SIG_BLOCK, asked)
             sink = open_sink(Path(folder), int(port))
-            ended.wait()
+            signal.sigwait(asked)
             sink.stop()
         case _:
             sys.exit(USAGE)

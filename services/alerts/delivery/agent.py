@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,9 +18,13 @@ from services.alerts.delivery.decide import Delivery, Due
 from services.alerts.delivery.directory import Directory
 from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.tables import WAITING
+from spine import traces
 from spine.canonical import digest
+from spine.carried import Carried
+from spine.journal import Transaction
 from spine.keyed import Keyed, KeyedProcessor
-from spine.record import Changes
+from spine.log import Place
+from spine.record import Changes, Decided, Fact
 from spine.schema import Catalogue
 
 SERVICE = "delivery"
@@ -38,23 +43,42 @@ class DeliveryProcessor(KeyedProcessor[Delivery]):
 
     policy: DeliveryPolicy
     directory: Directory
+    _beside: Mapping[str, Carried]
+    #: By delivery, of those that this batch created.
+    _created: dict[str, Carried]
+
+    def accompany(self, beside: Mapping[str, Carried]) -> None:
+        self._beside = beside
+
+    def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
+        self._created = {}
+        KeyedProcessor.begin(self, place, facts, transaction)
+
+    def apply(self, fact: Fact) -> Decided:
+        if fact.kind == core.KIND and fact.fields["state"] == "created":
+            beside = self._beside.get(fact.event_id, Carried())
+            under = beside.after(SERVICE, fact.event_id) if traces.held() else beside
+            self._created[fact.fields["delivery_id"]] = under
+        return KeyedProcessor.apply(self, fact)
 
     def changes(self) -> Changes:
         states = [held.state for held in self._held.values() if held.changed]
         if isinstance(self._transaction, HasConnection) and states:
-            _settle(self._transaction.connection, self.policy, states)
+            _settle(self._transaction.connection, self.policy, states, self._created)
             feed.add(self._transaction.connection, self.directory, self.policy.feed_services, states)
         return KeyedProcessor.changes(self)
 
 
-def _settle(connection: sa.Connection, policy: DeliveryPolicy, states: list[Delivery]) -> None:
+def _settle(
+    connection: sa.Connection, policy: DeliveryPolicy, states: list[Delivery], created: Mapping[str, Carried]
+) -> None:
     waits = [(state, core.due(policy, state)) for state in states]
     done = sorted(state.delivery_id for state, due in waits if due is None)
     if done:
         connection.execute(
             sa.delete(WAITING).where(WAITING.c.delivery_id == sa.any_(sa.literal(done, sa.ARRAY(sa.Text))))
         )
-    rows = [_row(due) for _, due in waits if due is not None]
+    rows = [_row(due, created.get(state.delivery_id, Carried())) for state, due in waits if due is not None]
     if rows:
         statement = insert(WAITING).values(rows)
         new = statement.excluded
@@ -64,7 +88,7 @@ def _settle(connection: sa.Connection, policy: DeliveryPolicy, states: list[Deli
         connection.execute(statement.on_conflict_do_update(index_elements=["delivery_id"], set_=columns, where=moved))
 
 
-def _row(due: Due) -> dict[str, object]:
+def _row(due: Due, beside: Carried) -> dict[str, object]:
     return {
         "delivery_id": due.delivery.delivery_id,
         "recipient": due.recipient,
@@ -72,6 +96,8 @@ def _row(due: Due) -> dict[str, object]:
         "attempt": due.delivery.attempt,
         "body": core.encode(due.delivery),
         "ready_at": sa.func.now() + sa.func.make_interval(0, 0, 0, 0, 0, 0, due.wait_s),
+        "received_ms": beside.received_ms,
+        "trace": beside.trace or None,
     }
 
 
@@ -90,4 +116,5 @@ def processor(catalogue: Catalogue, contracts: Path) -> DeliveryProcessor:
     settings = digest((contracts / "policy" / "delivery.yaml").read_text()).hex()[:16]
     made = DeliveryProcessor(SERVICE, core.TOPIC, BUILD, settings, keyed)
     made.policy, made.directory = policy, directories.load(contracts)
+    made._beside, made._created = {}, {}
     return made

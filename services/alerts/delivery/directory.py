@@ -22,10 +22,12 @@ class Directory:
         """The team that is told: the named one, else the worker's, else the duty desk; empty if nobody knows."""
         return team or self.team_of_worker.get(worker or "", "") or self.desks.get(role, "")
 
-    def team_named(self, recipient: str) -> str:
-        """Team of ``worker:…``, ``team:…`` or ``role:…``; empty if nobody knows."""
+    def team_label(self, recipient: str) -> str:
+        """Team of ``worker:…``, ``team:…`` or ``role:…``, as a label: one that the contract names, else ``other``. A
+        partner's words can stand as a team's name in an allocation."""
         kind, _, name = recipient.partition(":")
-        return name if kind == "team" else self.team_of(name if kind == "worker" else None, None, name)
+        team = name if kind == "team" else self.team_of(name if kind == "worker" else None, None, name)
+        return team if team in self.services else "other"
 
     def address(self, recipient: str) -> str | None:
         """Address of ``worker:…``, ``team:…`` or ``role:…``; an unknown worker's mail goes nowhere else."""

@@ -18,6 +18,8 @@ from sqlalchemy.dialects.postgresql import insert
 from services.alerts.delivery.decide import Delivery, moment
 from services.alerts.delivery.directory import Directory
 from services.alerts.delivery.tables import FEED, FEED_END
+from spine.clock import now
+from spine.telemetry import metrics
 
 ITEMS_MAX = 500
 
@@ -80,6 +82,7 @@ def router(engine: sa.Engine, calling: Callable[..., str]) -> APIRouter:
         team: str = Depends(calling),
     ) -> dict[str, Any]:
         page = feed(engine, team, after, limit)
+        metrics().gauge("hub_feed_read_timestamp_seconds", now().timestamp(), team=team)
         return {"items": page.items, "after": page.after, "more": page.more}
 
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -25,6 +26,8 @@ from services.alerts.delivery.grouping import Mail, Waiting, compose, plan
 from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.routes import Step
 from services.alerts.delivery.tables import MAILED, WAITING
+from spine import traces
+from spine.carried import Carried
 from spine.clock import local_date
 from spine.errors import Retry
 from spine.log import Log
@@ -42,6 +45,8 @@ REPORTED = timedelta(days=3650)
 class _Leased:
     recipient: str
     deliveries: tuple[Delivery, ...]
+    #: What travels beside each, by delivery.
+    beside: Mapping[str, Carried] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -66,6 +71,8 @@ class Sender:
     def __post_init__(self) -> None:
         self._breaker = Breaker(self.policy.breaker_failures_max, self.policy.breaker_open_s)
         self._steps = Breaker(self.policy.breaker_failures_max, self.policy.breaker_open_s)
+        for stage in ("urgent message", "message"):
+            metrics().at_zero("hub_receipt_to_alert_seconds", stage=stage)
 
     def run(self) -> None:
         """Until ``stop`` is set. A database or broker that is away only slows it down."""
@@ -86,7 +93,9 @@ class Sender:
             return self._beat()
         if not leased.deliveries:
             return True
+        begun = time.time_ns()
         outcome = self._attempt(leased)
+        _trace(leased, outcome, begun)
         match outcome:
             case Away(reason):
                 self._release(leased)
@@ -97,8 +106,9 @@ class Sender:
                 return False
             case Sent():
                 self._breaker.succeeded(leased.recipient)
-                team = self.directory.team_named(leased.recipient)
+                team = self.directory.team_label(leased.recipient)
                 metrics().gauge("hub_last_delivery_timestamp_seconds", self.clock().timestamp(), team=team)
+                self._measure(leased)
             case Failed(_, after_s):
                 self._breaker.failed(leased.recipient, self.clock())
                 if after_s is not None:
@@ -125,8 +135,11 @@ class Sender:
             mine = sa.and_(WAITING.c.recipient == first, free)
             # What has never been tried travels along before its window ends; a retry keeps its own time.
             ripe = sa.or_(WAITING.c.ready_at <= now, WAITING.c.attempt == 0)
-            rows = connection.execute(sa.select(WAITING.c.body).where(mine, ripe).with_for_update(skip_locked=True))
-            found = {d.delivery_id: d for d in (core.decode(body) for (body,) in rows)}
+            columns = (WAITING.c.body, WAITING.c.received_ms, WAITING.c.trace)
+            rows = connection.execute(sa.select(*columns).where(mine, ripe).with_for_update(skip_locked=True))
+            read = [(core.decode(body), Carried(at, trace or "")) for body, at, trace in rows]
+            beside = {delivery.delivery_id: one for delivery, one in read}
+            found = {delivery.delivery_id: delivery for delivery, _ in read}
             self._rest(connection, first, found, now)
             hour = sa.and_(MAILED.c.recipient == first, MAILED.c.at > now - timedelta(hours=1))
             sent, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(MAILED.c.at)).where(hour)).one()
@@ -136,7 +149,7 @@ class Sender:
                 later = [w.delivery_id for w in chosen.later]
                 _update(connection, later, ready_at=oldest + timedelta(hours=1))
             _update(connection, now_ids, leased_until=now + timedelta(seconds=self.policy.retry.lease_s))
-        return _Leased(first, tuple(found[i] for i in now_ids))
+        return _Leased(first, tuple(found[i] for i in now_ids), beside)
 
     def _rest(self, connection: sa.Connection, recipient: str, found: dict[str, Delivery], now: datetime) -> None:
         """Take out of ``found`` what is not urgent and waits for the recipient's working hours, or its digest."""
@@ -166,10 +179,23 @@ class Sender:
             return False
         outcome = self._tell(recipient, heartbeat.beat(recipient, now, self.link), urgent=False)
         said = "sent" if isinstance(outcome, Sent) else outcome.reason
+        if said == "sent":
+            team = self.directory.team_label(recipient)
+            metrics().gauge("hub_heartbeat_timestamp_seconds", now.timestamp(), team=team)
         with self.engine.begin() as connection:
             heartbeat.settle(connection, recipient, on, said)
         LOG.info("heartbeat", outcome=said, recipient=recipient)
         return True
+
+    def _measure(self, leased: _Leased) -> None:
+        """How long after its cause was taken each new alert left. A message that is not urgent waits on purpose."""
+        for delivery in leased.deliveries:
+            taken = leased.beside[delivery.delivery_id].received_ms
+            if taken is not None and delivery.act == "raised":
+                urgent = self.policy.is_urgent(delivery.severity, delivery.rule)
+                waited = max(0.0, self.clock().timestamp() - taken / 1000)
+                stage = "urgent message" if urgent else "message"
+                metrics().observe("hub_receipt_to_alert_seconds", waited, stage=stage)
 
     def _tell(self, recipient: str, mail: Mail, *, urgent: bool) -> Outcome:
         """By the recipient's steps in order, until one takes it."""
@@ -195,7 +221,7 @@ class Sender:
         return Failed("no_channel") if channel is None else channel.send(address, mail)
 
     def _report(self, leased: _Leased, outcome: Outcome) -> None:
-        facts = [self._fact(delivery, outcome) for delivery in leased.deliveries]
+        facts = [self._fact(d, outcome, leased.beside[d.delivery_id]) for d in leased.deliveries]
         while True:
             try:
                 self.log.append(facts)
@@ -214,14 +240,14 @@ class Sender:
             _update(connection, ids, leased_until=self.clock() + REPORTED)
         LOG.info("mail", outcome=type(outcome).__name__.lower(), deliveries=len(ids))
 
-    def _fact(self, delivery: Delivery, outcome: Outcome) -> Outgoing:
+    def _fact(self, delivery: Delivery, outcome: Outcome, beside: Carried) -> Outgoing:
         attempt = delivery.attempt + 1
         life = "delivered" if isinstance(outcome, Sent) else "failed"
         reason = outcome.reason if isinstance(outcome, Failed) else ""
         effect = core.told(delivery, life, attempt=attempt, at_ms=core.milliseconds(self.clock()), reason=reason)
         identity = hashlib.sha256(f"attempt\x1f{delivery.delivery_id}\x1f{attempt}\x1f{life}".encode()).hexdigest()[:32]
         body = self.catalogue.encode(effect.kind, {**effect.fields, "event_id": identity})
-        return Outgoing(0, identity, effect.topic, effect.key, effect.kind, body)
+        return Outgoing(0, identity, effect.topic, effect.key, effect.kind, body, beside.headers)
 
     def _release(self, leased: _Leased) -> None:
         with self.engine.begin() as connection:
@@ -236,6 +262,15 @@ class Sender:
         day = None if d.due_on is None else date.fromisoformat(d.due_on)
         urgent = self.policy.is_urgent(d.severity, d.rule)
         return Waiting(d.delivery_id, d.alert_id, d.act, d.severity, day, urgent, d.attempt)
+
+
+def _trace(leased: _Leased, outcome: Outcome, begun: int) -> None:
+    """The attempt, in the trace of each delivery of it."""
+    if (tracing := traces.held()) is not None:
+        word = type(outcome).__name__.lower()
+        for delivery in leased.deliveries:
+            told: dict[str, str | int] = {"hub.outcome": word, "hub.attempt": delivery.attempt + 1}
+            tracing.did("deliver", leased.beside[delivery.delivery_id].trace, begun, told)
 
 
 def _step(way: Step, recipient: str) -> str:

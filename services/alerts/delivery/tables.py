@@ -17,6 +17,8 @@ WAITING = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("ready_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("leased_until", sa.DateTime(timezone=True)),
+    sa.Column("received_ms", sa.BigInteger, comment="When the door took the cause; null for what no door took."),
+    sa.Column("trace", sa.Text, comment="The trace that the delivery belongs to; null where nobody traces."),
     sa.Index("waiting_recipient", "recipient"),
     sa.Index("waiting_ready", "urgent", "ready_at"),
 )

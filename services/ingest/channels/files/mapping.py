@@ -111,7 +111,7 @@ def load_mappings(contracts: Path, types: Mapping[str, TypeSpec]) -> Mapping[str
     faults: list[str] = []
     for path in sorted((contracts / "mappings").glob("*.yaml")):
         try:
-            mapping = parse_mapping(YAML(typ="safe", pure=True).load(path), schema, types, path.name)
+            mapping = parse_mapping(YAML(typ="safe").load(path), schema, types, path.name)
         except MappingWrong as wrong:
             faults += wrong.faults
             continue

@@ -28,6 +28,7 @@ from services.ingest.channels.files.places import PRIVATE, SIMULATED
 from services.ingest.channels.live import LiveGate
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
+from spine import traces
 from spine.clock import now
 from spine.errors import Retry
 from spine.health import HealthServer
@@ -49,6 +50,7 @@ SERVICE = "ingest-files"
 def files() -> None:
     """Look into the drop folders until SIGTERM; a file that has begun is read again after the next start."""
     setup(SERVICE)
+    traces.begin("files")
     settings, stop = Settings(), threading.Event()
     on_signals(stop, settings.stop_seconds_max)
     mappings = _mappings(settings.contracts, Catalogue([settings.schemas]))
@@ -82,6 +84,7 @@ def files() -> None:
     finally:
         health.stop()
         prepared.close()
+        traces.end()
         log().info("stopped", code=0)
 
 
