@@ -61,6 +61,16 @@ class Home:
         return self.folder / "steward.key"
 
     @property
+    def oidc(self) -> Path:
+        """How the demo's console finds the demo's sign-in."""
+        return self.folder / "oidc.yaml"
+
+    @property
+    def oidc_secret(self) -> Path:
+        """The secret that both know."""
+        return self.folder / "oidc.secret"
+
+    @property
     def mail(self) -> Path:
         """What the demo's mail sink took, one file a mail."""
         return self.folder / "mail"

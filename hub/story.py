@@ -81,12 +81,12 @@ def cloud_event(story: Story, event: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def play(story: Story, contracts: Path, schemas: Path, *, test: bool = False) -> Told:
+def play(story: Story, contracts: Path, schemas: Path, *, test: bool = False, partitions: int | None = None) -> Told:
     """Run one story from an empty hub: each day the tick, then that day's events in order of receipt.
 
-    With ``test`` every event comes with a test key.
+    With ``test`` every event comes with a test key; ``partitions`` is how many each topic has, if not the contract's.
     """
-    hub = InProcessHub(contracts, schemas)
+    hub = InProcessHub(contracts, schemas, partitions=partitions)
     events = all_events(story)
     by_day: dict[date, list[Mapping[str, Any]]] = {}
     for event in events:

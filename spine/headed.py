@@ -149,6 +149,7 @@ class HeadedProcessor:
             told.effects,
             hashlib.sha256(was + told.state_before).digest(),
             hashlib.sha256(encode_head(head) + told.state_after).digest(),
+            reached=told.reached,
         )
 
     def changes(self) -> Changes:

@@ -140,6 +140,7 @@ class KeyedProcessor(Generic[S]):
     def _each(self, keys: Sequence[str], fact: Fact, failures_max: int) -> Decided:
         assert self._transaction is not None
         effects: list[Effect] = []
+        reached: list[tuple[str, int]] = []
         before, after = hashlib.sha256(), hashlib.sha256()
         failed = 0
         for number, key in enumerate(keys):
@@ -156,11 +157,13 @@ class KeyedProcessor(Generic[S]):
                 if failed > failures_max:
                     raise
                 effects.append(self._set_aside(key, fact.kind, error))
+                reached.append((key, 1))
                 continue
             effects += decided.effects
+            reached.append((key, len(decided.effects)))
             before.update(decided.state_before)
             after.update(decided.state_after)
-        return Decided(tuple(effects), before.digest(), after.digest())
+        return Decided(tuple(effects), before.digest(), after.digest(), reached=tuple(reached))
 
     def _set_aside(self, key: str, kind: str, error: Exception) -> Effect:
         """Offset -1: the record went to many keys, and only ``key`` could not take it."""

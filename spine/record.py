@@ -81,12 +81,14 @@ class Decided:
 
     ``state_before`` and ``state_after`` are sha256 digests of the encoded state; empty where there was none.
     ``note`` is a short machine word such as ``duplicate`` or ``poison:unknown_schema``; never content.
+    ``reached``: of a fact that went to many keys, each key in order and how many of the effects are its.
     """
 
     effects: tuple[Effect, ...] = ()
     state_before: bytes = b""
     state_after: bytes = b""
     note: str = ""
+    reached: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(slots=True)

@@ -24,16 +24,19 @@ import orjson
 from spine.errors import SpineError
 from spine.journal import MemoryJournal
 from spine.keystore import Erased
-from spine.ledger.leaves import fields_of
-from spine.record import Decided, Effect, Record
+from spine.ledger.leaves import body_of
+from spine.record import Decided, Effect, Fact, Record
 from spine.schema import Catalogue
 from spine.seal import DATA_KEY_BYTES, FieldSealer
-from spine.step import Limits, Processor, SetAside, step
+from spine.step import Limits, Processor, SetAside, encode_effects, step
 
-#: Frames of the parent: how to begin, a batch of records, keys, a journal to go on from, the end.
-BEGIN, BATCH, KEYS, JOURNAL, END = b"B", b"R", b"K", b"J", b"E"
-#: Frames of the child: ready, rows of a batch, keys wanted, its journal, why it can't go on.
-READY, ROWS, WANTED, KEPT, FAILED = b"b", b"r", b"k", b"j", b"f"
+#: Frames of the parent: how to begin, a batch of records, keys, a journal to go on from, effects under other numbers,
+#: the end.
+BEGIN, BATCH, KEYS, JOURNAL, SHIFT, END = b"B", b"R", b"K", b"J", b"S", b"E"
+#: Frames of the child: ready, rows of a batch, keys wanted, its journal, hashes of effects, why it can't go on.
+READY, ROWS, WANTED, KEPT, HASHES, FAILED = b"b", b"r", b"k", b"j", b"h", b"f"
+#: The form of the frames: a kept build that speaks another one is not understood.
+SPEAKS = 2
 _HEAD = struct.Struct(">cI")
 _LOOSE = Limits(set_aside_in_a_row_max=10**9, set_aside_percent_max=100)
 #: What the guard refuses: whatever leaves the process.
@@ -108,20 +111,34 @@ class PipedKeys:
 
 
 class Telling:
-    """A processor whose effects are told in part: the named fields of each kind, for whoever compares."""
+    """A processor that is listened to while it decides a batch.
+
+    ``told``: named fields of effects, for whoever compares. ``spread``: what was decided on facts that went to many
+    keys, by event id.
+    """
 
     def __init__(self, inner: Processor, named: Mapping[str, Sequence[str]]) -> None:
         self._inner, self._named = inner, named
+        self.service, self.topic, self.build = inner.service, inner.topic, inner.build
+        self.begin, self.changes, self.discard = inner.begin, inner.changes, inner.discard
         self.told: dict[str, list[list[Any]]] = {}
+        self.spread: dict[str, Decided] = {}
 
     def __getattr__(self, name: str) -> Any:
+        """The settings, which move."""
         return getattr(self._inner, name)
 
-    def apply(self, fact: Any) -> Decided:
+    def apply(self, fact: Fact) -> Decided:
         decided = self._inner.apply(fact)
-        named = [effect for effect in decided.effects if effect.kind in self._named]
-        self.told[fact.event_id] = [_part(effect, self._named[effect.kind]) for effect in named]
+        if decided.reached:
+            self.spread[fact.event_id] = decided
+        if self._named:
+            named = [effect for effect in decided.effects if effect.kind in self._named]
+            self.told[fact.event_id] = [_part(effect, self._named[effect.kind]) for effect in named]
         return decided
+
+    def silent(self) -> None:
+        self.told, self.spread = {}, {}
 
 
 def _part(effect: Effect, names: Sequence[str]) -> list[Any]:
@@ -164,11 +181,11 @@ class _Child:
         if given["ids"]:
             self._catalogue.use_ids(given["ids"])
         processor = factory(self._catalogue, Path(given["contracts"]))
-        self._telling = Telling(processor, given["tell"]) if given["tell"] else None
-        self._processor: Processor = self._telling or processor
+        self._telling = Telling(processor, given["tell"])
         self._journal, self._aside = MemoryJournal(), SetAside(_LOOSE)
         guard()
-        pipe.send(READY, orjson.dumps({"build": processor.build, "settings": processor.settings}))
+        said = {"build": processor.build, "settings": processor.settings, "speaks": SPEAKS}
+        pipe.send(READY, orjson.dumps(said))
 
     def run(self) -> int:
         while True:
@@ -181,26 +198,45 @@ class _Child:
                     self._aside = SetAside(_LOOSE)
                 elif kind == JOURNAL:
                     self._pipe.send(KEPT, pickle.dumps(self._journal.store))
+                elif kind == SHIFT:
+                    self._pipe.send(HASHES, orjson.dumps(self._hashes(*orjson.loads(body))))
                 else:
-                    self._pipe.send(ROWS, orjson.dumps(self._rows(pickle.loads(body))))
+                    self._pipe.send(ROWS, self._rows(pickle.loads(body)))
             except SpineError as error:
                 self._pipe.send(FAILED, f"{type(error).__name__}: {error}".encode())
 
-    def _rows(self, batch: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    def _rows(self, batch: Sequence[tuple[Any, ...]]) -> bytes:
+        """A line for each row: its canonical body, and behind a tab what else is to be said of it, if anything."""
         records = [Record(*one) for one in batch]
         before = len(self._journal.store.decisions)
+        self._telling.silent()
         try:
-            step(records, self._processor, self._journal, self._catalogue, self._aside)
+            step(records, self._telling, self._journal, self._catalogue, self._aside)
         except SpineError:
             raise
         except Exception:
             # As the host does it: one by one, so that what breaks is set aside by itself.
+            self._telling.silent()
             for record in records:
-                step([record], self._processor, self._journal, self._catalogue, self._aside, isolate=True)
+                step([record], self._telling, self._journal, self._catalogue, self._aside, isolate=True)
         made = self._journal.store.decisions[before:]
         self._journal.store.decisions.clear()
         self._journal.store.outbox.clear()
-        told: Mapping[str, Any] = {}
-        if self._telling is not None:
-            told, self._telling.told = self._telling.told, {}
-        return [[*fields_of(row), told.get(row.event_id)] for row in made]
+        return b"\n".join(body_of(row) + self._besides(row.event_id) for row in made)
+
+    def _besides(self, event_id: str) -> bytes:
+        spread = self._telling.spread.get(event_id)
+        told = self._telling.told.get(event_id)
+        if not told and spread is None:
+            return b""
+        return b"\t" + orjson.dumps([told or [], [] if spread is None else spread.reached])
+
+    def _hashes(self, event_id: str, shift: int) -> list[str | None]:
+        """What the effects of a fact that went to many keys would be hashed as, did each stand ``shift`` places later:
+        an effect's number is part of it. None for one that can't be sealed any more."""
+        effects = self._telling.spread[event_id].effects
+        made: list[str | None] = []
+        for number, effect in enumerate(effects, shift):
+            sent = encode_effects(self._telling.service, event_id, [effect], self._catalogue, number)
+            made.append(hashlib.sha256(sent[0].body).hexdigest() if sent else None)
+        return made

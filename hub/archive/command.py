@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,17 +13,27 @@ import typer
 from ruamel.yaml import YAML
 
 from hub.archive.reading import Archive
-from hub.archive.writing import Written, run
-from hub.layout import Home, contracts_folder
+from hub.archive.writing import Alive, Written, run
+from hub.layout import Home, contracts_folder, schemas_folder
 from hub.output import AsJson, fail, show_json, show_table
-from hub.running import administered, running_hub, where
+from hub.running import administered, where
 from spine.errors import Halt, Retry
+from spine.health import HealthServer
+from spine.kafka import KafkaLog
 from spine.ledger.checkpoint import Signer, Verifier
 from spine.ledger.operations import TREE as OPERATIONS
 from spine.ledger.sequencer import Ledger
 from spine.ledger.settings import LedgerSettings, make_key, read_verifiers
 from spine.migrate import migrate_ledger
+from spine.progress import Progress
+from spine.registry import use_registry
+from spine.schema import Catalogue
+from spine.service import on_signals
+from spine.settings import Settings
+from spine.telemetry import log, setup
 
+#: Seconds until the first run of a process, and until the next where a server did not answer.
+FIRST_SECONDS, AGAIN_SECONDS, ALIVE_SECONDS = 60.0, 30.0, 5.0
 #: Exit codes: 0 done, 3 halted (records or rows are gone, a person must look), 4 a server did not answer.
 HALTED, AWAY = 3, 4
 
@@ -36,35 +47,79 @@ def run_command(
     every: Annotated[float, typer.Option(min=0, help="Again after so many seconds, for ever; 0: once.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Archive all that is new. Run it well before a topic's retention ends, for instance every hour.
+    """Archive all that is new. `hub up` and the deployments run it every hour; a topic's retention must be longer.
 
-    Exit codes: 0 done; 3 halted, records or rows are gone that the archive needs; 4 a server did not answer.
+    Exit codes: 0 done, or ended as asked; 3 halted, records or rows are gone that the archive needs; 4 a server did not
+    answer.
     """
     folder = Archive(archive or Home.of_environment().archive)
-    while True:
-        try:
-            written = archive_once(folder)
-        except Halt as halt:
-            fail(str(halt), as_json=as_json, code=HALTED)
-        except Retry as retry:
-            if not every:
-                fail(str(retry), as_json=as_json, code=AWAY)
+    try:
+        if every:
+            keep_archiving(lambda alive: archive_once(folder, alive), every)
         else:
-            _show(written, as_json)
-        if not every:
-            return
-        time.sleep(every)
+            _show(archive_once(folder), as_json)
+    except Halt as halt:
+        fail(str(halt), as_json=as_json, code=HALTED)
+    except Retry as retry:
+        fail(str(retry), as_json=as_json, code=AWAY)
 
 
-def archive_once(archive: Archive) -> Written:
-    """One run against the hub that runs here. Raises Retry or Halt."""
+def keep_archiving(once: Callable[[Alive], Written], every: float, stop: threading.Event | None = None) -> None:
+    """Archive every so many seconds until SIGTERM, or ``stop``. Serves as every process does (HUB_HEALTH_PORT).
+
+    Where a server does not answer it tries again soon. Raises Halt.
+    """
+    setup("archive")
+    settings, stop = Settings(), stop or threading.Event()
+    on_signals(stop, settings.stop_seconds_max)
+    progress = Progress()
+    health = HealthServer(progress, settings.health_port, settings.health_host)
+    health.start()
+    log().info("started", host="archive", topics=[], port=health.port)
+    # A hub that starts has other things to do, and nothing yet that would be lost.
+    pause = min(every, FIRST_SECONDS)
+    progress.state = "running"
+    try:
+        while not _waited(stop, pause, progress):
+            try:
+                written = once(progress.alive)
+                log().info("archived", count=written.records)
+                progress.state, pause = "running", every
+            except Retry as retry:
+                log().warning("retry", where="archive", reason=str(retry))
+                progress.state, pause = "retrying: archive", min(every, AGAIN_SECONDS)
+    except Halt as halt:
+        log().critical("halt", reason=str(halt))
+        raise
+    finally:
+        health.stop()
+    log().info("stopped", code=0)
+
+
+def _waited(stop: threading.Event, seconds: float, progress: Progress) -> bool:
+    """Wait, and say meanwhile that nothing is wedged. Whether it was stopped."""
+    until = time.monotonic() + seconds
+    while not stop.is_set() and time.monotonic() < until:
+        progress.alive()
+        progress.publish("archive")
+        stop.wait(min(ALIVE_SECONDS, max(0.0, until - time.monotonic())))
+    return stop.is_set()
+
+
+def archive_once(archive: Archive, alive: Alive = lambda: None) -> Written:
+    """One run against the hub that runs here. ``alive`` is called after each file. Raises Retry or Halt."""
     at, own = where(), LedgerSettings()
     migrate_ledger(at.postgres)
     topics = YAML(typ="safe").load(contracts_folder() / "topics.yaml")["topics"]
-    signer = _signer(own)
-    # As the administrator: no user of the contract reads every topic, and none should.
-    with running_hub(replace(at, kafka=administered()[0])) as hub:
-        written = run(archive, Ledger(at.postgres, signer, own.origin), hub.log, hub.catalogue, topics)
+    signer, catalogue = _signer(own), Catalogue([schemas_folder()])
+    if at.registry:
+        use_registry(catalogue, at.registry)
+    # As hub-archive, who reads every topic and writes none; by hand as the administrator.
+    read = KafkaLog(administered()[0], catalogue.frame, source="archive")
+    try:
+        written = run(archive, Ledger(at.postgres, signer, own.origin), read, catalogue, topics, alive)
+    finally:
+        read.close()
     trees = [*archive.services(), OPERATIONS]
     publish_keys(Home.of_environment().ledger_verifiers, [signer.verifier(f"{own.origin}/{tree}") for tree in trees])
     return written

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import psycopg
+from psycopg import sql
 
 from hub.archive.containers import DECISIONS, OPERATIONS, SEGMENT, file_digest, write_container, write_once
 from hub.archive.reading import Archive
@@ -31,11 +32,17 @@ from spine.postgres import retrying
 from spine.record import Record
 from spine.schema import Catalogue
 
+#: Of the database: one run at a time.
+LOCK = 0x6172636869766500
+LOCK_SECONDS_MAX = 60
 RECORDS_MAX = 50_000
 LEAVES_MAX = 65_536
 READ_MAX, READ_MS, EMPTY_READS_MAX = 2_000, 500, 60
 #: Folders whose files the ledger holds by their hash; operations prove themselves.
 HELD = ("segments", "decisions", "builds", "settings", "snapshots")
+
+
+Alive = Callable[[], object]
 
 
 class StampedLog(Protocol):
@@ -64,18 +71,39 @@ class Written:
     files: list[str] = field(default_factory=list)
 
 
-def run(archive: Archive, ledger: Ledger, log: StampedLog, catalogue: Catalogue, topics: Iterable[str]) -> Written:
-    """Archive all that is there now. Raises Retry, or Halt where the log lost records that were not archived."""
+def run(
+    archive: Archive,
+    ledger: Ledger,
+    log: StampedLog,
+    catalogue: Catalogue,
+    topics: Iterable[str],
+    alive: Alive = lambda: None,
+) -> Written:
+    """Archive all that is there now; ``alive`` is called after each file. Raises Retry, also where another run is long
+    at work, or Halt where the log lost records that were not archived."""
+    with retrying(), psycopg.connect(ledger.url, autocommit=True) as alone:
+        alone.execute(sql.SQL("SET lock_timeout = {}").format(f"{LOCK_SECONDS_MAX}s"))
+        try:
+            # Two would write the same records twice, under names that overlap.
+            alone.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        except psycopg.errors.LockNotAvailable as error:
+            raise Retry("another run of the archive is at work") from error
+        return _run(archive, ledger, log, catalogue, topics, alive)
+
+
+def _run(
+    archive: Archive, ledger: Ledger, log: StampedLog, catalogue: Catalogue, topics: Iterable[str], alive: Alive
+) -> Written:
     written = Written()
     ledger.round()
     _write_schemas(archive, catalogue)
     for topic in topics:
         for n in range(log.partitions(topic)):
-            _write_segments(archive, log, (topic, n), written)
+            _write_segments(archive, log, (topic, n), written, alive)
     with retrying(), psycopg.connect(ledger.url, autocommit=True) as connection:
         for tree, size in _trees(connection):
             if tree != operations.TREE:
-                _write_decisions(archive, connection, tree, size, written)
+                _write_decisions(archive, connection, tree, size, written, alive)
         _hold_files(archive, connection, written)
         ledger.round()
         sizes = dict(_trees(connection))
@@ -103,7 +131,7 @@ def _write_schemas(archive: Archive, catalogue: Catalogue) -> None:
         write_once(path, lambda out: out.write(json.dumps(held | new, indent=1, sort_keys=True).encode()))
 
 
-def _write_segments(archive: Archive, log: StampedLog, place: Place, written: Written) -> None:
+def _write_segments(archive: Archive, log: StampedLog, place: Place, written: Written, alive: Alive) -> None:
     topic, partition = place
     last = archive.last_offset(topic, partition)
     at, end = (log.start(place) if last is None else last + 1), log.end(place)
@@ -115,6 +143,7 @@ def _write_segments(archive: Archive, log: StampedLog, place: Place, written: Wr
         found = list(_read(log, place, at, min(end, at + RECORDS_MAX)))
         path = archive.folder / "segments" / f"{topic}-{partition}-{at}-{at + len(found) - 1}.avro"
         write_container(path, SEGMENT, map(_segment_row, found))
+        alive()
         written.segments += 1
         written.records += len(found)
         at += len(found)
@@ -149,7 +178,7 @@ def _segment_row(stamped: tuple[Record, int]) -> Mapping[str, Any]:
 
 
 def _write_decisions(
-    archive: Archive, connection: psycopg.Connection[Any], tree: str, size: int, written: Written
+    archive: Archive, connection: psycopg.Connection[Any], tree: str, size: int, written: Written, alive: Alive
 ) -> None:
     held = archive.files("decisions", tree)
     first = held[-1][1] + 1 if held else 0
@@ -160,6 +189,7 @@ def _write_decisions(
         rows = itertools.chain.from_iterable(rows_of_run(connection, tree, run) for run in runs)
         write_container(path, DECISIONS, map(decision_row, itertools.count(first), rows), runs)
         written.decisions += end - first
+        alive()
         first = end
 
 

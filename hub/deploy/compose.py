@@ -17,7 +17,7 @@ POSTGRES = "postgres:18"
 PROMETHEUS = "prom/prometheus:v3.5.0"
 GRAFANA = "grafana/grafana:12.3.0"
 DATABASE = "postgresql://hub:${HUB_DATABASE_PASSWORD:?hub deploy secrets writes deploy/.env}@postgres:5432/hub"
-FILES = {
+SECRET_FILES = {
     **{"seal_key": "seal.key", "kek": "kek.key", "api_keys": "api_keys.yaml", "steward_key": "steward.key"},
     "ledger_key": "ledger.key",
 }
@@ -33,8 +33,8 @@ def compose() -> Document:
         "services": services,
         # Whoever has to reach out (mail, issuers of tokens) stands on both networks.
         "networks": {"inside": {"internal": True}, "outside": {}},
-        "volumes": {name: {} for name in ("kafka", "postgres", "files", "prometheus", "grafana")},
-        "secrets": {name: {"file": f"secrets/{file}"} for name, file in FILES.items()},
+        "volumes": {name: {} for name in ("kafka", "postgres", "files", "archive", "builds", "prometheus", "grafana")},
+        "secrets": {name: {"file": f"secrets/{file}"} for name, file in SECRET_FILES.items()},
     }
 
 
@@ -138,9 +138,8 @@ def _process(process: Process) -> Document:
     }
     if process.secrets:
         held["secrets"] = list(process.secrets)
-    if process.files:
-        keys = ["./secrets/sftp_keys:/var/hub/sftp_keys:ro"] if process.port else []
-        held["volumes"] = ["files:/var/hub/files", *keys]
+    keys = ["./secrets/sftp_keys:/var/hub/sftp_keys:ro"] if process.files and process.port else []
+    held["volumes"] = [*(f"{name}:{path}" for name, path in process.disks), *keys]
     if process.front:
         held["ports"] = [f"127.0.0.1:{process.port}:{process.port}"]
     return {name: value for name, value in held.items() if value}
@@ -160,8 +159,7 @@ def _settings(process: Process) -> dict[str, str]:
         held["HUB_POSTGRES"] = DATABASE
     if "registry" in process.calls:
         held["HUB_REGISTRY"] = "http://registry:8081"
-    if process.files:
-        held["HUB_FILES"] = "/var/hub/files"
+    held |= process.folders
     held |= {SECRET_SETTINGS[name]: f"{SECRETS}/{name}" for name in process.secrets}
     return held | dict(process.settings)
 

@@ -30,7 +30,8 @@ JOB_SECONDS_KEPT = 86_400
 #: A region's overlay: what a service may grow to is bounded by the partitions that it can share.
 LAG_RECORDS_PER_WORKER = 2_000
 REGION_WORKERS_MIN = 2
-FILES_SIZE = "50Gi"
+#: Lasting volumes: size, and whether processes on several nodes share it.
+CLAIMS = {"files": ("50Gi", True), "archive": ("200Gi", False), "builds": ("5Gi", True)}
 
 
 def rendered(wanted: Desired, rules: Mapping[str, Any], processes: tuple[Process, ...] = PROCESSES) -> dict[str, str]:
@@ -52,7 +53,7 @@ def _base(processes: tuple[Process, ...]) -> dict[str, list[Document]]:
     names = [f"{process.name}.yaml" for process in processes]
     held: dict[str, list[Document]] = {
         "base/kustomization.yaml": [_kustomization(["namespace.yaml", "network.yaml", "jobs.yaml", *names])],
-        "base/namespace.yaml": [_namespace(), _files()],
+        "base/namespace.yaml": [_namespace(), *(_claim(name) for name in CLAIMS)],
         "base/network.yaml": network.common(),
         "base/jobs.yaml": [*_migrate(), *_release()],
     }
@@ -69,13 +70,14 @@ def _namespace() -> Document:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
 
 
-def _files() -> Document:
-    """The drop folders: the two processes that share them may stand on two nodes."""
+def _claim(name: str) -> Document:
+    size, shared = CLAIMS[name]
+    mode = "ReadWriteMany" if shared else "ReadWriteOnce"
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "files", "labels": labels_of("files")},
-        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": FILES_SIZE}}},
+        "metadata": {"name": name, "labels": labels_of(name)},
+        "spec": {"accessModes": [mode], "resources": {"requests": {"storage": size}}},
     }
 
 

@@ -13,6 +13,8 @@ HEALTH_PORT = 9464
 #: The container's user: a number, so that Kubernetes can see that it is not root.
 USER_ID = 10_001
 SECRETS = "/run/secrets"
+#: Where the drop folders and the archive are in every container that has them.
+FILES, ARCHIVE = "/var/hub/files", "/var/hub/archive"
 
 #: Files that hold a secret, and the setting that names each.
 SECRET_SETTINGS = {
@@ -61,6 +63,9 @@ class Process:
     #: TCP ports outside the cluster that it may reach.
     outside: tuple[int, ...] = ()
     files: bool = False
+    #: It keeps its build for a later replay; with ``archives`` it has the whole archive.
+    builds: bool = False
+    archives: bool = False
     health: Health = Health()
     #: Asked for and allowed, MiB: docs/scale.md has what was measured, and a test holds these to it.
     memory_mib: tuple[int, int] = (256, 1024)
@@ -76,12 +81,29 @@ class Process:
         return self.schema or self.role
 
     @property
+    def disks(self) -> list[tuple[str, str]]:
+        """Lasting volumes: the name of each, and where it is. Who keeps builds sees nothing else of the archive."""
+        held = [("files", FILES, self.files), ("archive", ARCHIVE, self.archives)]
+        held.append(("builds", f"{ARCHIVE}/builds", self.builds or self.archives))
+        return [(name, path) for name, path, wanted in held if wanted]
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """The settings that name its lasting folders."""
+        held = {"HUB_FILES": FILES} if self.files else {}
+        return held | ({"HUB_ARCHIVE": ARCHIVE} if self.builds or self.archives else {})
+
+    @property
     def command(self) -> list[str]:
         return ["python", "-m", self.package, *self.arguments]
 
 
+#: Whose decisions the ledger and the archive hold.
+DECIDERS = ("ingest", "matching", "status", "alerts", "delivery", "console", "answers", "ticker")
+
+
 def _service(name: str, package: str, topic: str, secrets: tuple[str, ...] = ("kek",)) -> Process:
-    return Process(name, package, ("run",), name, name, secrets=secrets, reads=topic, calls=("registry",))
+    return Process(name, package, ("run",), name, name, secrets=secrets, reads=topic, calls=("registry",), builds=True)
 
 
 def _door(name: str, *arguments: str, schema: str, **more: object) -> Process:
@@ -148,7 +170,7 @@ PROCESSES = (
         ("run",),
         "console",
         "console",
-        secrets=("kek", "steward_key"),
+        secrets=("kek", "steward_key", "api_keys"),
         settings={
             "HUB_CONSOLE_HOST": "0.0.0.0",
             "HUB_CONSOLE_PORT": "8090",
@@ -178,9 +200,22 @@ PROCESSES = (
         "spine.ledger",
         ("run",),
         schema="audit",
-        looks_into=("ingest", "matching", "status", "alerts", "delivery", "console", "answers", "ticker"),
+        looks_into=DECIDERS,
         secrets=("ledger_key",),
         alone=True,
+    ),
+    Process(
+        "archive",
+        "hub",
+        ("archive", "run", "--every", "3600"),
+        "archive",
+        "audit",
+        DECIDERS,
+        secrets=("ledger_key",),
+        settings={"HUB_HOME": "/tmp"},
+        alone=True,
+        calls=("registry",),
+        archives=True,
     ),
     Process("ticker", "spine.ticker", (), "ticker", "ticker", alone=True, calls=("registry",)),
     # Looks at all the others every few minutes, so that what `hub doctor` would find wakes somebody.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hub.deploy.documents import Document
@@ -60,7 +60,7 @@ def _deployment(process: Process) -> Document:
                     "terminationGracePeriodSeconds": GRACE_SECONDS,
                     "topologySpreadConstraints": [_spread(process.name)],
                     "containers": [_container(process)],
-                    "volumes": volumes(process.speaks_as, process.secrets, files=process.files),
+                    "volumes": volumes(process.speaks_as, process.secrets, process.disks),
                 },
             },
         },
@@ -125,7 +125,7 @@ def _container(process: Process) -> Document:
             "limits": {"cpu": "1", "memory": f"{process.memory_mib[1]}Mi"},
         },
         "securityContext": closed(),
-        "volumeMounts": mounts(process.speaks_as, process.secrets, files=process.files),
+        "volumeMounts": mounts(process.speaks_as, process.secrets, process.disks),
     }
     if process.front:
         held["lifecycle"] = {"preStop": {"sleep": {"seconds": LEAVING_SECONDS}}}
@@ -181,15 +181,14 @@ def servers(speaks_as: str, schema: str, calls: tuple[str, ...] = ()) -> Iterato
 
 def _settings(process: Process) -> dict[str, str]:
     held = dict(process.settings) | {SECRET_SETTINGS[name]: f"{SECRETS}/{name}/{name}" for name in process.secrets}
-    if process.files:
-        held["HUB_FILES"] = "/var/hub/files"
+    held |= process.folders
     if process.name == "console":
         # TLS ends at the front, which tells the visitor's address.
         held |= {"HUB_CONSOLE_SECURE": "1", "HUB_CONSOLE_PROXIED": "1"}
     return held
 
 
-def mounts(speaks_as: str, secrets: tuple[str, ...], *, files: bool = False) -> list[Document]:
+def mounts(speaks_as: str, secrets: tuple[str, ...], disks: Sequence[tuple[str, str]] = ()) -> list[Document]:
     held: list[Document] = [{"name": "tmp", "mountPath": "/tmp"}]
     if speaks_as:
         held += [
@@ -198,15 +197,13 @@ def mounts(speaks_as: str, secrets: tuple[str, ...], *, files: bool = False) -> 
         ]
     # Whole folders: a file that is replaced in the secret is seen by the door without a restart.
     held += [{"name": _named(name), "mountPath": f"{SECRETS}/{name}", "readOnly": True} for name in secrets]
-    if files:
-        held += [
-            {"name": "files", "mountPath": "/var/hub/files"},
-            {"name": "sftp-keys", "mountPath": "/var/hub/sftp_keys", "readOnly": True},
-        ]
+    held += [{"name": name, "mountPath": path} for name, path in disks]
+    if "files" in dict(disks):
+        held.append({"name": "sftp-keys", "mountPath": "/var/hub/sftp_keys", "readOnly": True})
     return held
 
 
-def volumes(speaks_as: str, secrets: tuple[str, ...], *, files: bool = False) -> list[Document]:
+def volumes(speaks_as: str, secrets: tuple[str, ...], disks: Sequence[tuple[str, str]] = ()) -> list[Document]:
     held: list[Document] = [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
     if speaks_as:
         ca = {"secretName": f"{CLUSTER}-cluster-ca-cert", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
@@ -215,11 +212,10 @@ def volumes(speaks_as: str, secrets: tuple[str, ...], *, files: bool = False) ->
             {"name": "kafka-ca", "secret": ca},
         ]
     held += [{"name": _named(name), "secret": {"secretName": _named(name), "defaultMode": 0o440}} for name in secrets]
-    if files:
-        held += [
-            {"name": "files", "persistentVolumeClaim": {"claimName": "files"}},
-            {"name": "sftp-keys", "secret": {"secretName": "sftp-keys", "defaultMode": 0o440, "optional": True}},
-        ]
+    held += [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name, _ in disks]
+    if "files" in dict(disks):
+        keys = {"secretName": "sftp-keys", "defaultMode": 0o440, "optional": True}
+        held.append({"name": "sftp-keys", "secret": keys})
     return held
 
 

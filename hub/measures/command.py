@@ -14,7 +14,7 @@ import typer
 
 from hub.held import Held, stored
 from hub.layout import contracts_folder
-from hub.measures import audits, count, picture
+from hub.measures import audits, count, performance, picture
 from hub.measures.publish import publish as to_console
 from hub.moments import moment
 from hub.output import AsJson, fail, show_json, show_table
@@ -101,7 +101,10 @@ def measures(
 def _publish(found: Mapping[str, Any]) -> None:
     """Raises ValueError for a month that is published already."""
     engine = engine_for(os.environ.get("HUB_POSTGRES") or where().postgres, "console")
+    read = settings_of(contracts_folder())
     try:
-        to_console(engine, found, now())
+        dealt = performance.lives(engine, found["on"], found["known_at"], int(read["period_months"]))
+        alerts = performance.lines(dealt, found["on"], int(read["suppress_below"]))
+        to_console(engine, {**found, "alerts": alerts}, now())
     finally:
         engine.dispose()

@@ -33,6 +33,7 @@ def body_of(found: Mapping[str, Any]) -> dict[str, Any]:
         "lines": [_line(one) for one in found["lines"]],
         "trend": [{"on": day.isoformat(), "percent": value} for day, value in found["trend"]],
         "annual": list(found["annual"]),
+        "alerts": list(found.get("alerts", ())),
         "targets": orjson.loads(orjson.dumps(found["targets"], default=str)),
     }
 

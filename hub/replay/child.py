@@ -17,14 +17,31 @@ from typing import Any
 import orjson
 
 from hub.layout import ROOT
+from spine.ledger.leaves import FIELDS
 from spine.record import Record
-from spine.replay import BATCH, BEGIN, END, FAILED, JOURNAL, KEPT, KEYS, READY, ROWS, WANTED, Pipe
+from spine.replay import (
+    BATCH,
+    BEGIN,
+    END,
+    FAILED,
+    HASHES,
+    JOURNAL,
+    KEPT,
+    KEYS,
+    READY,
+    ROWS,
+    SHIFT,
+    SPEAKS,
+    WANTED,
+    Pipe,
+)
 
 #: Keys of references, as ``PostgresKeys.data_keys`` gives them.
 KeysOf = Callable[[Iterable[str]], Mapping[str, bytes | None]]
 #: Kind of effect -> fields that are told of it.
 Tell = Mapping[str, Sequence[str]]
 RECORDS_AT_ONCE = 500
+OFFSET = FIELDS.index("offset")
 
 
 class ReplayFailed(RuntimeError):
@@ -48,6 +65,19 @@ class Code:
     contracts: Path
     schemas: tuple[Path, ...]
     ids: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A decision as made now: its row's canonical body (``spine.ledger.leaves``).
+
+    ``told``: what was asked to be told of its effects. ``reached``: of a fact that went to many keys, each key in order
+    and how many of the effects are its.
+    """
+
+    body: bytes
+    told: Sequence[Sequence[Any]] = ()
+    reached: Sequence[tuple[str, int]] = ()
 
 
 class Child:
@@ -79,11 +109,24 @@ class Child:
         }
         said = orjson.loads(self._asked(BEGIN, json.dumps(given).encode(), READY))
         self.build, self.settings = str(said["build"]), str(said["settings"])
+        if said.get("speaks") != SPEAKS:
+            self.close()
+            raise ReplayFailed(f"build {self.build} speaks another form of frames: replay with the hub of its time")
 
-    def decide(self, records: Sequence[Record]) -> list[list[Any]]:
-        """Rows of the records (``spine.ledger.leaves.FIELDS``), each with what was told of it. Raises ReplayFailed."""
+    def decide(self, records: Sequence[Record]) -> list[Made | None]:
+        """The decision on each record of one place, in order; None where none was made. Raises ReplayFailed."""
         batch = [(r.topic, r.partition, r.offset, r.key, r.value, r.headers) for r in records]
-        found = orjson.loads(self._asked(BATCH, pickle.dumps(batch), ROWS))
+        said = self._asked(BATCH, pickle.dumps(batch), ROWS)
+        made = [_made(line) for line in said.split(b"\n")] if said else []
+        if len(made) == len(records):
+            return list(made)
+        by_offset = {orjson.loads(one.body)[OFFSET]: one for one in made}
+        return [by_offset.get(record.offset) for record in records]
+
+    def hashes(self, event_id: str, shift: int) -> list[str | None]:
+        """Of the effects of a fact of the last batch that went to many keys, if each had a number higher by ``shift``.
+        None for one whose key is gone."""
+        found = orjson.loads(self._asked(SHIFT, orjson.dumps([event_id, shift]), HASHES))
         assert isinstance(found, list)
         return found
 
@@ -129,3 +172,8 @@ class Child:
                     return said
         except (EOFError, BrokenPipeError) as error:
             raise ReplayFailed("the process of the replay ended; its words stand above") from error
+
+
+def _made(line: bytes) -> Made:
+    body, tab, besides = line.partition(b"\t")
+    return Made(body, *orjson.loads(besides)) if tab else Made(body)

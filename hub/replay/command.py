@@ -19,6 +19,7 @@ from hub.layout import ROOT, Home, contracts_folder, schemas_folder
 from hub.output import DONE, FAILED, HALTED, USAGE, AsJson, fail, show_json, show_table
 from hub.progress import ticking
 from hub.replay import report as pages
+from hub.replay.asked import Everything, Part, Person, Places, Span
 from hub.replay.child import Code, KeysOf, ReplayFailed, walled
 from hub.replay.engine import Plan, Replayed, compared, replayed
 from hub.replay.sources import FromArchive, FromHub, Source, no_keys
@@ -34,8 +35,9 @@ from spine.keystore.postgres import PostgresKeys
 SERVICES = ("matching", "status", "alerts")
 #: Two runs must come to the same, whatever order sets and maps have.
 SEEDS = (1, 2)
+#: Of each effect, for ``compare``: what it is, what makes it another one, whom it is about.
 TELL = {
-    "alert.v1": ("rule", "act", "alert_id"),
+    "alert.v1": ("rule", "act", "alert_id", "person_id"),
     "status.v1": ("cause", "person_id"),
     "attribution.v1": ("act", "person_id"),
 }
@@ -57,6 +59,15 @@ def replay(
     last: Annotated[str | None, typer.Option("--to", help="Judge what was recorded on or before this day.")] = None,
     archive: ArchiveFolder = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with pictures for an auditor.")] = None,
+    person: Annotated[
+        str | None, typer.Option(help="Judge what is about this person, by the hub's id (as in the console).")
+    ] = None,
+    place: Annotated[
+        list[str],
+        typer.Option(
+            help="Judge what was decided at TOPIC/PARTITION@OFFSET, @FIRST..LAST or @FIRST..; more than once."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
     regardless: Annotated[
         bool, typer.Option(help="This build decides whatever build is recorded; its name alone is no difference.")
     ] = False,
@@ -66,14 +77,18 @@ def replay(
 
     Verdicts: SAME, CHANGED, MISSING, EXTRA, SEALED (a key was destroyed since), NO BUILD, TAMPERED.
 
-    Exit 0 if all are SAME or SEALED and both runs agree; 1 if not; 2 for wrong usage; 3 if records, decisions or keys
-    could not be read.
+    A state follows from all that stands before it at its place: what --person or --place asks for is decided with it,
+    and judged alone. A tick is about everybody whom it reaches, and about a person also where it differs.
+
+    Exit 0 if all are SAME or SEALED and both runs agree; 1 if not, or if nothing was decided there; 2 for wrong usage;
+    3 if records, decisions or keys could not be read.
     """
     chosen, judged = _chosen(service, as_json), _days(first, last, as_json)
+    part = _part(person, place, as_json)
     traces.begin("replay")
     try:
         with sources(archive) as (source, keys, ids, builds):
-            runs = [_run(name, source, keys, ids, builds, judged, regardless, as_json) for name in chosen]
+            runs = [_run(name, source, keys, ids, builds, judged, part(name), regardless, as_json) for name in chosen]
     except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
         fail(f"replay: {_words(error)}", as_json=as_json, code=HALTED)
     finally:
@@ -81,6 +96,9 @@ def replay(
     said = str(archive) if archive is not None else "the running hub"
     if report is not None:
         report.write_text(pages.page(runs, now(), said, walled()), "utf-8")
+    if person or place:
+        # Not every service has decided about everybody, nor at every place.
+        runs = [run for run in runs if run.judge.counts] or runs
     good = all(stands(run.judge.counts) and len(set(run.digests)) == 1 for run in runs)
     rows = [(run.judge.service, *(run.judge.counts[v] for v in Verdict), *set(run.digests)) for run in runs]
     if as_json:
@@ -116,6 +134,7 @@ def compare(
     ] = None,
     service: Annotated[str, typer.Option(help=f"One of {', '.join(SERVICES)}.")] = "alerts",
     archive: ArchiveFolder = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with pictures for whoever decides.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """What another policy or build would have decided on the same records: counts, and how many people it concerns.
@@ -137,6 +156,10 @@ def compare(
                 found = compared(Plan(service, source, mine, keys, advance=advance), other, TELL)
     except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
         fail(f"compare: {_words(error)}", as_json=as_json, code=HALTED)
+    if report is not None:
+        against = f"the contracts in {policy}" if policy is not None else f"the build in {code}"
+        said = str(archive) if archive is not None else "the running hub"
+        report.write_text(pages.comparison(found, service, against, now(), said), "utf-8")
     rows = [(what, *counts) for what, counts in found.told.items()]
     if as_json:
         told = {what: dict(zip(("both", "only_now", "only_then"), counts, strict=True)) for what, *counts in rows}
@@ -156,6 +179,7 @@ def _run(
     ids: dict[str, int],
     builds: Builds,
     judged: Callable[[datetime], bool],
+    part: Part,
     regardless: bool,
     as_json: bool,
 ) -> pages.Run:
@@ -166,7 +190,7 @@ def _run(
         for seed in SEEDS:
             kept = Path(folder) / str(seed)
             known = _builds_under(builds, name, kept)
-            plan = Plan(name, source, code, keys, known, regardless, judged, advance, passed.seen)
+            plan = Plan(name, source, code, keys, known, regardless, judged, part, advance, passed.seen)
             runs.append(replayed(plan, seed))
     passed.end(runs[0].judge.counts)
     return pages.Run(runs[0].judge, runs[0].builds, [run.judge.digest for run in runs], time.monotonic() - begun)
@@ -221,6 +245,18 @@ def _chosen(services: list[str], as_json: bool) -> list[str]:
     if unknown:
         fail(f"replay: no service {', '.join(unknown)}: one of {', '.join(SERVICES)}", as_json=as_json, code=USAGE)
     return [name for name in SERVICES if not services or name in services]
+
+
+def _part(person: str | None, places: list[str], as_json: bool) -> Callable[[str], Part]:
+    if person and places:
+        fail("replay: ask for a person or for places, not both", as_json=as_json, code=USAGE)
+    try:
+        spans = [Span.read(text) for text in places]
+    except ValueError as error:
+        fail(f"replay: {error}", as_json=as_json, code=USAGE)
+    if person:
+        return lambda service: Person(person, service)
+    return lambda service: Places(spans) if spans else Everything()
 
 
 def _days(first: str | None, last: str | None, as_json: bool) -> Callable[[datetime], bool]:

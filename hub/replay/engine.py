@@ -8,15 +8,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from hub.replay.child import RECORDS_AT_ONCE, Child, Code, KeysOf, Tell
+import orjson
+
+from hub.replay.asked import Everything, Part
+from hub.replay.child import RECORDS_AT_ONCE, Child, Code, KeysOf, Made, Tell
 from hub.replay.sources import Source
-from hub.replay.verdicts import Judge
+from hub.replay.verdicts import Judge, Verdict
 from spine.build import rules_of
 from spine.journal import DecisionRow
-from spine.ledger.leaves import FIELDS
+from spine.ledger.leaves import FIELDS, body_of
 from spine.log import Place
 from spine.record import Record
 
+#: Recorded decisions that are looked at together.
+WINDOW = 4_000
 _BUILD = FIELDS.index("build")
 #: When a decision was recorded, where, at which offset; the record, and the decision if one was recorded.
 Recorded = tuple[datetime, Place, int, Record, DecisionRow | None]
@@ -30,6 +35,7 @@ class Plan:
     ``regardless``: this build decides whatever build is recorded, and the name alone is no difference.
     ``seen``: hears of each batch's records.
     ``judged``: whether a decision recorded then is judged; the others are made, too, since states follow from them.
+    ``part``: of which records.
     """
 
     service: str
@@ -39,6 +45,7 @@ class Plan:
     code_of: Callable[[str, str], Code | None] = lambda build, rules: None
     regardless: bool = False
     judged: Callable[[datetime], bool] = lambda at: True
+    part: Part = field(default_factory=Everything)
     advance: Callable[[int], object] = lambda count: None
     seen: Callable[[Sequence[Record]], object] = lambda records: None
 
@@ -56,11 +63,11 @@ def replayed(plan: Plan, seed: int) -> Replayed:
     """Replay under one hash seed. Raises ReplayFailed, LookupError for a record that is gone, Retry."""
     judge = Judge(plan.service)
     found = Replayed(judge)
-    child = Child(plan.code, plan.keys, seed=seed)
+    child = Child(plan.code, plan.keys, seed=seed, tell=plan.part.tell)
     found.builds.append(child.build)
     lost = False
     try:
-        for batch in batches(recorded(plan.source, plan.service)):
+        for batch in batches(recorded(plan.source, plan.service, plan.part)):
             plan.advance(len(batch))
             plan.seen([one[3] for one in batch])
             found.decisions += len(batch)
@@ -70,7 +77,7 @@ def replayed(plan: Plan, seed: int) -> Replayed:
                 if code is not None:
                     held = child.journal()
                     child.close()
-                    child = Child(code, plan.keys, seed=seed)
+                    child = Child(code, plan.keys, seed=seed, tell=plan.part.tell)
                     child.take(held)
                     found.builds.append(child.build)
                 else:
@@ -83,37 +90,35 @@ def replayed(plan: Plan, seed: int) -> Replayed:
 
 
 def _judged(plan: Plan, judge: Judge, batch: Sequence[Recorded], child: Child | None) -> None:
-    made = {} if child is None else {tuple(row[:3]): row[:-1] for row in child.decide([one[3] for one in batch])}
-    for at, place, offset, record, row in batch:
-        if row is not None and not judge.whole(row):
+    made: Sequence[Made | None] = [None] * len(batch)
+    if child is not None:
+        made = child.decide([one[3] for one in batch])
+    for (at, place, offset, record, row), mine in zip(batch, made, strict=True):
+        body = None if row is None else body_of(row)
+        if row is not None and body is not None and not judge.whole(row, body):
             continue
-        if not plan.judged(at):
+        if child is None and row is None:
             continue
-        day = at.date().isoformat()
-        if child is None:
-            if row is not None:
-                judge.without_build(row, day)
-            continue
-        mine = made.get((*place, offset))
         if plan.regardless and row is not None and mine is not None:
-            row = replace(row, build=mine[_BUILD])
-        judge.judge(row, mine, record.key, day)
+            body = body_of(replace(row, build=orjson.loads(mine.body)[_BUILD]))
+        said = Verdict.NO_BUILD if child is None else judge.judge(body, mine, record.key, child.hashes)
+        if plan.judged(at) and plan.part.has(place, offset, record.key, said, mine):
+            judge.count(said, body, mine, at.date().isoformat())
 
 
-def recorded(source: Source, service: str) -> Iterator[Recorded]:
-    """Everything that a service decided, in the order in which it was recorded: an event that stands in two partitions
-    was decided where it came first."""
-    places = source.places(service)
-    return heapq.merge(*(_of_place(source, service, place) for place in places), key=lambda one: one[:3])
+def recorded(source: Source, service: str, part: Part) -> Iterator[Recorded]:
+    """Everything that a service decided and that ``part`` needs, in the order in which it was recorded: an event that
+    stands in two partitions was decided where it came first."""
+    ends = part.ends(source, service)
+    return heapq.merge(*(_of_place(source, service, *one) for one in sorted(ends.items())), key=lambda one: one[:3])
 
 
-def _of_place(source: Source, service: str, place: Place) -> Iterator[Recorded]:
-    rows = list(_ends(source, service, place))
-    if not rows:
-        return
-    records = source.records(place, rows[0])
+def _of_place(source: Source, service: str, place: Place, last: int) -> Iterator[Recorded]:
+    records = source.records(place, last)
     offset = 0
     for row, at in source.decisions(service, place):
+        if row.offset > last:
+            return
         while offset < row.offset:
             # A decision is not there: the record is decided all the same, and found to be one too many.
             yield at, place, offset, next(records), None
@@ -122,25 +127,42 @@ def _of_place(source: Source, service: str, place: Place) -> Iterator[Recorded]:
         offset += 1
 
 
-def _ends(source: Source, service: str, place: Place) -> Iterator[int]:
-    """The last offset decided, if any."""
-    last = None
-    for row, _ in source.decisions(service, place):
-        last = row.offset
-    if last is not None:
-        yield last
-
-
 def batches(found: Iterator[Recorded]) -> Iterator[list[Recorded]]:
-    """Neighbours of one place and one build, as many as a step takes."""
-    batch: list[Recorded] = []
+    """Records of one place and one build, as many as a step takes: states are loaded once for all of them.
+
+    A window of what was recorded is parted by place, where that cannot matter: places share nothing but the events that
+    stand in several of them. Each place keeps its order.
+    """
+    window: list[Recorded] = []
     for one in found:
-        if batch and (one[1] != batch[-1][1] or len(batch) >= RECORDS_AT_ONCE or _by(one) != _by(batch[-1])):
+        if window and (len(window) >= WINDOW or _by(one) != _by(window[-1])):
+            yield from _parted(window)
+            window = []
+        window.append(one)
+    yield from _parted(window)
+
+
+def _parted(window: Sequence[Recorded]) -> Iterator[list[Recorded]]:
+    if _apart(window):
+        window = sorted(window, key=lambda one: (one[1], one[2]))
+    batch: list[Recorded] = []
+    for one in window:
+        if batch and (one[1] != batch[-1][1] or len(batch) >= RECORDS_AT_ONCE):
             yield batch
             batch = []
         batch.append(one)
     if batch:
         yield batch
+
+
+def _apart(window: Sequence[Recorded]) -> bool:
+    """Whether no event of the window stands at two places, as far as its rows tell."""
+    places: dict[str, Place] = {}
+    for _, place, _, _, row in window:
+        # Which event was set aside, or is not recorded, the row does not say.
+        if row is None or row.note.startswith("poison:") or places.setdefault(row.event_id, place) != place:
+            return False
+    return True
 
 
 def _by(one: Recorded) -> tuple[str, str] | None:
@@ -150,33 +172,45 @@ def _by(one: Recorded) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What another policy or build would have decided otherwise. ``rows``: (what, now, then) with what is told."""
+    """What another policy or build would have decided otherwise.
+
+    ``told``: kind of act -> how many are told by both, only as it is, only as it would be. ``by_day``: day of recording
+    -> (decided alike, otherwise).
+    """
 
     decisions: int
     otherwise: int
     people: int
     told: Mapping[str, tuple[int, int, int]]
+    by_day: Mapping[str, tuple[int, int]]
 
 
 def compared(plan: Plan, other: Code, tell: Tell) -> Difference:
-    """The same records under both codes, side by side. Nothing is judged and nothing is written."""
-    decisions, otherwise, people = 0, 0, set[str]()
+    """The same records under both codes, side by side. Nothing is judged and nothing is written.
+
+    ``tell`` gives of each effect what kind of act it is, what makes it another one, and whom it is about, last.
+    """
+    by_day, people = dict[str, tuple[int, int]](), set[str]()
     now: dict[str, set[tuple[Any, ...]]] = {}
     then: dict[str, set[tuple[Any, ...]]] = {}
     with Child(plan.code, plan.keys, tell=tell) as mine, Child(other, plan.keys, tell=tell) as theirs:
-        for batch in batches(recorded(plan.source, plan.service)):
+        for batch in batches(recorded(plan.source, plan.service, Everything())):
             plan.advance(len(batch))
             records = [one[3] for one in batch]
-            for a, b, record in zip(mine.decide(records), theirs.decide(records), records, strict=True):
-                decisions += 1
-                for found, row in ((now, a), (then, b)):
-                    for kind, what, *rest in row[-1] or ():
+            for a, b, one in zip(mine.decide(records), theirs.decide(records), batch, strict=True):
+                acts = [[tuple(act) for act in row.told] if row is not None else [] for row in (a, b)]
+                for found, told_of in zip((now, then), acts, strict=True):
+                    for kind, what, *rest in told_of:
                         found.setdefault(f"{kind}: {what}", set()).add(tuple(rest))
-                if a[-1] != b[-1]:
-                    otherwise += 1
-                    people |= {record.key} if record.key else set()
+                differs = acts[0] != acts[1]
+                day = one[0].date().isoformat()
+                alike, otherwise = by_day.get(day, (0, 0))
+                by_day[day] = (alike + (not differs), otherwise + differs)
+                if differs:
+                    people |= {str(act[-1]) for act in set(acts[0]) ^ set(acts[1])}
     told = {}
     for what in sorted(now.keys() | then.keys()):
         a_set, b_set = now.get(what, set()), then.get(what, set())
         told[what] = (len(a_set & b_set), len(a_set - b_set), len(b_set - a_set))
-    return Difference(decisions, otherwise, len(people), told)
+    decisions = sum(map(sum, by_day.values()))
+    return Difference(decisions, sum(n for _, n in by_day.values()), len(people), told, by_day)

@@ -21,7 +21,7 @@ from hub.output import DONE, FAILED, HALTED, AsJson, fail, show_json, show_table
 from hub.running import Where
 from hub.topics import counts, read_topics
 from hub.up.machine import Machine
-from hub.up.plan import Addresses, children
+from hub.up.plan import Addresses, children, write_sign_in
 from hub.up.record import ProcessRecord, RunRecord, born, read_run
 from hub.up.supervisor import Supervisor
 from spine.errors import Retry, SpineError
@@ -119,6 +119,8 @@ def _supervise(home: Home, machine: Machine, *, demo: bool, as_json: bool) -> No
         "postgres": addresses.postgres,
     }
     ready = False
+    if demo:
+        write_sign_in(home, addresses)
     plan = children(home, addresses, demo=demo)
     supervisor = Supervisor(plan, home.logs, lambda: write())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from pathlib import Path
 from hub.deploy.processes import BY_NAME
 from hub.deploy.roles import as_role, role_of
 from hub.layout import Home, contracts_folder, schemas_folder
+from hub.private import write_private
 from hub.up.supervisor import Child
 from spine.keystore.kek import FILE
 
@@ -46,9 +49,13 @@ SERVICES = (
 USERS = {
     **{name: f"hub-{name}" for name in ("ingest", "matching", "status", "alerts", "delivery", "console", "ticker")},
     "answers": "hub-answers",
+    "archive": "hub-archive",
     **dict.fromkeys(("door", "kafka-door", "files"), "hub-ingest-door"),
 }
-PORT_NAMES = ("registry", "door", "sftp-port", "console", "answers", "smtp", *(f"metrics-{name}" for name in SERVICES))
+PORT_NAMES = (
+    *("registry", "door", "sftp-port", "console", "answers", "smtp", "sign-in"),
+    *(f"metrics-{name}" for name in SERVICES),
+)
 
 
 def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
@@ -80,13 +87,21 @@ def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
     if demo:
         shared |= {
             "HUB_SIMULATED_CLOCK": "1",
-            "HUB_DEMO_SIGN_IN": "1",
             "HUB_SMTP": f"127.0.0.1:{addresses.ports['smtp']}",
             # The demo renames whole files into place, and every second that one lies still would be waited for.
             "HUB_FILES_QUIET_SECONDS": "0",
             "HUB_FILES_ROUND_SECONDS": "0.1",
         }
     return shared
+
+
+def write_sign_in(home: Home, addresses: Addresses) -> None:
+    """How the demo's console and its sign-in find each other, and a secret that both know."""
+    issuer = addresses.url("sign-in")
+    places = {"authorize_url": f"{issuer}/authorize", "token_url": f"{issuer}/token", "jwks_url": f"{issuer}/keys"}
+    # JSON is YAML.
+    write_private(home.oidc, json.dumps({"issuer": issuer, "client": "demo-console", **places}) + "\n")
+    write_private(home.oidc_secret, secrets.token_urlsafe(32) + "\n")
 
 
 def user(addresses: Addresses, name: str) -> dict[str, str]:
@@ -119,6 +134,8 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         mine = {"HUB_INSTANCE": name, **user(addresses, name), **database(addresses, name)}
         return Child(name, [sys.executable, "-m", *command], {**shared, **mine, **metrics, **more}, number)
 
+    # The demo signs in as real use does, at a provider of its own.
+    oidc = {"HUB_OIDC_FILE": str(home.oidc), "HUB_OIDC_SECRET_FILE": str(home.oidc_secret)} if demo else {}
     # Doors and senders get no key: they have nothing to open.
     opens = {FILE: os.environ.get(FILE) or str(home.kek)}
     registry = child("registry", "spine.registry_service", port="registry", HUB_REGISTRY_PORT=str(ports["registry"]))
@@ -131,16 +148,31 @@ def children(home: Home, addresses: Addresses, *, demo: bool) -> list[Child]:
         child("alerts", "services.alerts", "run", **opens),
         child("delivery", "services.alerts.delivery", "run"),
         child("ledger", "spine.ledger", "run", HUB_LEDGER_KEY_FILE=str(home.ledger_key)),
+        child(
+            "archive",
+            BY_NAME["archive"].package,
+            *BY_NAME["archive"].arguments,
+            HUB_LEDGER_KEY_FILE=str(home.ledger_key),
+        ),
         child("door", "services.ingest", "http", port="door", HUB_HTTP_PORT=str(ports["door"])),
         child("kafka-door", "services.ingest", "kafka"),
         child("files", "services.ingest", "files"),
         child("sftp", "services.ingest", "sftp", port="sftp-port", HUB_SFTP_PORT=str(ports["sftp-port"])),
-        child("console", "services.console", "run", port="console", **opens, HUB_CONSOLE_PORT=str(ports["console"])),
+        child(
+            "console",
+            "services.console",
+            "run",
+            port="console",
+            HUB_CONSOLE_PORT=str(ports["console"]),
+            **opens,
+            **oidc,
+        ),
         child(
             "answers", "services.alerts.answers", "run", port="answers", **opens, HUB_ANSWERS_PORT=str(ports["answers"])
         ),
     ]
     if demo:
         sink = child("mailsink", "services.alerts.delivery", "sink", str(home.mail), str(ports["smtp"]), port="smtp")
-        return [sink, *services]
+        sign_in = child("sign-in", "hub.issuer", port="sign-in", HUB_SIGN_IN_PORT=str(ports["sign-in"]), **oidc)
+        return [sink, sign_in, *services]
     return [*services, child("ticker", "spine.ticker")]

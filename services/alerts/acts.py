@@ -37,15 +37,16 @@ class Acts:
     #: Why a role that the rule names is not told of an alert as it is raised, once for each such role.
     refused: list[str] = field(default_factory=list)
 
-    def add(self, case: Case, alert: Alert, act: str, told: Sequence[Recipient] | None = None) -> None:
-        """Publish an act with a view for each recipient; ``told`` narrows who gets a message of it."""
+    def add(self, case: Case, alert: Alert, act: str, told: Sequence[Recipient] | None = None, once: str = "") -> None:
+        """Publish an act with a view for each recipient; ``told`` narrows who gets a message of it, ``once`` names what
+        is told once (default: the act)."""
         recipients = [r for r in alert.recipients if r.role not in alert.gone and permitted(case, r.role)]
         self.effects.append(self._alert(case, alert, act, recipients))
         if alert.test or (act not in TOLD and told is None):
             return
         for recipient in recipients if told is None else told:
             if recipient.role not in alert.gone and permitted(case, recipient.role):
-                self.effects += self._deliveries(alert, act, recipient)
+                self.effects += self._deliveries(alert, act, recipient, once)
 
     def pull_back(self, case: Case, alert: Alert, gone: Sequence[Recipient], back: Sequence[Recipient]) -> None:
         """An update that takes an alert away from ``gone`` and gives it to ``back`` again; both get a message."""

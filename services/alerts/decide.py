@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
-from services.alerts import due, escalation, workers
+from services.alerts import due, escalation, reopening, workers
 from services.alerts.acts import Acts
 from services.alerts.belief import Belief
 from services.alerts.calendar import birthday
@@ -182,14 +182,17 @@ class Step:
 
     def close_lost(self) -> None:
         for alert in [a for a in self.case.alerts if a.open]:
-            rule = RULES[alert.rule]
-            if not self.asks(rule):
-                continue
-            closing = taken_back(self.case, alert) or rule.closing(self.case, alert)
-            if closing is None and rule.custody_stands_down and self.case.in_custody:
-                closing = Closing(STOOD_DOWN, "custody")
+            closing = self.lost(alert) if self.asks(RULES[alert.rule]) else None
             if closing is not None:
                 self.close(alert, closing)
+
+    def lost(self, alert: Alert) -> Closing | None:
+        """How an alert ends whose ground does not stand; None while it stands."""
+        rule = RULES[alert.rule]
+        closing = taken_back(self.case, alert) or rule.closing(self.case, alert)
+        if closing is None and rule.custody_stands_down and self.case.in_custody:
+            return Closing(STOOD_DOWN, "custody")
+        return closing
 
     def close_replaced(self) -> None:
         for alert in [a for a in self.case.alerts if a.open]:
@@ -298,8 +301,10 @@ class Step:
                 self._outcome(alert, seen.text("outcome"))
         if not isinstance(news, Acted):
             return
-        alert = next((a for a in self.case.alerts if a.alert_id == news.alert_id and a.open), None)
-        if alert is None:
+        alert = next((a for a in self.case.alerts if a.alert_id == news.alert_id), None)
+        if alert is not None and news.verb == "reopen":
+            self._reopen(alert, news)
+        if alert is None or not alert.open:
             return
         if news.verb == "acknowledge" and not alert.acknowledged:
             self.put(replace(alert, acknowledged=True))
@@ -311,6 +316,19 @@ class Step:
         elif (later := workers.acted(self.case, alert, news)) is not None:
             self.put(later)
             self.acts.add(self.case, later, "updated", [r for r in later.recipients if r not in alert.recipients])
+
+    def _reopen(self, alert: Alert, news: Acted) -> None:
+        if not reopening.askable(alert, news.role, news.value):
+            return
+        again = reopening.reopened(alert)
+        ended = scope_ended(self.case) or self.lost(again) is not None
+        why = reopening.stays_closed(self.case, alert, ended=ended)
+        if why:
+            self.acts.add(self.case, replace(alert, because=why), "kept_closed")
+            return
+        self.put(again)
+        others = [r for r in again.recipients if r.role != news.role]
+        self.acts.add(self.case, again, "reopened", others, f"reopened:{news.event_id}")
 
     def _outcome(self, alert: Alert, word: str) -> None:
         outcome = _OUTCOMES.get(word)

@@ -88,6 +88,7 @@ class Policy:
     escalate_after: int
     snooze_days_max: int
     snooze_never: frozenset[str]
+    reopen_days_max: int
     soon_start_days: int
     long_neet_days: tuple[int, ...]
     identity_authority: tuple[str, ...]
@@ -124,6 +125,7 @@ def parse(policy: Mapping[str, Any], catalogue: Mapping[str, Any], digest: str) 
         escalate_after=int(alerts["escalate_after_due_working_days"]),
         snooze_days_max=int(alerts["snooze_days_max"]),
         snooze_never=frozenset(map(str, alerts["snooze_never"])),
+        reopen_days_max=int(alerts["reopen_days_max"]),
         soon_start_days=int(status["awaiting_start_quiet_days"]),
         long_neet_days=tuple(int(n) for n in status["long_neet_days"]),
         identity_authority=tuple(policy["identity"]["date_of_birth_authority"]),

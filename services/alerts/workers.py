@@ -1,6 +1,7 @@
 """What a worker's act makes of a standing alert: put off until a day, handed to a colleague. Pure.
 
-A note changes no alert: it is a fact on the log and stands beside the alert where it is read.
+A note changes no alert: it is a fact on the log and stands beside the alert where it is read. Reopening a closed one is
+``reopening``'s.
 """
 
 from __future__ import annotations

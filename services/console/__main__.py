@@ -2,7 +2,8 @@
 
 HUB_CONSOLE_PORT (default 8080, on HUB_CONSOLE_HOST, default loopback); HUB_DEMO_SIGN_IN=1 lets a visitor choose a named
 user; HUB_OIDC_FILE, HUB_OIDC_SECRET_FILE and HUB_CONSOLE_URL sign people in at their organisation; HUB_INGEST and
-HUB_STEWARD_KEY(_FILE) send stewards' decisions; HUB_CONSOLE_SECURE=1 behind TLS.
+HUB_STEWARD_KEY(_FILE) send stewards' decisions; HUB_API_KEYS and HUB_SPEAKERS, the door's files, tell partners which of
+their keys count; HUB_CONSOLE_SECURE=1 behind TLS.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 import uvicorn
 from ruamel.yaml import YAML
 
-from services.console import acting, brand, oidc, people
+from services.console import acting, brand, oidc, people, telling
 from services.console.agent import SERVICE, processor
 from services.console.counted import Looking
 from services.console.doings import Doings
 from services.console.reader import Reader
 from services.console.sessions import Sessions, secret_of
+from services.console.speakers import Files
 from services.console.steward import Door
 from services.console.visit import Console
 from services.console.web import create_app
@@ -42,6 +44,10 @@ STOP_SECONDS = 3
 
 def _truth(name: str) -> bool:
     return os.environ.get(name, "") == "1"
+
+
+def _path(name: str) -> Path | None:
+    return Path(given) if (given := os.environ.get(name, "")) else None
 
 
 def _key() -> str:
@@ -65,15 +71,16 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
     secret = os.environ.get("HUB_CONSOLE_SECRET", "").encode() or secret_of(journal.engine)
     return Console(
         reader=Reader(journal.engine),
-        doings=Doings(journal, journal.engine, catalogue),
+        doings=Doings(journal, journal.engine, catalogue, telling.partitions(contracts)),
         sessions=Sessions(journal.engine, secret, now, int(os.environ.get("HUB_SIGN_INS_MAX", SIGN_INS_MAX))),
         people=people.load(contracts),
         brand=brand.load(contracts),
         door=Door(os.environ.get("HUB_INGEST", ""), _key(), _truth("HUB_SIMULATED_CLOCK")),
-        put_off=acting.load(contracts),
+        limits=acting.load(contracts),
         contracts=contracts,
         clock=now,
         working=WorkingDays.with_closures(area["country"], area["subdivision"], closed),
+        speakers=Files(_path("HUB_API_KEYS"), _path("HUB_SPEAKERS")),
         demo=_truth("HUB_DEMO_SIGN_IN"),
         provider=_provider(),
         simulated=_truth("HUB_SIMULATED_CLOCK"),
@@ -142,7 +149,7 @@ def _serving(made: uvicorn.Server, stop: threading.Event) -> None:
 def web() -> None:
     """Pages alone; they publish what workers do whenever nobody else holds the publisher's place."""
     setup(SERVICE)
-    prepared = prepare(SERVICE, ("statuses",))
+    prepared = prepare(SERVICE, ("statuses", "deliveries"))
     stop = threading.Event()
     on_signals(stop, 45)
     pages = _pages(server(console(prepared.journal, prepared.catalogue, prepared.settings.contracts)), stop)

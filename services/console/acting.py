@@ -7,7 +7,7 @@ first, in words. ``contracts/policy/alerts.yaml`` holds them.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,11 +22,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class PutOff:
-    """How long an alert may be put off, and which severities nobody may put off."""
+class Limits:
+    """How long an alert may be put off, and which severities nobody may put off; how long an outcome is taken back."""
 
-    days_max: int
+    put_off_days_max: int
     never: frozenset[str]
+    reopen_days_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,22 @@ class Wrong:
     text: str
 
 
-def load(contracts: Path) -> PutOff:
+def load(contracts: Path) -> Limits:
     """Raises KeyError where a number is missing: none has a silent default."""
     alerts = YAML(typ="safe", pure=False).load(contracts / "policy" / "alerts.yaml")["alerts"]
-    return PutOff(int(alerts["snooze_days_max"]), frozenset(map(str, alerts["snooze_never"])))
+    never = frozenset(map(str, alerts["snooze_never"]))
+    return Limits(int(alerts["snooze_days_max"]), never, int(alerts["reopen_days_max"]))
 
 
 def text_of(typed: str) -> str:
     return _CONTROL.sub("", typed.replace("\r\n", "\n")).strip()
 
 
-def put_off(severities: Collection[str], until: str, reason: str, today: date, limits: PutOff) -> str | Wrong:
+def put_off(severities: Collection[str], until: str, reason: str, today: date, limits: Limits) -> str | Wrong:
     """Value of ``snooze``: the day and the reason."""
     if limits.never.intersection(severities):
         return Wrong("until", "An urgent alert cannot be put off")
-    last = today + timedelta(days=limits.days_max)
+    last = today + timedelta(days=limits.put_off_days_max)
     try:
         day = date.fromisoformat(until.strip())
     except ValueError:
@@ -73,6 +75,29 @@ def hand_over(rows: Collection[Mapping[str, Any]], worker: str, allowed: Collect
     if all(row["worker"] == worker for row in rows):
         return Wrong("worker", "They have it already. Select another colleague")
     return worker
+
+
+def reopenable(acts: Sequence[tuple[str, date]], verbs: Sequence[str], today: date, limits: Limits) -> str:
+    """Why a closed alert is not reopened, in words; empty where a worker may try.
+
+    ``acts``: what became of the alert, with the day; ``verbs``: what workers did with it; both in their order.
+    """
+    act, on = next(((act, on) for act, on in reversed(acts) if act != "kept_closed"), ("", today))
+    if act not in ("resolved", "stood_down") or "outcome" not in verbs:
+        return "It was not closed by a worker’s outcome. What the hub closed by itself comes again when there is ground"
+    if today > on + timedelta(days=limits.reopen_days_max):
+        return f"It was closed more than {limits.reopen_days_max} days ago"
+    return ""
+
+
+def reopen(reason: str) -> str | Wrong:
+    """Value of ``reopen``: why the outcome was a mistake."""
+    said = " ".join(text_of(reason).split())
+    if not said:
+        return Wrong("reopen", "Enter why the outcome was a mistake")
+    if len(said) > REASON_CHARACTERS_MAX:
+        return Wrong("reopen", f"Reason must be {REASON_CHARACTERS_MAX} characters or fewer")
+    return said
 
 
 def note(typed: str) -> str | Wrong:

@@ -1,4 +1,4 @@
-"""The processor ``console``: facts of four topics into read models, in the batch's transaction."""
+"""The processor ``console``: facts of five topics into read models, in the batch's transaction."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from services.console import counted
+from services.console import counted, partners, telling
 from services.console.project import Batch, Row, take, title_of
-from services.console.tables import ACTION, BREAK_GLASS, DELIVERY, HISTORY, INBOX, REFUSAL, REVIEW, SHOWN, TODAY
+from services.console.tables import ACTION, BREAK_GLASS, DELIVERY, HISTORY, INBOX, REVIEW, SHOWN, TODAY
 from spine.journal import Transaction
 from spine.log import Place
 from spine.record import Changes, Decided, Fact
@@ -20,7 +20,7 @@ from spine.step import Told
 
 SERVICE = "console"
 BUILD = "0.1.0"
-TOPICS = ("alerts", "deliveries", "reviews", "refusals")
+TOPICS = ("alerts", "deliveries", "reviews", "refusals", "observations")
 
 
 @runtime_checkable
@@ -50,7 +50,7 @@ class ConsoleProcessor:
         self._batch, self._transaction = Batch(), transaction
 
     def apply(self, fact: Fact) -> Decided:
-        return Decided(note=take(self._batch, fact, lambda body: self._catalogue.open("subject.v1", body)))
+        return Decided(note=take(self._batch, fact, self._catalogue.open))
 
     def changes(self) -> Changes:
         if isinstance(self._transaction, HasConnection):
@@ -78,8 +78,8 @@ def write(connection: sa.Connection, batch: Batch) -> None:
     _replace(connection, DELIVERY, list(batch.deliveries.values()), ["delivery_id", "state", "attempt"])
     if batch.history:
         connection.execute(insert(HISTORY).on_conflict_do_nothing(), batch.history)
-    if batch.refusals:
-        connection.execute(insert(REFUSAL).on_conflict_do_nothing(), batch.refusals)
+    partners.write(connection, batch)
+    telling.write(connection, list(batch.tellings.values()))
     if batch.today is not None:
         new = insert(TODAY).values(one=True, on=batch.today)
         later = {"on": sa.func.greatest(TODAY.c.on, new.excluded.on)}

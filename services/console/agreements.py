@@ -23,6 +23,14 @@ class Agreement:
     last: date
     review_by: date
     events: int
+    #: Parties that tell something under it, and how often they do.
+    providers: tuple[str, ...] = ()
+    frequency: str = ""
+    shape: str = ""
+    kinds: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    #: Roles that read something of it.
+    roles: tuple[str, ...] = ()
 
     def state(self, today: date) -> str:
         """in_force, ends_soon, review_due, not_begun, ended, or what the file says where it is not active."""
@@ -50,6 +58,12 @@ def parse(read: Mapping[str, Any]) -> Agreement:
         last=dates["effectiveTo"],
         review_by=dates["reviewBy"],
         events=len(read["sharing"]),
+        providers=tuple(str(party["id"]) for party in read["parties"] if "provider" in party["role"]),
+        frequency=str(read["direction"]["frequency"]),
+        shape=str(read["direction"]["shape"]),
+        kinds=tuple(str(item["event"]) for item in read["sharing"]),
+        purposes=tuple(str(purpose["description"]) for purpose in read["purposes"]),
+        roles=tuple(dict.fromkeys(str(one["role"]) for one in read["recipients"])),
     )
 
 

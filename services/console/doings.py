@@ -10,8 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.console import telling
 from services.console.people import User
 from services.console.tables import ACCESS, ACTION, BREAK_GLASS
+from services.console.telling import Chosen
 from spine.journal import Journal
 from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
@@ -27,6 +29,22 @@ class Doings:
     journal: Journal
     engine: sa.Engine
     catalogue: Catalogue
+    #: Of the topic ``deliveries``: what a worker chooses must be heard in each.
+    partitions: int
+
+    def choose(self, user: User, chosen: Chosen, at: datetime) -> None:
+        """How the worker wants to be told: one fact for every partition, each under an id of its own."""
+        fields, choice = chosen.fields(user.worker, at), secrets.token_hex(16)
+        out = []
+        for n in range(self.partitions):
+            event_id = f"{choice}-{n}"
+            body = self.catalogue.encode(telling.KIND, {**fields, "event_id": event_id})
+            out.append(Outgoing(0, event_id, telling.TOPIC, f"telling:{user.worker}", telling.KIND, body, (), n))
+        with self.journal.transaction() as transaction:
+            connection: sa.Connection = transaction.connection  # type: ignore[attr-defined]
+            row = {"worker": user.worker, "how": dict(chosen.how), "digest": chosen.digest, "at": at}
+            telling.write(connection, [row])
+            transaction.enqueue(out)
 
     def act(self, user: User, row: Mapping[str, Any], verb: str, value: str, at: datetime) -> None:
         """Row and outgoing fact in one transaction: what the page shows is what alerts will hear."""

@@ -29,6 +29,9 @@ class Health:
     waiting: int | None = None
     last: datetime | None = None
     tick: date | None = None
+    #: Build and settings under which it decided last: models and policies are named there.
+    build: str = ""
+    settings: str = ""
 
 
 def health(connection: sa.Connection) -> list[Health]:
@@ -48,4 +51,10 @@ def _one(connection: sa.Connection, service: str) -> Health:
     )
     decided, at, tick = connection.execute(sa.text(last)).one()
     waiting = connection.execute(sa.text(f"SELECT count(*) FROM {service}.outbox")).scalar_one()
-    return Health(service, int(decided or 0), waiting, at, tick)
+    latest = (
+        f"SELECT d.build, d.settings FROM {service}.source_offset o JOIN {service}.decision d"
+        ' ON d.topic = o.topic AND d.partition = o.partition AND d."offset" = o.next - 1'
+        " ORDER BY d.recorded_at DESC LIMIT 1"
+    )
+    build, settings = connection.execute(sa.text(latest)).first() or ("", "")
+    return Health(service, int(decided or 0), waiting, at, tick, build, settings)

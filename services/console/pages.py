@@ -28,6 +28,8 @@ ACTS = {
     "escalated": "Escalated to the manager",
     "acknowledged": "Acknowledged",
     "moved": "Moved to another owner",
+    "reopened": "Reopened: the outcome was given by mistake",
+    "kept_closed": "Stays closed: its ground has ended since, or another alert of the kind stands",
 }
 VERBS = {
     "acknowledge": "Acknowledged",
@@ -36,6 +38,7 @@ VERBS = {
     "assign": "Handed over",
     "snooze": "Put off",
     "wrong_person": "Wrong person: taken back, and the match is looked at",
+    "reopen": "Asked to reopen it",
 }
 OUTCOMES = {
     "done": "Done: the young person was helped or contacted",
@@ -76,6 +79,13 @@ DELIVERIES = {
     "delivered": "Delivered",
     "failed": "Not delivered, will be tried again",
     "given_up": "Given up",
+    "kept": "Left in the inbox alone, as its reader chose",
+}
+WAYS = {
+    "": "As the council set it",
+    "at_once": "At once, within working hours",
+    "digest": "Once a working day, in a digest",
+    "inbox": "Only in the inbox: no message",
 }
 CHANNELS = {"inbox": "This inbox", "email": "E-mail", "webhook": "Your system"}
 GROUNDS = {
@@ -109,6 +119,20 @@ AGREEMENTS = {
     "suspended": "Suspended",
     "draft": "Draft",
 }
+FEEDS = {
+    "on_time": "On time",
+    "late": "Late",
+    "paused": "Paused, as announced",
+    "never": "Not heard yet",
+    "free": "No rhythm agreed",
+}
+REFUSED = {
+    "mended": "Accepted since, under the same id",
+    "kept": "The sealed original waits",
+    "gone": "Nothing is kept: send it again",
+}
+SPEAKERS = {"key": "API key", "certificate": "Certificate", "client": "Client of your issuer"}
+SPEAKING = {"in_force": "In force", "ends_soon": "Ends within 30 days", "ended": "Ended", "revoked": "Taken back"}
 SERVICES = {
     "ingest": "Gate: what is taken in",
     "matching": "Matching: who it is",
@@ -116,6 +140,12 @@ SERVICES = {
     "alerts": "Alerts: who must know",
     "delivery": "Delivery: telling them",
     "console": "This console",
+}
+ORDERS = {
+    "erase": "Erasure",
+    "erasure": "Erasure",
+    "retention": "Retention: everybody who is due",
+    "redrive": "Redrive",
 }
 SETTLED = {
     "linked": "the same person",
@@ -196,6 +226,8 @@ FLASHES = {
     "acknowledge": "You acknowledged this alert.",
     "outcome": "Outcome recorded. The alert closes shortly.",
     "note": "Note added.",
+    "telling": "Saved. It holds for what comes from now on.",
+    "reopen": "Noted. The alert stands again shortly; if its ground has ended since, the history says so.",
     "snooze": "You put this alert off.",
     "assign": "Handed over. Your colleague is told.",
     "wrong_person": "Noted. The alert is taken back from everybody who got it, and a data steward looks at the match.",
@@ -307,10 +339,16 @@ def environment() -> jinja2.Environment:
         "CATEGORIES": CATEGORIES,
         "DELIVERIES": DELIVERIES,
         "CHANNELS": CHANNELS,
+        "WAYS": WAYS,
         "GROUNDS": GROUNDS,
+        "ORDERS": ORDERS,
         "SETTLED": SETTLED,
         "AGREEMENTS": AGREEMENTS,
         "SERVICES": SERVICES,
+        "FEEDS": FEEDS,
+        "REFUSED": REFUSED,
+        "SPEAKERS": SPEAKERS,
+        "SPEAKING": SPEAKING,
         "MEASURES": MEASURES,
         "FIELDS": FIELDS,
         "REASONS": REASONS,

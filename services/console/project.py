@@ -16,14 +16,16 @@ from spine.record import Fact
 
 Row = dict[str, Any]
 Told = tuple[str, str, str]
-#: Reads an identity block (``subject.v1``).
-ReadSubject = Callable[[bytes], Mapping[str, Any]]
+#: Opens a part of a fact by the kind of its schema: an identity block (``subject.v1``), say.
+Open = Callable[[str, bytes], Mapping[str, Any]]
 #: Fields of an identity block that a steward compares, in the order in which they are shown. The agreements let a
 #: steward read the category identity; of the rest (contact, and what came for the hub's matching only) the page says
 #: whether it is there and agrees, and the value is not even stored, but for ``source_ref``: a decision names it.
 READ = ("given_name", "family_name", "other_names", "date_of_birth", "sex", "uln", "upn")
 AGREES_ONLY = ("postcode", "address_line", "phone", "email", "nhs_number", "nino", "source_ref")
 COMPARED = (*READ, *AGREES_ONLY)
+#: Facts about a feed and about nobody (A40).
+EXTRACT, PAUSE, STEWARDS = "feed.extract_received", "feed.closure_announced", "hub-steward"
 GIVEN, SAME, ANOTHER = "Given, not shown", "The same, not shown", "Another, not shown"
 
 
@@ -44,13 +46,18 @@ class Batch:
     deliveries: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     reviews: dict[str, Row] = field(default_factory=dict)
     refusals: list[Row] = field(default_factory=list)
+    #: What the gate accepted of partners' events: that it came, and nothing of what it says.
+    accepted: list[Row] = field(default_factory=list)
+    extracts: list[Row] = field(default_factory=list)
+    pauses: list[Row] = field(default_factory=list)
+    tellings: dict[str, Row] = field(default_factory=dict)
     today: date | None = None
     #: People who were erased, and reviews that went with them: their rows go when all others are written.
     erased: set[str] = field(default_factory=set)
     erased_reviews: set[str] = field(default_factory=set)
 
 
-def take(batch: Batch, fact: Fact, read_subject: ReadSubject) -> str:
+def take(batch: Batch, fact: Fact, opening: Open) -> str:
     """Add a fact to the batch; returns what was done with it, as a machine word."""
     if fact.fields.get("test"):
         # From a test key: a partner's rehearsal is nobody's work.
@@ -62,13 +69,19 @@ def take(batch: Batch, fact: Fact, read_subject: ReadSubject) -> str:
             row = _delivery(fact)
             batch.deliveries[(row["delivery_id"], row["state"], row["attempt"])] = row
         case "review.v1":
-            row = _review(fact, read_subject)
+            row = _review(fact, opening)
             batch.reviews[row["review_id"]] = row
         case "refusal.v1":
             batch.refusals.append(_refusal(fact))
+        case "observation.v1":
+            _observation(batch, fact, opening)
         case "erased.v1":
             batch.erased.add(fact.fields["person_id"])
             batch.erased_reviews |= set(fact.fields["reviews"])
+        case "telling.v1":
+            how = {one["severity"]: one["how"] for one in fact.fields["how"]}
+            kept = {name: fact.fields[name] for name in ("worker", "digest", "at")}
+            batch.tellings[fact.fields["worker"]] = kept | {"how": how}
         case "tick.v1":
             on: date = fact.fields["on"]
             batch.today = on if batch.today is None else max(batch.today, on)
@@ -140,19 +153,19 @@ def _delivery(fact: Fact) -> Row:
     return row | {"team": fields["team"] or "", "worker": fields["worker"] or ""}
 
 
-def _review(fact: Fact, read_subject: ReadSubject) -> Row:
+def _review(fact: Fact, opening: Open) -> Row:
     fields = fact.fields
     plain = ("review_id", "state", "authority", "source", "source_ref", "opened_at", "closed_at", "safeguarding")
     row: Row = {name: fields[name] for name in plain}
     row |= {"reason": fields["reason"], "outcome": fields["outcome"], "message_id": fields.get("message_id")}
-    held = _subject(read_subject(fields["subject"]))
+    held = _subject(opening("subject.v1", fields["subject"]))
     row["subject"] = _veiled(held, {})
-    row["candidates"] = [_candidate(c, held, read_subject) for c in fields["candidates"]]
+    row["candidates"] = [_candidate(c, held, opening) for c in fields["candidates"]]
     return row
 
 
-def _candidate(candidate: Mapping[str, Any], held: Row, read_subject: ReadSubject) -> Row:
-    subject = _subject(read_subject(candidate["subject"]))
+def _candidate(candidate: Mapping[str, Any], held: Row, opening: Open) -> Row:
+    subject = _subject(opening("subject.v1", candidate["subject"]))
     return {
         "person_id": candidate["person_id"],
         "weight_millibits": candidate["weight_millibits"],
@@ -195,5 +208,20 @@ def _plain(value: Any) -> str | None:
 def _refusal(fact: Fact) -> Row:
     fields = fact.fields
     faults = [{"pointer": f["pointer"], "code": f["code"]} for f in fields["faults"]]
-    row = {name: fields[name] for name in ("party", "type", "reason", "received_at")}
-    return row | {"event_id": fact.event_id, "faults": faults}
+    row = {name: fields[name] for name in ("party", "type", "reason", "received_at", "message_id")}
+    return row | {"event_id": fact.event_id, "faults": faults, "kept": fields.get("sealed_body") is not None}
+
+
+def _observation(batch: Batch, fact: Fact, opening: Open) -> None:
+    """That it came: sender, kind, the sender's own id. Of data only two kinds are opened, about no person."""
+    fields = fact.fields
+    row = {name: fields[name] for name in ("message_id", "type", "received_at")}
+    batch.accepted.append(row | {"event_id": fact.event_id, "party": fields["source"]})
+    if fields["type"] not in (EXTRACT, PAUSE):
+        return
+    data = opening(f"{fields['type']}.data.v1", fields["data"])
+    about: Row = {"event_id": fact.event_id, "party": data["feed_source"], "on": fields["effective_on"]}
+    if fields["type"] == EXTRACT:
+        batch.extracts.append(about | {"shape": data["shape"], "rows": data["rows"]})
+    elif fields["source"] == data["feed_source"] or fields["source_kind"] == STEWARDS:
+        batch.pauses.append(about | {"until": data["until_on"]})

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from services.console import inbox, journals
+from services.console import inbox, journals, registers
 from services.console.inbox import Filter, Listing, visible
 from services.console.journals import Health
+from services.console.partners import Sent
 from services.console.people import STEWARD, User
+from services.console.registers import Orders, Proofs
 from services.console.steward import UNSURE
 from services.console.tables import (
     ACCESS,
@@ -28,6 +30,7 @@ from services.console.tables import (
     SHOWN,
     TODAY,
 )
+from spine.headed import Head
 
 Row = Mapping[str, Any]
 
@@ -37,6 +40,7 @@ class Reader:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self.sent = Sent(engine)
 
     def today(self) -> date | None:
         """The last date the ticker announced."""
@@ -222,6 +226,11 @@ class Reader:
         with self._engine.connect() as connection:
             return journals.health(connection)
 
+    def registers(self) -> tuple[Orders | None, Head | None, Proofs | None]:
+        """Orders that wait, the policy head, and the ledger's word; None for what is not read from here."""
+        with self._engine.connect() as connection:
+            return registers.orders(connection), registers.head(connection), registers.proofs(connection)
+
     def deliveries_by_state(self) -> Sequence[Row]:
         """Deliveries of the last seven days by channel and last state."""
         last = sa.select(DELIVERY.c.channel, DELIVERY.c.state, DELIVERY.c.at)
@@ -231,11 +240,6 @@ class Reader:
         columns = (each.c.channel, each.c.state, sa.func.count().label("count"), sa.func.max(each.c.at).label("last"))
         query = sa.select(*columns).group_by(each.c.channel, each.c.state)
         return self._all(query.order_by(each.c.channel, each.c.state))
-
-    def refused_of(self, parties: Collection[str]) -> Sequence[Row]:
-        """The last refusals of a partner's own events: type, reason, where the faults are. No value was kept."""
-        query = sa.select(REFUSAL).where(REFUSAL.c.party.in_(parties))
-        return self._all(query.order_by(REFUSAL.c.received_at.desc(), REFUSAL.c.event_id).limit(100))
 
     def refusals(self) -> Sequence[Row]:
         """Counts by party and reason."""

@@ -56,7 +56,7 @@ def wrong_person(known: Known, ref: str, csrf: str = Form(""), sure: str = Form(
 def put_off(known: Known, ref: str, csrf: str = Form(""), until: str = Form(""), reason: str = Form("")) -> Response:
     known.check(csrf)
     row, console = _open(known, ref), known.console
-    value = acting.put_off([row["severity"]], until, reason, console.today(), console.put_off)
+    value = acting.put_off([row["severity"]], until, reason, console.today(), console.limits)
     return _act(known, row, "snooze", value, until=until, reason=reason)
 
 
@@ -65,6 +65,17 @@ def hand_over(known: Known, ref: str, csrf: str = Form(""), worker: str = Form("
     known.check(csrf)
     row = _open(known, ref)
     return _act(known, row, "assign", acting.hand_over([row], worker, _colleagues(known, row)), worker=worker)
+
+
+@router.post("/alerts/{ref}/reopen")
+def reopen(known: Known, ref: str, csrf: str = Form(""), reopen: str = Form("")) -> Response:
+    """An outcome was given by mistake: the alert stands again, if alerts finds that its ground still does."""
+    known.check(csrf)
+    row = _theirs(known, ref)
+    if row["open"] or row["handed_on"]:
+        raise NotFound
+    why = _kept_closed(known, row)
+    return _act(known, row, "reopen", Wrong("reopen", why) if why else acting.reopen(reopen), reopen=reopen)
 
 
 @router.post("/alerts/{ref}/note")
@@ -121,6 +132,14 @@ def _acknowledged(known: Visitor, row: Mapping[str, Any]) -> bool:
     return "acknowledged" in acts or any(a["verb"] == "acknowledge" for a in reader.actions(row["alert_id"]))
 
 
+def _kept_closed(known: Visitor, row: Mapping[str, Any]) -> str:
+    """Why a closed alert is not reopened, in words; empty where the user may try."""
+    reader, console = known.console.reader, known.console
+    acts = [(h["act"], h["on"]) for h in reader.history(row["alert_id"])]
+    verbs = [a["verb"] for a in reader.actions(row["alert_id"])]
+    return acting.reopenable(acts, verbs, console.today(), console.limits)
+
+
 def _act(known: Visitor, row: Mapping[str, Any], verb: str, value: str | Wrong, **given: str) -> Response:
     """Do it and show the alert anew; what cannot be done stays in the form, with what was typed."""
     if isinstance(value, Wrong):
@@ -128,6 +147,15 @@ def _act(known: Visitor, row: Mapping[str, Any], verb: str, value: str | Wrong, 
     known.console.doings.act(known.user, row, verb, value, known.console.moment())
     known.say(verb)
     return elsewhere(f"/alerts/{row['ref']}")
+
+
+def _asked_for(
+    actions: Sequence[Mapping[str, Any]], history: Sequence[Mapping[str, Any]], verbs: Sequence[str]
+) -> bool:
+    """Whether what the latest act asks for has not been decided yet."""
+    asked = max((a["at"] for a in actions if a["verb"] in verbs), default=None)
+    decided = ("reopened", "kept_closed") if "reopen" in verbs else ("resolved", "stood_down", "retracted")
+    return asked is not None and not any(h["act"] in decided and h["at"] >= asked for h in history)
 
 
 def _told(history: Sequence[Mapping[str, Any]], actions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -165,8 +193,10 @@ def _alert(known: Visitor, row: Mapping[str, Any], status: int = 200, **more: An
         "deliveries": reader.deliveries(row),
         "acknowledged": not taken and _acknowledged(known, row),
         "put_off_until": until if row["open"] and until > today.isoformat() else "",
-        "may_put_off": row["severity"] not in known.console.put_off.never,
-        "closing": any(a["verb"] in ("outcome", "wrong_person") for a in actions),
+        "may_put_off": row["severity"] not in known.console.limits.never,
+        "closing": _asked_for(actions, history, ("outcome", "wrong_person")),
+        "reopening": _asked_for(actions, history, ("reopen",)),
+        "kept_closed": "" if row["open"] or taken or row.get("glass") else _kept_closed(known, row),
         "colleagues": [] if taken else _colleagues(known, row),
         "note_max": NOTE_CHARACTERS_MAX,
     }

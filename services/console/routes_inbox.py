@@ -111,7 +111,7 @@ def bulk_put_off(
 ) -> Response:
     known.check(csrf)
     rows, today = _chosen(known, refs or []), known.console.today()
-    value = acting.put_off({row["severity"] for row in rows}, until, reason, today, known.console.put_off)
+    value = acting.put_off({row["severity"] for row in rows}, until, reason, today, known.console.limits)
     if isinstance(value, Wrong):
         given = {"until": until, "reason": reason}
         return _asking(known, rows, "put_off", local(back), 422, errors={value.field: value.text}, given=given)

@@ -19,6 +19,14 @@ from services.console.visit import NotFound, Visitor, visitor
 
 router = APIRouter()
 Known = Annotated[Visitor, Depends(visitor)]
+#: What came of an alert, as published.
+ENDS = {
+    "helped": "Helped or contacted",
+    "other_outcome": "Declined or not needed",
+    "by_itself": "Ended by itself",
+    "taken_back": "Taken back",
+    "open": "Still open",
+}
 COLUMNS = ("measure", "breakdown", "part", "numerator", "denominator", "percent")
 WIDTH, HEIGHT, LEFT, TOP = 640, 200, 44, 12
 
@@ -58,6 +66,8 @@ def measures(known: Known, month: str = "", by: str = "") -> Response:
         breakdowns=breakdowns,
         by=chosen,
         parts=[line for line in lines if line["breakdown"] == chosen],
+        alerts=one["body"].get("alerts", []),
+        ends=ENDS,
         trend=trend(one["body"]["trend"]),
     )
 

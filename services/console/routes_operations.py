@@ -1,12 +1,14 @@
-"""For who keeps the hub going: how far each service is, deliveries, agreements; for partners their own refusals."""
+"""For who keeps the hub going: how far each service is, deliveries, agreements."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from ruamel.yaml import YAML
 from starlette.responses import Response
 
 from services.console import agreements
@@ -21,8 +23,13 @@ Known = Annotated[Visitor, Depends(visitor)]
 def operations(known: Known) -> Response:
     _watching(known)
     reader = known.console.reader
+    orders, head, proofs = reader.registers()
     return known.page(
         "operations.html",
+        orders=orders,
+        head=head,
+        proofs=proofs,
+        policy_version=_policy_version(known.console.contracts),
         journals=reader.journals(),
         deliveries=reader.deliveries_by_state(),
         refusals=reader.refusals(),
@@ -37,20 +44,11 @@ def in_force(known: Known) -> Response:
     return known.page("agreements.html", rows=rows, states=Counter(row["state"] for row in rows))
 
 
-@router.get("/sent")
-def sent(known: Known) -> Response:
-    """What a partner's own events were refused for. Nothing here says what the hub knows of anybody."""
-    parties = known.console.people.parties_of(known.user)
-    if not parties:
-        raise NotFound
-    return known.page("sent.html", rows=[_told(row) for row in known.console.reader.refused_of(parties)])
+@lru_cache(maxsize=4)
+def _policy_version(contracts: Path) -> str:
+    return str(YAML(typ="safe", pure=False).load(contracts / "policy" / "policy.yaml")["policy_version"])
 
 
 def _watching(known: Visitor) -> None:
     if not (known.user.keeps or GOVERNANCE & set(known.user.roles)):
         raise NotFound
-
-
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    faults: Sequence[Mapping[str, str]] = row["faults"]
-    return {**row, "words": [f"{f['pointer'].strip('/').replace('/', ', ')}: {f['code']}" for f in faults[:10]]}

@@ -140,7 +140,67 @@ REFUSAL = sa.Table(
     _needed("reason", _TEXT),
     _needed("received_at", _MOMENT),
     sa.Column("faults", JSONB, nullable=False, comment="Pointer and code of each fault; never a value."),
+    _needed("message_id", _TEXT),
+    sa.Column("kept", _BOOL, nullable=False, comment="The sealed original waits in quarantine."),
+    sa.Column("mended", _BOOL, nullable=False, server_default=sa.false(), comment="Accepted since, under the same id."),
     sa.Index("refusal_party", "party", "received_at"),
+    sa.Index("refusal_message", "party", "message_id"),
+)
+
+#: The last accepted events of each partner: that they came, and nothing of what they say.
+ACCEPTED = sa.Table(
+    "accepted",
+    META,
+    sa.Column("event_id", _TEXT, primary_key=True),
+    _needed("party", _TEXT),
+    sa.Column("message_id", _TEXT, nullable=False, comment="The partner's own id, which holds no identifier."),
+    _needed("type", _TEXT),
+    _needed("received_at", _MOMENT),
+    sa.Index("accepted_party", "party", "received_at"),
+)
+
+#: Accepted events of each partner by day of receipt (London) and kind.
+ACCEPTED_DAY = sa.Table(
+    "accepted_day",
+    META,
+    sa.Column("party", _TEXT, primary_key=True),
+    sa.Column("on", _DAY, primary_key=True),
+    sa.Column("type", _TEXT, primary_key=True),
+    _needed("count", _INT),
+    _needed("last_at", _MOMENT),
+)
+
+#: Batches that came of a party, whichever door they came through.
+EXTRACT = sa.Table(
+    "extract",
+    META,
+    sa.Column("event_id", _TEXT, primary_key=True),
+    _needed("party", _TEXT),
+    _needed("on", _DAY),
+    _needed("shape", _TEXT),
+    _needed("rows", sa.BigInteger),
+    sa.Index("extract_party", "party", "on"),
+)
+
+#: Announced holidays and closures of a party: nothing is expected of it.
+PAUSE = sa.Table(
+    "pause",
+    META,
+    sa.Column("event_id", _TEXT, primary_key=True),
+    _needed("party", _TEXT),
+    _needed("on", _DAY),
+    _needed("until", _DAY),
+    sa.Index("pause_party", "party", "until"),
+)
+
+#: How a worker chose to be told of what is not urgent. It shows at once; delivery hears of it through the outbox.
+TELLING = sa.Table(
+    "telling",
+    META,
+    sa.Column("worker", _TEXT, primary_key=True),
+    _needed("how", JSONB),
+    _needed("digest", _TEXT),
+    _needed("at", _MOMENT),
 )
 
 #: The last date that the ticker announced.

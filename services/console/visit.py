@@ -12,7 +12,7 @@ import jinja2
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from services.console.acting import PutOff
+from services.console.acting import Limits
 from services.console.brand import Brand
 from services.console.doings import Doings
 from services.console.oidc import Provider
@@ -20,6 +20,7 @@ from services.console.pages import environment
 from services.console.people import GOVERNANCE, STEWARD, People, User
 from services.console.reader import Reader
 from services.console.sessions import COOKIE, Session, Sessions, same
+from services.console.speakers import Files
 from services.console.steward import Door
 from spine.clock import WorkingDays, local_date
 
@@ -34,10 +35,11 @@ class Console:
     people: People
     brand: Brand
     door: Door
-    put_off: PutOff
+    limits: Limits
     contracts: Path
     clock: Callable[[], datetime]
     working: WorkingDays = field(default_factory=WorkingDays)
+    speakers: Files = field(default_factory=Files)
     demo: bool = False
     provider: Provider | None = None
     simulated: bool = False
@@ -91,7 +93,7 @@ class Visitor:
             "speaks": bool(self.console.people.parties_of(user)),
             "governance": bool(GOVERNANCE & set(user.roles)),
             "today": self.console.today(),
-            "put_off": self.console.put_off,
+            "limits": self.console.limits,
         }
         if self.session.flash:
             self.console.sessions.say(self.session, "")

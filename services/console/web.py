@@ -18,10 +18,12 @@ from services.console import (
     routes_inbox,
     routes_measures,
     routes_operations,
+    routes_partners,
     routes_people,
     routes_reviews,
     routes_sign_in,
     routes_team,
+    routes_telling,
 )
 from services.console.guard import Guard
 from services.console.visit import BadForm, Console, NotFound, SignInNeeded, Visitor, elsewhere, render, visitor
@@ -41,9 +43,11 @@ def create_app(console: Console) -> FastAPI:
         routes_alerts,
         routes_people,
         routes_team,
+        routes_telling,
         routes_reviews,
         routes_measures,
         routes_operations,
+        routes_partners,
         live,
     ):
         app.include_router(routes.router)

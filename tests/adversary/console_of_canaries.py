@@ -63,12 +63,12 @@ def pages(world: World, journal: PostgresJournal) -> Iterator[Page]:
     engine = journal.engine
     console = Console(
         reader=Reader(engine),
-        doings=Doings(journal, engine, world.hub.catalogue),
+        doings=Doings(journal, engine, world.hub.catalogue, 1),
         sessions=Sessions(engine, secret_of(engine), lambda: at, 1_000),
         people=people.load(CONTRACTS),
         brand=brand.load(CONTRACTS),
         door=Door("", ""),
-        put_off=acting.load(CONTRACTS),
+        limits=acting.load(CONTRACTS),
         contracts=CONTRACTS,
         clock=lambda: at,
         demo=True,

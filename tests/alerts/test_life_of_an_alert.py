@@ -328,3 +328,45 @@ def test_a_colleague_who_is_handed_an_alert_is_told_and_the_one_before_hears_of_
 def test_a_note_changes_no_alert() -> None:
     world = low()
     assert world.act("A10", "note", "2025-10-21", "rang twice") == []
+
+
+def test_an_outcome_given_by_mistake_is_taken_back_and_the_others_are_told() -> None:
+    world = low()
+    world.act("A10", "outcome", "2025-10-21", "done")
+    effects = world.act("A10", "reopen", "2025-10-22", "wrong button", role="social-worker")
+    assert acts(world, "A10") == ["raised", "resolved", "reopened"]
+    told = {e.fields["role"] for e in effects if e.kind == "delivery.v1" and e.fields["channel"] == "email"}
+    assert told == {"virtual-school", "provider-welfare"}
+    assert world.alert("A10").open and world.alert("A10").acknowledged
+    # A second mistake is told a second time.
+    world.act("A10", "outcome", "2025-10-23", "declined")
+    again = world.act("A10", "reopen", "2025-10-23", "wrong again", role="social-worker")
+    ids = {e.fields["delivery_id"] for e in effects if e.kind == "delivery.v1"}
+    assert ids.isdisjoint(e.fields["delivery_id"] for e in again if e.kind == "delivery.v1")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "day", "role", "reason", "last"),
+    [
+        ("done", "2025-11-18", "social-worker", "a slip", "reopened"),
+        ("done", "2025-11-19", "social-worker", "a slip", "kept_closed"),
+        ("done", "2025-10-22", "social-worker", "  ", "resolved"),
+        ("done", "2025-10-22", "health-lead", "a slip", "resolved"),
+        ("wrong_person", "2025-10-22", "social-worker", "a slip", "retracted"),
+    ],
+)
+def test_nothing_else_is_reopened(outcome: str, day: str, role: str, reason: str, last: str) -> None:
+    world = low()
+    world.act("A10", "outcome", "2025-10-21", outcome)
+    world.act("A10", "reopen", day, reason, role=role)
+    assert acts(world, "A10")[-1] == last
+    assert world.alert("A10").open is (last == "reopened")
+
+
+def test_an_alert_whose_ground_has_gone_stays_closed_and_its_history_says_so() -> None:
+    world = low()
+    world.act("A10", "outcome", "2025-10-21", "done")
+    world.tell("education.attendance.summary", "2025-10-24", percent=99.0, days_counted=25)
+    world.act("A10", "reopen", "2025-10-27", "a slip", role="social-worker")
+    assert acts(world, "A10") == ["raised", "resolved", "kept_closed"]
+    assert not world.alert("A10").open

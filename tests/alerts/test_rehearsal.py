@@ -37,7 +37,7 @@ def test_no_page_of_the_console_shows_anything_of_a_rehearsal(rehearsal: InProce
     batch = Batch()
     topics = ("alerts", "deliveries", "reviews", "refusals")
     facts = [fact for topic in topics for fact in rehearsal.facts(topic) if fact.kind != "tick.v1"]
-    assert {take(batch, fact, lambda body: {}) for fact in facts} == {"test"}
+    assert {take(batch, fact, lambda kind, part: {}) for fact in facts} == {"test"}
     assert not (batch.alerts or batch.told or batch.history or batch.deliveries or batch.reviews or batch.refusals)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from collections.abc import Callable
 
 import psycopg
 import pytest
 
+from hub.archive import command, writing
 from hub.archive.reading import NotArchived
-from spine.errors import Halt
+from hub.archive.writing import LOCK, Written
+from spine.errors import Halt, Retry
 from spine.ledger import operations
 from spine.ledger.checkpoint import SignedCheckpoint
 from spine.ledger.leaves import decision_leaf
@@ -64,6 +68,47 @@ def test_the_records_come_back_as_they_stood_on_the_log(ledgered: Ledgered) -> N
     read = ledgered.archive.catalogue()
     for record in ledgered.log.read({("things", 0): 0}, 1000):
         assert read.sealed_fact(record) == ledgered.catalogue.sealed_fact(record)
+
+
+def test_of_two_runs_at_once_the_second_waits_and_not_for_ever(
+    ledgered: Ledgered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "LOCK_SECONDS_MAX", 1)
+    ledgered.decide(3)
+    with psycopg.connect(ledgered.url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        with pytest.raises(Retry, match="another run"):
+            ledgered.archived()
+    assert ledgered.archived().records == 3
+
+
+@pytest.mark.parametrize("ends", ["asked", "halted"])
+def test_the_process_archives_again_and_again_and_soon_after_a_server_was_away(
+    ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without servers. ``every`` is an hour: what is awaited here comes sooner, or not at all."""
+    monkeypatch.setattr(command, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(command, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(command, "setup", lambda service: None)
+    monkeypatch.setattr(command, "on_signals", lambda stop, seconds: None)
+    stop, went = threading.Event(), list[str]()
+
+    def once(alive: Callable[[], object]) -> Written:
+        alive()
+        went.append("run")
+        if len(went) < 3:
+            raise Retry("the broker is away")
+        if ends == "halted":
+            raise Halt("records are lost")
+        stop.set()
+        return Written(records=7)
+
+    if ends == "halted":
+        with pytest.raises(Halt):
+            command.keep_archiving(once, 3600, stop)
+    else:
+        command.keep_archiving(once, 3600, stop)
+    assert len(went) == 3
 
 
 def test_a_run_with_nothing_new_writes_no_file(ledgered: Ledgered) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,12 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi.testclient import TestClient
 
+from hub.issuer.__main__ import signs_in
+from hub.issuer.sign_in import create_app as sign_in_app
+from hub.layout import Home
 from hub.machine.ports import free_ports
-from services.console import acting, brand, people
+from hub.up.plan import Addresses, write_sign_in
+from services.console import acting, brand, oidc, people
 from services.console.agent import SERVICE, TOPICS, processor
 from services.console.doings import Doings
 from services.console.project import ref_of
@@ -28,6 +33,7 @@ from services.console.steward import Door
 from services.console.tables import META
 from services.console.visit import Console
 from services.console.web import create_app
+from spine.clock import now
 from spine.journal import Position
 from spine.keystore import MemoryKeys
 from spine.log import MemoryLog
@@ -37,6 +43,7 @@ from spine.publisher import publish
 from spine.record import Effect
 from spine.schema import Catalogue
 from spine.step import Limits, SetAside, encode_effects, step
+from spine.who.issuer_keys import IssuerKeys
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "contracts"
@@ -219,6 +226,29 @@ class Desk:
         self.tell("refusals", "southmere-college", "refusal.v1", fields)
         self.settle()
 
+    def observation(
+        self, kind: str = "education.enrolment.started", message_id: str = "m9", party: str = "northvale-college",
+        *, at: datetime = datetime(2026, 11, 24, 10, tzinfo=UTC), on: date = date(2026, 11, 24), settle: bool = True,
+        source_kind: str = "", data: bytes = b"", test: bool = False,
+    ) -> None:  # fmt: skip
+        """An accepted event. Its data is bytes that nothing could read: the console must not want to."""
+        fields = {
+            "source": party, "source_kind": source_kind or "provider", "message_id": message_id, "type": kind,
+            "effective_on": on, "received_at": at, "sequence": None, "withheld": [], "dropped": [],
+            "agreement": "isa-2024-011@1.0.0", "policy": "f00d", "authority": "northshire", "test": test,
+            "subject": b"unreadable", "data": data or b"unreadable", "sealed_under": None,
+        }  # fmt: skip
+        self.tell("observations", "northshire", "observation.v1", fields)
+        if settle:
+            self.settle()
+
+    def extract(self, rows: int, on: date, party: str = "northvale-college") -> None:
+        told = {"feed_source": party, "shape": "snapshot", "rows": rows, "leaver_rows": 0}
+        data = CATALOGUE.encode("feed.extract_received.data.v1", told)
+        self.observation(
+            "feed.extract_received", f"extract-{on}", "northshire-steward", on=on, source_kind="hub-steward", data=data
+        )
+
     def sent(self, topic: str = "statuses") -> list[dict[str, Any]]:
         """What the console's publisher brings to the log."""
         publish(self.journal, self.log)
@@ -229,12 +259,12 @@ class Desk:
         engine = self.journal.engine
         parts: dict[str, Any] = {
             "reader": Reader(engine),
-            "doings": Doings(self.journal, engine, CATALOGUE),
+            "doings": Doings(self.journal, engine, CATALOGUE, 1),
             "sessions": Sessions(engine, secret_of(engine), lambda: self.clock, 1000),
             "people": people.load(CONTRACTS),
             "brand": brand.load(CONTRACTS),
             "door": Door("", ""),
-            "put_off": acting.load(CONTRACTS),
+            "limits": acting.load(CONTRACTS),
             "contracts": CONTRACTS,
             "clock": lambda: self.clock,
             "demo": True,
@@ -315,20 +345,44 @@ class Served:
     url: str
 
 
-@pytest.fixture
-def served(desk: Desk) -> Iterator[Served]:
-    (port,) = free_ports(1)
-    config = uvicorn.Config(
-        create_app(desk.console()), host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1
-    )
+@contextmanager
+def serving(app: Any, port: int) -> Iterator[str]:
+    """The application on a loopback port."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.02)
-    yield Served(desk, f"http://127.0.0.1:{port}")
+    yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(timeout=10)
+
+
+@pytest.fixture
+def served(desk: Desk) -> Iterator[Served]:
+    (port,) = free_ports(1)
+    with serving(create_app(desk.console()), port) as url:
+        yield Served(desk, url)
+
+
+@pytest.fixture
+def served_by_provider(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The pages and the demo's sign-in, each as its process reads the files that ``hub up --demo`` writes."""
+    ours, theirs = free_ports(2)
+    home = Home(tmp_path)
+    write_sign_in(home, Addresses("", "", "", {"sign-in": theirs}))
+    url = f"http://127.0.0.1:{ours}"
+    for name, value in (("FILE", home.oidc), ("SECRET_FILE", home.oidc_secret)):
+        monkeypatch.setenv(f"HUB_OIDC_{name}", str(value))
+    monkeypatch.setenv("HUB_CONSOLE_URL", url)
+    monkeypatch.setenv("HUB_CONTRACTS", str(CONTRACTS))
+    secret = home.oidc_secret.read_text().strip()
+    provider = oidc.load(home.oidc, secret, url, IssuerKeys(time.monotonic))
+    # A token's times are the machine's.
+    console = desk.console(provider=provider, demo=False, clock=now)
+    with serving(sign_in_app(signs_in()), theirs), serving(create_app(console), ours):
+        yield url
 
 
 @pytest.fixture

@@ -10,19 +10,19 @@ import sqlalchemy as sa
 
 from services.alerts import settings as alert_settings
 from services.console import acting
-from services.console.acting import PutOff, Wrong
+from services.console.acting import Limits, Wrong
 from services.console.tables import SHOWN
 from tests.console.conftest import CONTRACTS, TODAY
 
 pytestmark = pytest.mark.postgres
-LIMITS = PutOff(28, frozenset({"P1"}))
+LIMITS = Limits(28, frozenset({"P1"}), 28)
 NEXT_WEEK = (TODAY + timedelta(days=7)).isoformat()
 NADIA = {"role": "inclusion-team", "team": "inclusion-south", "worker": "w-4403"}
 
 
 def test_the_console_refuses_by_the_numbers_by_which_alerts_decides() -> None:
     policy = alert_settings.load(CONTRACTS).policy
-    assert acting.load(CONTRACTS) == PutOff(policy.snooze_days_max, policy.snooze_never)
+    assert acting.load(CONTRACTS) == Limits(policy.snooze_days_max, policy.snooze_never, policy.reopen_days_max)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +160,50 @@ def test_a_rule_whose_meaning_is_masked_is_not_named_by_its_number(visit: Any, d
     for path in ("/", f"/alerts/{ref}", f"/alerts/{ref}/person", "/?about=Change+of+circumstances%3A+priority+group"):
         page = visit.get(path).text
         assert "A24" not in page and "Aisha Verity" in page, path
+
+
+@pytest.mark.parametrize(
+    ("history", "verbs", "days_ago", "words"),
+    [
+        (["raised", "resolved"], ["outcome"], 28, ""),
+        (["raised", "stood_down", "kept_closed"], ["outcome"], 0, ""),
+        (["raised", "resolved"], ["outcome"], 29, "more than 28 days ago"),
+        (["raised", "stood_down"], ["note"], 0, "not closed by a worker"),
+        (["raised", "retracted"], ["wrong_person"], 0, "not closed by a worker"),
+        (["raised", "superseded"], ["outcome"], 0, "not closed by a worker"),
+    ],
+)
+def test_only_an_outcome_is_taken_back_and_not_for_ever(
+    history: list[str], verbs: list[str], days_ago: int, words: str
+) -> None:
+    told = [(act, TODAY - timedelta(days=days_ago)) for act in history]
+    found = acting.reopenable(told, verbs, TODAY, LIMITS)
+    assert words in found and bool(words) == bool(found)
+
+
+def test_an_alert_is_reopened_with_a_reason_and_its_history_shows_it(visit: Any, desk: Any) -> None:
+    ref = desk.alert("a1")
+    visit.sign_in("inclusion-team")
+    assert visit.post(f"/alerts/{ref}/reopen", reopen="a slip").status_code == 404
+    visit.post(f"/alerts/{ref}/outcome", outcome="done")
+    desk.alert("a1", act="resolved", is_open=False, at=desk.clock)
+    desk.clock += timedelta(minutes=1)
+    assert "Enter why" in visit.post(f"/alerts/{ref}/reopen", reopen=" ").text
+    page = visit.post(f"/alerts/{ref}/reopen", reopen="pressed the wrong button").text
+    assert "That is decided shortly" in page and "pressed the wrong button" in page
+    assert [(f["verb"], f["value"]) for f in desk.sent()][1:] == [("reopen", "pressed the wrong button")]
+    desk.alert("a1", act="kept_closed", is_open=False, at=desk.clock)
+    assert "Stays closed" in visit.get(f"/alerts/{ref}").text
+    desk.alert("a1", act="reopened", at=desk.clock)
+    page = visit.get(f"/alerts/{ref}").text
+    assert "Reopened: the outcome was given by mistake" in page and "What came of it?" in page
+
+
+def test_what_the_hub_closed_by_itself_is_not_reopened_and_says_why(visit: Any, desk: Any) -> None:
+    ref = desk.alert("a1")
+    desk.alert("a1", act="stood_down", is_open=False)
+    visit.sign_in("inclusion-team")
+    assert "It cannot be reopened." in visit.get(f"/alerts/{ref}").text
+    answer = visit.post(f"/alerts/{ref}/reopen", reopen="a slip")
+    assert answer.status_code == 422 and "not closed by a worker" in answer.text
+    assert not desk.sent()

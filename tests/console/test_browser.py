@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hub.measures.publish import publish
 from services.console import people
 from services.console.steward import remember
 from tests.console.conftest import CONTRACTS
 from tests.console.test_measures import AT, found
+from tests.console.test_operations import orders
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -161,6 +163,13 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
     sign_in(page, url, "dpo")
     desk.delivery("a1", "given_up", at=datetime.now(UTC))
     desk.refusal()
+    orders(desk.url)
+    try:
+        page.goto(f"{url}/operations")
+        fits(page, "operations with orders, versions and proofs")
+    finally:
+        with desk.journal.engine.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA governance, policy, audit CASCADE"))
     for path in ("/oversight", "/oversight?user=inclusion-team", "/oversight?like=1", "/operations", "/agreements"):
         page.goto(url + path)
         fits(page, path)
@@ -170,7 +179,34 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any) -> None:
 def test_a_partners_page_is_accessible(page: Any, served: Any) -> None:
     sign_in(page, served.url, "housing-officer")
     page.goto(f"{served.url}/sent")
-    fits(page, "what a partner sent")
+    fits(page, "nothing sent")
+    _sent(served.desk)
+    page.reload()
+    for summary in page.locator("main summary").all():
+        summary.click()
+    well(page, "what a partner sent")
+    # From the table of refusals the partner learns what to mend, and finds the same id among the accepted.
+    row = page.get_by_role("row", name=re.compile("nsh-77"))
+    assert "data, health: not shared" in row.inner_text() and "Nothing is kept" in row.inner_text()
+    served.desk.observation("housing.accommodation.recorded", "nsh-77", "northshire-housing", at=served.desk.clock)
+    page.reload()
+    assert page.get_by_text("Accepted since, under the same id").is_visible()
+    assert not page.problems
+
+
+def _sent(desk: Any) -> None:
+    """A partner's month: accepted, refused, and batches that stopped coming."""
+    for n in range(40):
+        kind = ("housing.application.opened", "person.registered", "case.assigned")[n % 3]
+        at = datetime(2026, 11, 20, 8, tzinfo=UTC) - timedelta(days=n % 6, minutes=n)
+        desk.observation(kind, f"nsh-{n}", "northshire-housing", at=at, settle=False)
+    fault = {"pointer": "/data/health", "code": "not_shared", "message": "Leave it out.", "expected": ""}
+    desk.tell("refusals", "northshire-housing", "refusal.v1", {
+        "submission_id": "s7", "party": "northshire-housing", "message_id": "nsh-77", "type": "person.registered",
+        "received_at": datetime(2026, 11, 20, 9, tzinfo=UTC), "door": "http", "reason": "not_in_agreement",
+        "faults": [fault],
+    })  # fmt: skip
+    desk.extract(38, date(2026, 11, 20), "northshire-housing")
 
 
 def test_the_measures_are_accessible(page: Any, served: Any) -> None:
@@ -253,6 +289,60 @@ def test_a_worker_gets_from_signing_in_to_acknowledging_by_keyboard_alone(page: 
     assert [f["verb"] for f in desk.sent()] == ["acknowledge"]
     # The banner takes the focus, so that a screen reader begins there.
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+
+
+def test_a_worker_takes_an_outcome_back(page: Any, served: Any) -> None:
+    desk = served.desk
+    ref = desk.alert("a1")
+    sign_in(page, served.url)
+    page.goto(f"{served.url}/alerts/{ref}")
+    page.get_by_label("Not needed").check()
+    page.get_by_role("button", name="Record outcome").click()
+    desk.alert("a1", act="stood_down", is_open=False, at=desk.clock)
+    desk.clock += timedelta(minutes=1)
+    page.goto(f"{served.url}/alerts/{ref}")
+    page.get_by_text("Reopen", exact=True).first.click()
+    page.get_by_role("button", name="Reopen").click()
+    fits(page, "reopening with an error")
+    page.get_by_label("Why the outcome was a mistake").fill("pressed the wrong button")
+    page.keyboard.press("Enter")
+    page.get_by_text("That is decided shortly").wait_for()
+    assert not violations(page)
+    assert [f["verb"] for f in desk.sent()] == ["outcome", "reopen"]
+    desk.alert("a1", act="reopened", at=desk.clock)
+    page.reload()
+    assert page.get_by_role("button", name="Record outcome").is_visible()
+
+
+def test_a_worker_chooses_how_to_be_told(page: Any, served: Any) -> None:
+    sign_in(page, served.url)
+    page.get_by_role("link", name="My notifications").click()
+    page.get_by_role("group", name="Normal alerts").get_by_label("Once a working day").check()
+    page.keyboard.press("Enter")
+    page.get_by_text("There is a problem").wait_for()
+    fits(page, "notifications with an error")
+    page.get_by_label("When the digest comes").select_option("16:00")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved. It holds for what comes from now on.").wait_for()
+    well(page, "notifications")
+    assert page.get_by_role("group", name="Normal alerts").get_by_label("Once a working day").is_checked()
+    assert not [p for p in page.problems if "422" not in p]
+
+
+def test_a_visitor_signs_in_at_the_demos_own_provider(page: Any, served_by_provider: str) -> None:
+    page.goto(f"{served_by_provider}/")
+    page.get_by_role("button", name="Sign in with your work account").click()
+    page.get_by_role("heading", name="Choose who you are").wait_for()
+    well(page, "the demo's sign-in")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("Error: Select who you are").wait_for()
+    fits(page, "the demo's sign-in with an error")
+    press_until(page, "Tab", 'input[name="user"]')
+    page.get_by_label("Beth Novak").check()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{served_by_provider}/")
+    assert page.get_by_text("Beth Novak, Inclusion team").is_visible()
+    assert not [p for p in page.problems if "422" not in p and "favicon" not in p and "404" not in p]
 
 
 def test_news_is_counted_on_the_open_page_and_no_row_moves(page: Any, served: Any) -> None:

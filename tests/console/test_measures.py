@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from hub.measures import performance
 from hub.measures.count import Line
 from hub.measures.publish import PublishedBefore, publish
 from services.console.routes_measures import trend
@@ -37,7 +38,20 @@ def found(on: date = date(2026, 11, 30), neet: int | None = 30) -> dict[str, Any
         {"measure": "yj_ete", "percent": 70, "direction": "at_least", "strategy": "Leicestershire", "clause": "yj"},
     ]
     trend_of = list(zip(months, percents, strict=True))
-    return {"on": on, "known_at": AT, "lines": lines, "trend": trend_of, "annual": (3.1, 2.2), "targets": targets}
+    alerts = [
+        {"title": "all", "hidden": False, "raised": 60, "hours": 5, "helped": 30, "other_outcome": 10, "taken_back": 0,
+         "by_itself": 10, "open": 10, "overdue": 12, "in_time": 48, "acknowledged": 50, "not_acknowledged": 10},
+        {"title": "Left learning, destination unknown", "hidden": True},
+    ]  # fmt: skip
+    return {
+        "alerts": alerts,
+        "on": on,
+        "known_at": AT,
+        "lines": lines,
+        "trend": trend_of,
+        "annual": (3.1, 2.2),
+        "targets": targets,
+    }
 
 
 def test_a_month_that_is_hidden_breaks_the_line() -> None:
@@ -86,3 +100,23 @@ def test_a_caseworker_has_no_measures(desk: Desk) -> None:
         visit = Visit(client).sign_in("inclusion-team")
         assert visit.get("/measures").status_code == visit.get("/measures.csv").status_code == 404
         assert "/measures" not in visit.get("/").text
+
+
+@pytest.mark.postgres
+def test_how_alerts_were_dealt_with_is_published_from_their_lives_and_hides_what_is_small(
+    visit: Any, desk: Any
+) -> None:
+    at = datetime(2026, 11, 20, 8, tzinfo=UTC)
+    for n in range(8):
+        desk.alert(f"a{n}", at=at, settle=False)
+        desk.alert(f"a{n}", act="acknowledged", at=at + timedelta(hours=6), settle=False)
+    desk.alert("b0", rule="A05", at=at, settle=False)
+    desk.alert("late", rule="A01", at=AT + timedelta(hours=1))
+    dealt = performance.lives(desk.journal.engine, date(2026, 11, 30), AT, 12)
+    assert len(dealt) == 9
+    alerts = performance.lines(dealt, date(2026, 11, 30), 5)
+    publish(desk.journal.engine, {**found(), "alerts": performance.lines(dealt[:8], date(2026, 11, 30), 5)}, AT)
+    page = visit.sign_in("inclusion-manager").get("/measures").text
+    assert "half of them within 6 hours" in page and "Still open 100.0%" in page
+    # The one beside them is hidden, and the total with it, which would tell it.
+    assert [line["hidden"] for line in alerts] == [True, False, True]

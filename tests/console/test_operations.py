@@ -1,15 +1,23 @@
-"""Operations, agreements, and what partners learn of their own events."""
+"""Operations and agreements."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from hub.subject import approvals, holds
+from hub.subject.registers import ERASURE, registers
 from services.console.agreements import Agreement, load
 from services.console.web import create_app
+from spine.clock import now
+from spine.headed import Head, encode_head
+from spine.ledger.operations import record
+from spine.migrate import migrate, migrate_ledger
 from tests.console.conftest import CONTRACTS, Desk, Visit
 
 MADE = Agreement("isa-1@1.0", "t", "active", date(2025, 9, 1), date(2027, 8, 31), date(2027, 6, 1), 3)
@@ -52,22 +60,55 @@ def test_operators_see_how_far_the_services_are_and_what_is_given_up(visit: Any,
         assert worker.get("/operations").status_code == worker.get("/agreements").status_code == 404
 
 
+PERSON = "p-0123456789abcdef"
+
+
+@pytest.fixture
+def ordered(desk: Desk) -> Iterator[Desk]:
+    """A hub with orders that wait, a hold, an erasure begun, a policy head and a ledger."""
+    orders(desk.url)
+    yield desk
+    with desk.journal.engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA governance, policy, audit CASCADE"))
+
+
+def orders(url: str) -> None:
+    with registers(url) as engine, engine.begin() as connection:
+        approvals.ask(connection, "erase", f"{PERSON} request", "Rachel Osei", now())
+        approvals.ask(connection, "redrive", "invalid", "Long Gone", now() - timedelta(days=8))
+        holds.place(connection, PERSON, "LIT-2026-7", "Rachel Osei", now())
+        begun = {"erasure_id": "er-1", "person_id": "p-2", "ground": "request", "asked_by": "A", "approved_by": "B"}
+        begun |= {"ordered_at": now(), "step": "keys_destroyed", "plan": {}}
+        connection.execute(sa.insert(ERASURE), begun)
+        done = {**begun, "erasure_id": "er-2", "person_id": "p-3", "step": "certified"}
+        connection.execute(sa.insert(ERASURE), done)
+    migrate(url, "policy")
+    migrate_ledger(url)
+    record(url, "export", {"person_id": PERSON}, datetime(2026, 11, 24, 8, tzinfo=UTC))
+    record(url, "redrive", {"class": "invalid", "party": "x", "event": PERSON, "sent": 3}, now())
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        head = {"body": encode_head(Head(4, "abcdef0123456789ffff", ("isa-2024-012",)))}
+        row = "INSERT INTO policy.state (key, topic, partition, body) VALUES ('head', 'policy', 0, :body)"
+        connection.execute(sa.text(row), head)
+        connection.execute(sa.text("INSERT INTO audit.beat (made_at, problem) VALUES (now(), 'tree alerts is behind')"))
+    engine.dispose()
+
+
 @pytest.mark.postgres
-def test_a_partner_reads_its_own_refusals_and_no_others(desk: Desk) -> None:
-    desk.refusal()
-    for user, seen in (("provider-welfare", False), ("school-careers-lead", False)):
-        with TestClient(create_app(desk.console())) as client:
-            page = Visit(client).sign_in(user).get("/sent").text
-            assert ("data, health: not shared" in page) is seen and "Nothing was refused." in page
-    fields = {
-        "submission_id": "s2", "party": "northvale-college", "message_id": "m2", "type": "person.registered",
-        "received_at": desk.clock, "door": "http", "reason": "not_in_agreement",
-        "faults": [{"pointer": "/data/health", "code": "not_shared", "message": "Leave it out.", "expected": ""}],
-    }  # fmt: skip
-    desk.tell("refusals", "northvale-college", "refusal.v1", fields)
-    desk.settle()
+def test_orders_versions_and_proofs_are_shown_and_nobody_they_are_about(ordered: Desk) -> None:
+    ordered.alert("a1")
+    with TestClient(create_app(ordered.console())) as client:
+        page = Visit(client).sign_in("dpo").get("/operations").text
+    assert "Erasure" in page and "Rachel Osei" in page and "Waits" in page and "Long Gone" not in page
+    assert "LIT-2026-7" in page and "er-1" in page and "Keys destroyed" in page and "er-2" not in page
+    assert "abcdef0123456789<" in page and "isa-2024-012" in page
+    assert "tree alerts is behind" in page and "class invalid, sent 3" in page and "Export" in page
+    assert PERSON not in page and "p-2" not in page
+
+
+@pytest.mark.postgres
+def test_what_is_not_read_from_here_is_said_and_never_taken_for_empty(desk: Desk) -> None:
     with TestClient(create_app(desk.console())) as client:
-        page = Visit(client).sign_in("provider-welfare").get("/sent").text
-        assert "data, health: not shared" in page and "southmere" not in page
-    with TestClient(create_app(desk.console())) as client:
-        assert Visit(client).sign_in("inclusion-team").get("/sent").status_code == 404
+        page = Visit(client).sign_in("operator").get("/operations").text
+    assert "The registers are not read from here" in page and "The ledger is not read from here" in page

@@ -165,6 +165,21 @@ def test_a_container_is_locked_down_and_knows_only_what_it_needs(process: Proces
     assert ("outside" in service["networks"]) == bool(process.outside or process.front)
 
 
+def test_builds_are_kept_and_the_archive_is_written_by_one_process_alone() -> None:
+    """Who decides keeps its build and sees nothing else of the archive; what was archived outlives every container."""
+    mounted = {name: dict(v.split(":")[:2] for v in s.get("volumes", ())) for name, s in COMPOSE["services"].items()}
+    whole = {name for name, volumes in mounted.items() if "archive" in volumes}
+    keeping = {name for name, volumes in mounted.items() if volumes.get("builds") == "/var/hub/archive/builds"}
+    assert whole == {"archive"}
+    assert keeping == {"archive", "ingest", "matching", "status", "alerts"}
+    for name in keeping:
+        assert COMPOSE["services"][name]["environment"]["HUB_ARCHIVE"] == "/var/hub/archive"
+    # The ledger holds every file of the archive by its hash: nothing else may be written there.
+    assert COMPOSE["services"]["archive"]["environment"]["HUB_HOME"] == "/tmp"
+    # A volume takes its owner from the folder that stands in the image.
+    assert "/var/hub/archive /var/hub/archive/builds" in " ".join(instructions("archive"))
+
+
 def test_compose_names_only_what_it_defines_and_holds_no_password() -> None:
     for name, service in COMPOSE["services"].items():
         assert set(service.get("networks", ())) <= set(COMPOSE["networks"]), name

@@ -158,6 +158,21 @@ def test_only_those_who_open_what_is_sealed_are_given_the_key() -> None:
     assert holders == {"ingest", "matching", "status", "alerts", "console", "answers"}
 
 
+def test_only_the_archives_process_sees_the_archive_and_every_claim_is_there() -> None:
+    claimed: dict[str, set[str]] = {}
+    for name, template in pods():
+        for volume in template["spec"]["volumes"]:
+            if "persistentVolumeClaim" in volume:
+                claimed.setdefault(volume["persistentVolumeClaim"]["claimName"], set()).add(name)
+    claims = of_kind("PersistentVolumeClaim")
+    assert set(claimed) == set(claims)
+    assert claimed["archive"] == {"archive"}
+    assert claimed["builds"] == {"archive", "ingest", "matching", "status", "alerts"}
+    for name, held_by in claimed.items():
+        shared = claims[name]["spec"]["accessModes"] == ["ReadWriteMany"]
+        assert shared or len(held_by) == 1, name
+
+
 def test_no_secret_stands_in_clear() -> None:
     assert not [d for d in documents("") if d.get("kind") == "Secret"]
     for name, template in pods():

@@ -32,8 +32,11 @@ def test_the_demo_has_a_mail_sink_and_a_simulated_clock_and_no_ticker(tmp_path: 
     assert "mailsink" in demo and "ticker" not in demo
     assert "mailsink" not in real and "ticker" in real
     assert demo["door"].env["HUB_SIMULATED_CLOCK"] == "1"
+    # The demo signs in as real use does, and lets nobody in by a name alone.
+    assert demo["console"].env["HUB_OIDC_FILE"] == demo["sign-in"].env["HUB_OIDC_FILE"]
+    assert "HUB_DEMO_SIGN_IN" not in demo["console"].env and "sign-in" not in real
     for child in real.values():
-        assert not {"HUB_SIMULATED_CLOCK", "HUB_DEMO_SIGN_IN"} & child.env.keys(), child.name
+        assert not {"HUB_SIMULATED_CLOCK", "HUB_DEMO_SIGN_IN", "HUB_OIDC_FILE"} & child.env.keys(), child.name
 
 
 def test_a_registry_given_by_address_is_used_instead_of_ours(tmp_path: Path) -> None:

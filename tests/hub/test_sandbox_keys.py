@@ -85,7 +85,7 @@ def test_what_a_sandbox_key_sends_is_marked_and_reaches_nobody(mode: Mode, monke
         assert not [fact for fact in hub.facts("deliveries") if fact.kind == "delivery.v1"]
         batch = Batch()
         facts = [f for topic in ("alerts", "reviews", "refusals") for f in hub.facts(topic) if f.kind != "tick.v1"]
-        assert {take(batch, fact, lambda body: {}) for fact in facts} == {"test"}
+        assert {take(batch, fact, lambda kind, part: {}) for fact in facts} == {"test"}
         assert batch == Batch()
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from hub.inprocess import InProcessHub
+from hub.replay.asked import Everything, Person, Places, Span
 from hub.replay.child import Code, ReplayFailed, walled
 from hub.replay.command import unpacked
-from hub.replay.engine import Plan, Replayed, compared, replayed
-from hub.replay.report import Run, page
+from hub.replay.engine import Plan, Replayed, batches, compared, recorded, replayed
+from hub.replay.report import Run, comparison, page
 from hub.replay.sources import no_keys
-from hub.replay.verdicts import Verdict, stands
+from hub.replay.verdicts import Verdict, sealed_in_part, stands
 from spine import build
 from spine.journal import DecisionRow
 from spine.log import Place
@@ -130,6 +131,113 @@ def test_where_a_key_is_destroyed_decisions_are_sealed_and_what_follows_for_that
     assert stands(found.counts)
 
 
+def tick_for_two(memory: Memory) -> tuple[int, DecisionRow, list[str]]:
+    """A tick that brought something about two people of one partition: its number among the rows, the row, both."""
+    number, row = next((n, r) for n, r in enumerate(memory.of("alerts")) if r.kind == "tick.v1" and len(r.effects) == 6)
+    stood = {f.fields["person_id"] for f in memory.hub.facts("alerts") if f.fields["on"] == row.tick}
+    return number, row, sorted(stood)
+
+
+def test_a_tick_is_sealed_only_in_what_is_about_the_person_whose_keys_are_gone(memory: Memory) -> None:
+    number, row, (one, other) = tick_for_two(memory)
+    told = [f.fields for f in memory.hub.facts("statuses") if f.fields.get("person_id") == one]
+    gone = {fields["observation"]["sealed_under"] for fields in told if fields["observation"]}
+
+    def keys(refs: Iterable[str]) -> Mapping[str, bytes | None]:
+        return {ref: None if ref in gone else key for ref, key in memory.keys(refs).items()}
+
+    whole = run(memory, "alerts", keys=keys).judge
+    assert whole.counts[Verdict.CHANGED] == 0
+    assert whole.counts[Verdict.SEALED] > len(told), "theirs, and the ticks that reached them"
+    # Theirs come first in the order of keys; somebody alters what stands there about the other.
+    effects = (*row.effects[:4], (row.effects[4][0], bytes(32)), *row.effects[5:])
+    memory.of("alerts")[number] = replace(row, effects=effects)
+    memory.chain("alerts")
+    altered = run(memory, "alerts", keys=keys).judge
+    assert [f.place for f in altered.findings] == [f"{row.topic}/{row.partition}@{row.offset}"]
+    assert altered.counts[Verdict.CHANGED] == 1 and other != one
+
+
+def test_in_a_decision_sealed_in_part_all_else_stands_in_its_order() -> None:
+    """Without a process: what is recorded about a, b and c; b is sealed."""
+    was = [
+        *("t", 0, 1, "e", "tick.v1", "in", "s", "s"),
+        [["", x] for x in ("a0", "b1", "b2", "c3")],
+        "1",
+        "p",
+        None,
+        "",
+    ]
+
+    def stands(effects: list[str], reached: list[tuple[str, int]], sealed: set[str] = {"b"}, **more: str) -> bool:  # noqa: B006
+        now = [*was[:6], "other", "other", [], "1", more.get("settings", "p"), None, more.get("note", "")]
+        return sealed_in_part(was, now, reached, sealed, lambda by: [f"{e}{n + by}" for n, e in enumerate(effects)])
+
+    assert stands(["a", "c"], [("a", 1), ("c", 1)]), "nothing is made any more about b"
+    assert stands(["a", "x", "x", "x", "c"], [("a", 1), ("b", 3), ("c", 1)], note="sealed"), "something else is"
+    assert not stands(["c"], [("c", 1)], {"d"}), "what stands before c is about nobody sealed"
+    assert not stands(["a"], [("a", 1)], {"0"}), "what stands behind a is about nobody sealed"
+    assert not stands(["a", "d"], [("a", 1), ("c", 1)]), "c is another one"
+    assert not stands(["a", "c"], [("a", 1), ("c", 1)], settings="q")
+    assert not stands(["a", "c"], [("a", 1), ("c", 1)], set()), "nobody is sealed"
+
+
+def test_what_is_about_one_person_is_judged_alone_with_the_verdicts_of_the_whole(memory: Memory) -> None:
+    rows = memory.of("alerts")
+    _, tick, (one, _) = tick_for_two(memory)
+    mine = {f.event_id for f in memory.hub.facts("statuses") if f.fields.get("person_id") == one}
+    for number, row in enumerate(rows):
+        if row.event_id in mine or (row.topic, row.partition) != (tick.topic, tick.partition):
+            continue
+        if row.kind != "tick.v1":
+            rows[number] = replace(row, note="altered")
+    first = next(n for n, row in enumerate(rows) if row.event_id in mine)
+    rows[first] = replace(rows[first], note="altered, too")
+    memory.chain("alerts")
+    found = run(memory, "alerts", part=Person(one, "alerts"))
+    assert found.judge.counts[Verdict.CHANGED] == 1, "what is altered about the other is not asked for"
+    assert found.judge.findings[0].event_id == rows[first].event_id
+    assert len(mine) < sum(found.judge.counts.values()) < len(mine) + 25, "theirs, and the ticks that reach them"
+    assert found.decisions == sum((r.topic, r.partition) == (tick.topic, tick.partition) for r in rows), "one place"
+
+
+def test_matchings_decisions_about_one_person_are_those_that_tell_of_them(memory: Memory) -> None:
+    linked = [f for f in memory.hub.facts("attributions") if f.kind == "attribution.v1"]
+    person = linked[0].fields["person_id"]
+    counts = run(memory, "matching", part=Person(person, "matching")).judge.counts
+    assert counts == {Verdict.SAME: sum(f.fields["person_id"] == person for f in linked)}
+
+
+def test_places_are_written_as_findings_name_them_and_asked_for_from_their_first_record(memory: Memory) -> None:
+    one, some = Span.read("statuses/1@31"), Span.read("statuses/2:5..9")
+    assert (one.first, one.last, Span.read("statuses/1@31..").last) == (31, 31, None)
+    for wrong in ("statuses", "statuses/1", "statuses/1@", "statuses/1@9..5", "statuses/x@1"):
+        with pytest.raises(ValueError, match="is no place"):
+            Span.read(wrong)
+    part = Places([one, some])
+    assert part.ends(memory, "alerts") == {("statuses", 1): 31, ("statuses", 2): 9}
+    assert part.ends(memory, "status") == {}
+    asked = [n for n in range(40) if part.has(("statuses", 2), n, "", Verdict.SAME, None)]
+    assert asked == [5, 6, 7, 8, 9]
+    # An event that was decided first in another partition: that one is needed, too.
+    rows = memory.of("alerts")
+    number = next(n for n, row in enumerate(rows) if (row.partition, row.offset) == (2, 7))
+    rows[number] = replace(rows[number], note="repeated")
+    assert set(part.ends(memory, "alerts")) == set(memory.places("alerts"))
+
+
+def test_places_are_decided_apart_unless_an_event_stands_at_two(memory: Memory) -> None:
+    found = list(recorded(memory, "status", Everything()))
+    parted = list(batches(iter(found)))
+    assert [one for batch in parted for one in batch] == sorted(found, key=lambda one: one[1:3])
+    assert len(parted) == len(memory.places("status"))
+    rows = memory.of("status")
+    one, other = (next(n for n, row in enumerate(rows) if row.partition == place) for place in (1, 2))
+    rows[other] = replace(rows[other], event_id=rows[one].event_id, note="repeated")
+    found = list(recorded(memory, "status", Everything()))
+    assert [one for batch in batches(iter(found)) for one in batch] == found, "in the order in which it was recorded"
+
+
 def test_without_keys_what_is_about_people_is_sealed(memory: Memory) -> None:
     found = run(memory, "status", keys=no_keys).judge
     assert {verdict for verdict, n in found.counts.items() if n} <= {Verdict.SAME, Verdict.SEALED}
@@ -179,7 +287,7 @@ def test_two_builds_one_after_the_other_decide_what_each_decided(memory: Memory,
 def test_another_limit_is_compared_alert_by_alert_and_the_same_one_changes_nothing(
     memory: Memory, tmp_path: Path
 ) -> None:
-    other, tell = tmp_path / "contracts", {"alert.v1": ("rule", "act", "alert_id")}
+    other, tell = tmp_path / "contracts", {"alert.v1": ("rule", "act", "alert_id", "person_id")}
     shutil.copytree(CONTRACTS, other)
     policy = other / "policy" / "alerts.yaml"
     policy.write_text(policy.read_text().replace("below_percent: 95, min_days: 10", "below_percent: 99, min_days: 10"))
@@ -190,6 +298,12 @@ def test_another_limit_is_compared_alert_by_alert_and_the_same_one_changes_nothi
     stricter = compared(plan, code("alerts", other), tell)
     assert stricter.otherwise > 0 and stricter.people > 0
     assert stricter.told["alert.v1: A09"][2] > 0, "more are told of lower attendance than 99 %"
+    assert sum(map(sum, stricter.by_day.values())) == stricter.decisions == len(memory.of("alerts"))
+    assert stricter.people <= 3
+    made = comparison(stricter, "alerts", "<other> contracts", BEGAN, "the running hub")
+    assert f"{stricter.otherwise:,} of {stricter.decisions:,} decisions otherwise" in made and made.count("<svg") == 2
+    assert "&lt;other&gt;" in made and "<script" not in made and "http" not in made
+    assert not any(person in made for person in memory.hub.states("alerts")), "counts, and nobody by name or id"
 
 
 def test_a_replay_can_open_no_connection_start_no_process_and_write_no_file(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 import orjson
 
 from services.alerts.delivery.policy import DeliveryPolicy, Retry
+from services.alerts.delivery.telling import INBOX, Telling, chosen
 from spine.record import Effect, Fact
 
 TOPIC = "deliveries"
@@ -22,6 +23,8 @@ KIND = "delivery.v1"
 LASTING = ("refused", "no_address", "no_channel")
 #: Reason of the fact by which a person sets going again what was given up, or taken: one more attempt, at once.
 RETRIED = "retried"
+#: Nothing was chosen: told as the council set it.
+AS_SET = Telling()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,6 +46,8 @@ class Delivery:
     attempt: int = 0
     at_ms: int = 0
     reason: str = ""
+    #: What its reader chose (``telling``), as it stood when this was created.
+    chosen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,15 @@ class Due:
     wait_s: int
 
 
-def decide(policy: DeliveryPolicy, state: Delivery, fact: Fact) -> tuple[Delivery, Sequence[Effect]]:
-    """New state and effects. Facts that a life cannot take any more change nothing."""
+def decide(
+    policy: DeliveryPolicy, state: Delivery, fact: Fact, told_as: Telling = AS_SET
+) -> tuple[Delivery, Sequence[Effect]]:
+    """New state and effects. Facts that a life cannot take any more change nothing. ``told_as``: what was chosen."""
     if fact.kind != KIND:
         return state, ()
     match fact.fields["state"]:
         case "created" if not state.life:
-            return _created(_parse(fact))
+            return _created(policy, _parse(fact), told_as)
         case "delivered" if state.life in ("sending", "given_up"):
             return replace(state, life="delivered", attempt=max(state.attempt, fact.fields["attempt"]), reason=""), ()
         case "failed" if state.life == "sending" and fact.fields["attempt"] > state.attempt:
@@ -108,7 +115,9 @@ def backoff_s(retry: Retry, delivery_id: str, attempt: int) -> int:
 
 
 def encode(state: Delivery) -> bytes:
-    return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+    """Where nothing was chosen, as the version before wrote it, which can still read it."""
+    plain = {name: value for name in Delivery.__slots__ if (value := getattr(state, name)) or name != "chosen"}
+    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
 def decode(body: bytes) -> Delivery:
@@ -149,13 +158,18 @@ def _may_go_again(state: Delivery) -> bool:
     return state.life == "given_up" or (state.life == "delivered" and state.channel != "inbox")
 
 
-def _created(state: Delivery) -> tuple[Delivery, Sequence[Effect]]:
+def _created(policy: DeliveryPolicy, state: Delivery, told_as: Telling) -> tuple[Delivery, Sequence[Effect]]:
     if state.channel == "inbox":
         # The console reads the alert itself from its topic: being on the log is being in the inbox.
         done = replace(state, life="delivered", attempt=1)
         return done, (told(done, "delivered", attempt=1, at_ms=state.at_ms),)
     if state.channel == "email":
-        return replace(state, life="sending"), ()
+        urgent = policy.is_urgent(state.severity, state.rule)
+        way = "" if urgent or not state.worker else chosen(told_as, state.severity, state.act)
+        if way == INBOX:
+            kept = replace(state, life="kept", reason="chosen", chosen=way)
+            return kept, (told(kept, "kept", attempt=0, at_ms=state.at_ms, reason="chosen"),)
+        return replace(state, life="sending", chosen=way), ()
     given_up = replace(state, life="given_up", reason="no_channel")
     return given_up, (told(given_up, "given_up", attempt=0, at_ms=state.at_ms, reason="no_channel"),)
 

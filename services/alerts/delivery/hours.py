@@ -8,6 +8,7 @@ from datetime import datetime, time
 from typing import Any
 
 from services.alerts.calendar import DAY
+from services.alerts.delivery.telling import AT_ONCE
 from spine.clock import LONDON, WorkingDays
 
 
@@ -27,15 +28,19 @@ class WorkingHours:
     hours: Mapping[str, Hours] = field(default_factory=dict)
     days: WorkingDays = field(default_factory=WorkingDays)
 
-    def waits_until(self, recipient: str, created: datetime, now: datetime) -> datetime | None:
-        """The moment until which what was ``created`` waits; None: tell it now."""
+    def waits_until(self, recipient: str, created: datetime, now: datetime, chosen: str = "") -> datetime | None:
+        """The moment until which what was ``created`` waits; None: tell it now. ``chosen`` by the reader goes before
+        the digest that is set (``telling.chosen``), and never before the hours."""
         hours = self.hours.get(recipient) or self.hours.get("default")
-        if hours is None:
-            return None
-        if hours.digest is not None:
-            moment = self._next(created.astimezone(LONDON), hours.digest)
+        digest = None if hours is None else hours.digest
+        if chosen:
+            digest = None if chosen == AT_ONCE else time.fromisoformat(chosen)
+        if digest is not None:
+            moment = self._next(created.astimezone(LONDON), digest)
             if moment > now:
                 return moment
+        if hours is None:
+            return None
         here = now.astimezone(LONDON)
         if self.days.is_working(here.date()) and hours.opens <= here.time() < hours.closes:
             return None

@@ -10,9 +10,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from services.alerts.delivery import hours, routes
+from services.alerts.delivery import hours, routes, telling
 from services.alerts.delivery.hours import WorkingHours
 from services.alerts.delivery.routes import Routes
+from services.alerts.delivery.telling import Choices
 from spine.clock import WorkingDays
 
 WEEKDAYS = WorkingDays()
@@ -42,6 +43,7 @@ class DeliveryPolicy:
     feed_services: frozenset[str] = frozenset()
     working: WorkingHours = field(default_factory=WorkingHours)
     urgent_rules: frozenset[str] = frozenset()
+    choices: Choices = field(default_factory=Choices)
     #: From when on, London time, a recipient hears each working day that the hub is alive.
     heartbeats: Mapping[str, time] = field(default_factory=dict)
 
@@ -66,6 +68,7 @@ def parse(read: Mapping[str, Any], days: WorkingDays = WEEKDAYS) -> DeliveryPoli
         feed_services=frozenset(map(str, read.get("feed_services") or [])),
         working=hours.parse(read.get("hours") or {}, days),
         urgent_rules=frozenset(map(str, email.get("urgent_rules") or [])),
+        choices=telling.parse(read, frozenset(map(str, email["urgent"]))),
         heartbeats={str(who): time.fromisoformat(str(at)) for who, at in (read.get("heartbeats") or {}).items()},
     )
 

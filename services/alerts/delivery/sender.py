@@ -156,7 +156,7 @@ class Sender:
         for delivery in list(found.values()):
             if self.policy.is_urgent(delivery.severity, delivery.rule):
                 continue
-            until = self.policy.working.waits_until(recipient, core.moment(delivery.at_ms), now)
+            until = self.policy.working.waits_until(recipient, core.moment(delivery.at_ms), now, delivery.chosen)
             if until is not None:
                 del found[delivery.delivery_id]
                 _update(connection, [delivery.delivery_id], ready_at=until)

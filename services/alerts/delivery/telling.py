@@ -1,0 +1,89 @@
+"""How a worker wants to be told of what is not urgent: at once, in a digest, or in the inbox alone. Pure.
+
+The choice is a fact on the log, written to every partition of ``deliveries``: a delivery is decided under the choice
+last seen in its own partition, so a replay decides alike. What the policy does not leave to a worker stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from typing import Any
+
+import orjson
+
+from spine.record import Fact
+
+KIND = "telling.v1"
+AT_ONCE, DIGEST, INBOX = "at_once", "digest", "inbox"
+WAYS = (AT_ONCE, DIGEST, INBOX)
+#: Acts that nobody chooses away: what was told proved untrue, or a manager must act.
+ALWAYS = frozenset({"retracted", "escalated"})
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a worker may choose: ways by severity, and the times of a digest (London)."""
+
+    ways: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    digests: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a worker chose, by severity. A severity that is not there is told as the council set it."""
+
+    how: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    at_ms: int = 0
+
+
+def decide(choices: Choices, held: Telling, fact: Fact, at_ms: int) -> Telling:
+    """The later word counts; of it what may be chosen, and a digest only at a time that is offered."""
+    if at_ms < held.at_ms:
+        return held
+    digest = str(fact.fields["digest"]) if fact.fields["digest"] in choices.digests else ""
+    how = {
+        str(one["severity"]): str(one["how"])
+        for one in fact.fields["how"]
+        if one["how"] in choices.ways.get(one["severity"], ()) and (one["how"] != DIGEST or digest)
+    }
+    return Telling(dict(sorted(how.items())), digest, at_ms)
+
+
+def chosen(held: Telling, severity: str, act: str) -> str:
+    """``at_once``, ``inbox``, or the time of the digest; empty: as the council set it."""
+    if act in ALWAYS:
+        return ""
+    way = held.how.get(severity, "")
+    return held.digest if way == DIGEST else way
+
+
+def encode(held: Telling) -> bytes:
+    return orjson.dumps(held, option=orjson.OPT_SORT_KEYS)
+
+
+def decode(body: bytes) -> Telling:
+    return Telling(**orjson.loads(body))
+
+
+def parse(read: Mapping[str, Any], urgent: frozenset[str]) -> Choices:
+    """``choices`` and ``digests`` of delivery.yaml. ValueError names every fault at once."""
+    faults = []
+    digests = [str(one) for one in read.get("digests") or []]
+    for one in digests:
+        try:
+            time.fromisoformat(one)
+        except ValueError:
+            faults.append(f'digests: {one} is no time; write "16:00"')
+    made = {str(severity): frozenset(map(str, ways)) for severity, ways in (read.get("choices") or {}).items()}
+    for severity, ways in sorted(made.items()):
+        if severity in urgent:
+            faults.append(f"choices.{severity}: what is urgent is not chosen away; take it out")
+        faults += [f"choices.{severity}: {one} is none of {', '.join(WAYS)}" for one in sorted(ways - set(WAYS))]
+        if DIGEST in ways and not digests:
+            faults.append(f"choices.{severity}: a digest needs a time in digests")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return Choices(made, frozenset(digests))
