@@ -125,9 +125,11 @@ def _told(hub: InProcessHub, story: Story, events: Sequence[Mapping[str, Any]]) 
                     told.held.add(label)
         if fields["act"] == "withdrawn" and fields["other_person"]:
             told.moved[fields["person_id"]] = fields["other_person"]
+    people = set(told.person_of.values())
     for key, body in sorted(hub.states("alerts").items()):
-        for alert in alerts_of(body):
-            told.alerts.append({**alert, "person_id": told.moved.get(key, key)})
+        # Only a record that went over as a whole takes its alerts along; who gave up one of several keeps them.
+        person = key if key in people else told.moved.get(key, key)
+        told.alerts += [{**alert, "person_id": person} for alert in alerts_of(body)]
     return told
 
 

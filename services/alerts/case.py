@@ -58,6 +58,11 @@ class Case:
             self._sorted[types] = known
         return known
 
+    @property
+    def about_a_feed(self) -> bool:
+        """A partner's own feed and no person (docs/adr/0014): nothing is disclosed by telling the partner."""
+        return self.state.person_id.startswith("feed:")
+
     def holds_any(self, types: frozenset[str]) -> bool:
         """Whether a live fact of one of these types is held, of whatever day."""
         return not types.isdisjoint(self._by_type)

@@ -8,13 +8,14 @@ from typing import assert_never
 
 from services.alerts import due, escalation, reopening, workers
 from services.alerts.acts import Acts
+from services.alerts.belief import Belief
 from services.alerts.calendar import birthday
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
 from services.alerts.looks import allocated_otherwise, different
 from services.alerts.policy import Policy
 from services.alerts.raising import cooling, new_alert
-from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
+from services.alerts.reading import BREACH, Acted, Breached, Moved, News, Ticked, Told, millis
 from services.alerts.reads import movable
 from services.alerts.routing import may_be_told, permitted, resolve
 from services.alerts.rules import HELD_ORDER, ORDER, RULES
@@ -101,8 +102,24 @@ def learn(state: State, news: News) -> State:
             return state
         case Told():
             return _told(state, news)
+        case Breached():
+            return _breached(state, news)
         case _:
             assert_never(news)
+
+
+def _breached(state: State, news: Breached) -> State:
+    """One refusal of a kind is kept: ten thousand more of a batch say nothing new."""
+    state = state if state.belief is not None else replace(state, belief=Belief())
+    open_ones = {alert.matter for alert in state.alerts if alert.open} | {
+        matter for alert in state.alerts if alert.open for matter in alert.folded
+    }
+    same = [fact for fact in state.facts if fact.type == BREACH and fact.data == news.seen.data]
+    if any(fact.event_id in open_ones for fact in same):
+        return state
+    for fact in same:
+        state = without_fact(state, fact.event_id)
+    return with_fact(state, news.seen, None)
 
 
 def _told(state: State, news: Told) -> State:
@@ -393,7 +410,9 @@ def scope_ended(case: Case) -> bool:
     """Died, moved abroad for good, or too old (POLICY 5.2)."""
     died = case.latest("circumstance.died")
     gone = case.latest("circumstance.moved_abroad")
-    if (died is not None and died.flag("confirmed")) or (gone is not None and not gone.flag("returning")):
+    if died is not None and died.flag("confirmed"):
+        return True
+    if gone is not None and not gone.flag("returning") and not back(case, gone.effective_on):
         return True
     if case.born is None:
         return False
@@ -401,3 +420,9 @@ def scope_ended(case: Case) -> bool:
     if case.ehcp:
         end = date(end.year + 1 if end.month >= 9 else end.year, 9, 1)
     return case.today >= end
+
+
+def back(case: Case, left: date) -> bool:
+    """Whether the status, or a risk of homelessness, shows that somebody who left the country has come again."""
+    here = any(left < span.start <= case.today and span.group != "NOT_KNOWN" for span in case.belief.timeline)
+    return here or any(left < fact.effective_on <= case.today for fact in case.facts(*case.policy.safeguarding_types))

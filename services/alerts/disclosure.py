@@ -279,15 +279,28 @@ def _party(eyes: Sight, fact: Seen) -> str:
 def _why(eyes: Sight, title: str, relied: tuple[str, ...], withheld: tuple[Withheld, ...]) -> Iterator[str]:
     yield f"You are told as {words.role(eyes.recipient.role)}."
     yield f"Rule: {title}."
-    if eyes.alert.rule in masks.ABOUT_A_FEED:
+    if eyes.case.about_a_feed:
         # About a feed, not a person: whose it is gives nobody away.
         party = eyes.case.policy.directory.party_name.get(eyes.alert.source, "A partner")
-        yield f"{party}: {words.FEED[eyes.alert.tag]} Last extract: {words.day(eyes.alert.anchor or eyes.case.today)}."
+        on = words.day(eyes.alert.anchor or eyes.case.today)
+        if eyes.alert.rule == "A39":
+            yield f"{party}: {_refused(eyes, on)}"
+        else:
+            yield f"{party}: {words.FEED[eyes.alert.tag]} Last extract: {on}."
     if relied:
         noun, verb = ("Agreement", "lets") if len(relied) == 1 else ("Agreements", "let")
         yield f"{noun} {words.listed(list(relied))} {verb} us share this."
     if withheld:
         yield f"Not shared: {words.listed([item.what for item in withheld])}."
+
+
+def _refused(eyes: Sight, on: str) -> str:
+    """What was refused of a party, by type and reason; of a person nothing is known."""
+    facts = [fact for event_id in eyes.alert.evidence if (fact := eyes.case.fact(event_id)) is not None]
+    kinds = sorted({fact.text("type") for fact in facts} - {""})
+    what = f"events of the type {words.listed(kinds)}" if kinds else "events"
+    reasons = sorted({fact.text("reason") for fact in facts} or {eyes.alert.tag})
+    return f"{what} were refused: {words.listed([words.REFUSED[reason] for reason in reasons])}. First on {on}."
 
 
 def _withheld(eyes: Sight) -> tuple[Withheld, ...]:

@@ -65,8 +65,6 @@ GROUP_TELLS: Mapping[str, str] = {
     "homeless": "housing",
 }
 
-#: Rules that speak of a partner's own feed and of no person: nothing is disclosed by telling the partner.
-ABOUT_A_FEED = frozenset({"A40"})
 
 _PREFIXES: tuple[tuple[str, str], ...] = (
     ("education.attendance.", "attendance"),

@@ -62,7 +62,19 @@ class Moved:
     at: datetime
 
 
-News = Ticked | Told | Acted | Moved
+@dataclass(frozen=True, slots=True)
+class Breached:
+    """A party was refused what no agreement covers."""
+
+    event_id: str
+    at: datetime
+    seen: Seen
+
+
+#: What a refusal is among the facts of a party's feed. No partner can send it: the catalogue has no such type.
+BREACH = "feed.breach"
+
+News = Breached | Ticked | Told | Acted | Moved
 
 
 def read(fact: Fact, catalogue: Catalogue) -> News:
@@ -72,6 +84,8 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         return Ticked(fact.event_id, fields["on"])
     if fact.kind == "action.v1":
         return Acted(fact.event_id, fields["at"], fields["alert_id"], fields["verb"], fields["value"], fields["role"])
+    if fact.kind == "breach.v1":
+        return Breached(fact.event_id, fields["received_at"], breach_of(fact))
     if fact.kind == "policy.v1":
         return Moved(fact.event_id, fields["at"])
     if fact.kind != "status.v1":
@@ -92,6 +106,23 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         review_id=fields["review_id"],
         safeguarding=fields["safeguarding"],
         observation_id=fields["observation_id"],
+    )
+
+
+def breach_of(fact: Fact) -> Seen:
+    """A refusal as a fact about the party's feed."""
+    fields, received = fact.fields, fact.fields["received_at"]
+    return Seen(
+        event_id=fact.event_id,
+        source=fields["party"],
+        source_kind="",
+        message_id="",
+        type=BREACH,
+        effective_on=local_date(received),
+        received_on=local_date(received),
+        received_ms=millis(received),
+        known_ms=millis(received),
+        data={"type": fields["type"], "reason": fields["reason"]},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from services.alerts import consent, masks
+from services.alerts import consent
 from services.alerts.case import JOB_CODES, Case
 from services.alerts.policy import To
 from services.alerts.rules.shape import Ground
@@ -153,7 +153,7 @@ def may_be_told(case: Case, alert: Alert, role: str, sharing: Sharing) -> bool:
 
 def covered(case: Case, rule: str, ground: Ground, role: str, sharing: Sharing) -> bool:
     """A role outside the council is told only under an agreement that covers the rule, for some fact behind it."""
-    if role not in case.policy.directory.external or rule in masks.ABOUT_A_FEED:
+    if role not in case.policy.directory.external or case.about_a_feed:
         return True
 
     def consented(purpose: str) -> bool:

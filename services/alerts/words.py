@@ -59,6 +59,14 @@ FEED: Mapping[str, str] = {
     "leavers": "the last extract has far more leavers than usual.",
 }
 
+#: Why a party was refused (A39).
+REFUSED: Mapping[str, str] = {
+    "no_agreement": "no agreement covers them",
+    "not_in_agreement": "they hold what the agreement does not cover or what the learner holds back",
+    "suspended": "the agreement is suspended",
+    "wrong_principal": "they were sent in the name of another party",
+}
+
 TODO: Mapping[str, tuple[str, ...]] = {
     "A01": ("Contact the young person.", "Agree next steps and record the contact."),
     "A02": ("Contact the young person.", "Record the present activity."),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from services.ingest.choice import FREE, INSTRUCTION, Instructions, instructed
 from services.ingest.faults import Fault, fault
@@ -13,6 +14,9 @@ from services.ingest.gate import Gate, No, Said
 from services.ingest.parse import Envelope
 from spine.parts import Clear
 from spine.record import Effect
+
+#: Refusals of what a party may not say, or not as who it says it is. All others are mistakes of form.
+BREACHES: Final = frozenset({"not_in_agreement", "no_agreement", "suspended", "wrong_principal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class Ingest:
                 effects = (self._observation(submission, verdict), *self._instruction(submission, verdict))
                 return self._accepted(submission, verdict), effects
             case No():
-                return _refused(submission, verdict), (self._refusal(submission, verdict),)
+                effects = (self._refusal(submission, verdict), *self._breach(submission, verdict))
+                return _refused(submission, verdict), effects
             case _:
                 assert_never(verdict)
 
@@ -156,6 +161,26 @@ class Ingest:
             "redrives": submission.redrives,
         }
         return Effect("refusals", submission.party, "refusal.v1", fields)
+
+    def _breach(self, submission: Submission, no: No) -> Iterator[Effect]:
+        """What no agreement covers is told to the data protection officer too (A39). Not of a rehearsal."""
+        if no.reason not in BREACHES or submission.test:
+            return
+        key = feed_id(submission.party)
+        fields = {
+            "person_id": key,
+            "party": submission.party,
+            # What a message claims to be may be any text: only a type of the catalogue travels in clear.
+            "type": submission.type if submission.type in self.gate.types else "",
+            "reason": no.reason,
+            "received_at": submission.received_at,
+        }
+        yield Effect("statuses", key, "breach.v1", fields)
+
+
+def feed_id(party: str) -> str:
+    """Key of a party's feed, as matching makes it for what a party says of its feed (docs/adr/0014)."""
+    return "feed:" + hashlib.sha256(party.encode()).hexdigest()[:20]
 
 
 def _refused(submission: Submission, no: No) -> Heard:

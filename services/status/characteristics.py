@@ -10,7 +10,7 @@ from services.status import days
 from services.status.days import FOREVER
 from services.status.facts import Disposal, Duty, Facts, PregnancyEnded, Pregnant, State
 from services.status.policy import Policy
-from services.status.spans import merged
+from services.status.spans import merged, paired
 
 LEAVER = frozenset({"relevant", "former_relevant", "qualifying"})
 _LEAVER_UNTIL_AGE, _LOOKED_AFTER_UNTIL_AGE = 25, 18
@@ -60,9 +60,9 @@ def care_leaver_on(day: int, facts: Facts, born: int | None) -> bool:
 def _looked_after(facts: Facts, born: int | None) -> Iterator[tuple[int, int]]:
     """Until the episode ends; at the latest, until the day before the 18th birthday."""
     last = FOREVER if born is None else days.birthday(born, _LOOKED_AFTER_UNTIL_AGE) - 1
-    ends = [seen.on for seen in facts.of("care.episode.ended")]
-    for seen in facts.of("care.episode.started"):
-        yield seen.on, min(last, min((on for on in ends if on >= seen.on), default=FOREVER))
+    starts = [seen.on for seen in facts.of("care.episode.started")]
+    for on, end in zip(starts, paired(starts, [seen.on for seen in facts.of("care.episode.ended")]), strict=True):
+        yield on, min(last, FOREVER if end is None else end)
     yield from in_custody.remands(facts, born)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.status import days
 from services.status.days import FOREVER
 from services.status.facts import Custody, Facts, Seen
-from services.status.spans import Layer, paint
+from services.status.spans import Layer, paint, paired
 
 _ADULT_SETTINGS = frozenset({"adult_prison", "young_offender_institution"})
 
@@ -15,11 +15,11 @@ def custody(facts: Facts, born: int | None) -> list[Layer]:
     entries = facts.of("yj.custody.entered")
     if not entries:
         return []
-    releases = [seen.on for seen in facts.of("yj.custody.released")]
+    releases = paired([seen.on for seen in entries], [seen.on for seen in facts.of("yj.custody.released")])
     adult_from = FOREVER if born is None else days.birthday(born, 18)
     layers: list[Layer] = []
-    for seen in entries:
-        end = min((on for on in releases if on > seen.on), default=FOREVER + 1) - 1
+    for seen, released in zip(entries, releases, strict=True):
+        end = FOREVER if released is None else released - 1
         layers = paint(layers, _by_age(seen, end, adult_from, born is not None))
     return layers
 
@@ -30,20 +30,24 @@ def _by_age(seen: Seen, end: int, adult_from: int, age_known: bool) -> list[Laye
     if not age_known:
         young = "710" if told.setting in _ADULT_SETTINGS else young
     found = []
-    if seen.on < adult_from:
+    if seen.on < adult_from and seen.on <= end:
         found.append(Layer(seen.on, min(end, adult_from - 1), young, "fact", seen.source, seen.on))
-    if end >= adult_from:
+    if end >= max(seen.on, adult_from):
         found.append(Layer(max(seen.on, adult_from), end, "710", "fact", seen.source, seen.on))
     return found
 
 
 def remands(facts: Facts, born: int | None) -> list[tuple[int, int]]:
-    """Days on which somebody under 18 is looked after because of a remand: until sentence or release."""
-    found = []
-    ends = sorted(seen.on for seen in facts.any_of("yj.custody.sentenced", "yj.custody.released"))
+    """Days on which somebody under 18 is looked after because of a remand: until sentence or release.
+
+    A sentence is also told as a new entry, where the remand was not told to have ended.
+    """
+    entries = [(seen.on, Custody._make(seen.data).kind) for seen in facts.of("yj.custody.entered")]
+    starts = [on for on, kind in entries if kind == "remand"]
+    ends = [seen.on for seen in facts.any_of("yj.custody.sentenced", "yj.custody.released")]
+    ends += [on for on, kind in entries if kind == "sentence"]
     adult_from = FOREVER if born is None else days.birthday(born, 18)
-    for seen in facts.of("yj.custody.entered"):
-        if Custody._make(seen.data).kind == "remand":
-            end = min((on for on in ends if on > seen.on), default=FOREVER + 1) - 1
-            found.append((seen.on, min(end, adult_from - 1)))
-    return found
+    return [
+        (on, min(FOREVER if end is None else end - 1, adult_from - 1))
+        for on, end in zip(starts, paired(starts, ends), strict=True)
+    ]

@@ -83,15 +83,17 @@ def without_holes(spans: Sequence[Layer], facts: Facts, policy: Policy) -> list[
             out += _hole(day, span.start - 1, unknown)
         out.append(span)
         day = span.end + 1
-    if day <= FOREVER and not _ended(facts, day):
-        out += _hole(day, FOREVER, unknown)
+    final = _final_day(facts, spans[-1])
+    if day <= final:
+        out += _hole(day, final, unknown)
     return out
 
 
-def _ended(facts: Facts, day: int) -> bool:
-    """Whether the timeline ends for good before ``day``."""
-    abroad = any(s.on < day and not Abroad._make(s.data).returning for s in facts.of("circumstance.moved_abroad"))
-    return abroad or any(s.on < day and Died._make(s.data).confirmed for s in facts.of("circumstance.died"))
+def _final_day(facts: Facts, last: Layer) -> int:
+    """The day on which the timeline ends for good. What began after a move abroad says that it was not for good."""
+    ends = [s.on for s in facts.of("circumstance.died") if Died._make(s.data).confirmed]
+    abroad = (s.on for s in facts.of("circumstance.moved_abroad") if not Abroad._make(s.data).returning)
+    return min([*ends, *(on for on in abroad if on >= last.start)], default=FOREVER)
 
 
 def _attempts(facts: Facts, policy: Policy) -> list[tuple[int, str, str]]:

@@ -63,6 +63,19 @@ def merged(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return out
 
 
+def paired(starts: Sequence[int], ends: Iterable[int]) -> list[int | None]:
+    """The end of each start (ascending): the first on or after it, None while there is none.
+
+    Where one stretch ends and the next begins on one day, that end is the earlier one's.
+    """
+    known = sorted(ends)
+    found: list[int | None] = []
+    for start in starts:
+        taken = any(end == start and earlier < start for earlier, end in zip(starts, found, strict=False))
+        found.append(next((end for end in known if end > start or (end == start and not taken)), None))
+    return found
+
+
 def common(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Days in both."""
     return [(max(a, c), min(b, d)) for a, b in one for c, d in other if max(a, c) <= min(b, d)]

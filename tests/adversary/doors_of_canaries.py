@@ -97,7 +97,9 @@ def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     """(boundary, bytes) of every answer, header by header, and of every refusal on the log."""
     catalogue, compiled = Catalogue([SCHEMAS], MemoryKeys()), _compiled(folder)
     sealer = Sealer(bytes(range(32)))
-    log = MemoryLog({"submissions": 1, "observations": 1, "refusals": 1, "quarantine": 1}, catalogue.frame)
+    log = MemoryLog(
+        {"submissions": 1, "observations": 1, "refusals": 1, "statuses": 1, "quarantine": 1}, catalogue.frame
+    )
     journal = MemoryJournal()
     gate = Gate(parse_policy(compiled.content, compiled.policy_hash), type_specs(catalogue.sources))
     parties = sorted({event["source"] for person in flock.people for event in person.events})
@@ -205,7 +207,7 @@ def kafka_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     catalogue = Catalogue([SCHEMAS], MemoryKeys())
     _compiled(folder)
     sealer, journal, aside = Sealer(bytes(range(32))), MemoryJournal(), SetAside(Limits())
-    topics = {"submissions": 1, "observations": 1, "refusals": 1, "quarantine": 1}
+    topics = {"submissions": 1, "observations": 1, "refusals": 1, "statuses": 1, "quarantine": 1}
     log, ingested = MemoryLog(topics, catalogue.frame), MemoryJournal()
     records = list(_records(flock, catalogue))
     door = PartnerDoor(Door(sealer, catalogue), lambda: RECEIVED, "test", "", tuple({r.topic for r in records}))

@@ -78,7 +78,7 @@ class Running:
     """ingest on a memory log."""
 
     def __init__(self, contracts: Path) -> None:
-        topics = {"submissions": 1, "observations": 1, "refusals": 1, "quarantine": 1}
+        topics = {"submissions": 1, "observations": 1, "refusals": 1, "statuses": 1, "quarantine": 1}
         self.log, self.journal = MemoryLog(topics, CATALOGUE.frame), MemoryJournal()
         self.processor = processor(CATALOGUE, contracts, SEALER, 1)
         self.aside, self.next = SetAside(Limits()), 0

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from services.alerts.consent import HEALTH
-from services.alerts.reading import Moved
+from services.alerts.reading import Breached, Moved, breach_of
 from services.alerts.sharing import NOTHING, Closed, Readable, Shared
-from services.alerts.state import Recipient
-from tests.alerts.world import Everything, World, belief, d, episode, mark, settings, span
+from services.alerts.state import Recipient, State
+from services.ingest.decide import feed_id
+from spine.record import Fact
+from tests.alerts.world import Everything, World, belief, d, episode, mark, settings, span, utc
 
 COLLEGE = span("2025-09-08", None, "230")
 
@@ -28,6 +30,21 @@ def low(*marks: str) -> World:
 
 def acts(world: World, rule: str) -> list[str]:
     return [e.fields["act"] for e in world.effects if e.kind == "alert.v1" and e.fields["rule"] == rule]
+
+
+def test_a_refusal_is_asked_about_once_until_its_outcome_and_then_again() -> None:
+    world = World(State(feed_id("college")), every_day=False)
+    for n, day in enumerate(("2025-11-03", "2025-11-03", "2025-11-04", "2025-11-06")):
+        if day == "2025-11-06":
+            world.act("A39", "outcome", "2025-11-05", "done")
+        fields = {"party": "college", "type": "yj.disposal.started", "reason": "no_agreement", "received_at": utc(day)}
+        world.feed(Breached(f"b{n}", utc(day), breach_of(Fact("breach.v1", f"b{n}", fields))))
+    assert world.lives("A39") == [
+        ("A39", "2025-11-03", "2025-11-05", "resolved"),
+        ("A39", "2025-11-06", None, "open"),
+    ]
+    assert [alert.times for alert in world.alerts("A39")] == [1, 1]
+    assert len(world.state.facts) == 1
 
 
 def test_raising_tells_each_recipient_by_inbox_and_email() -> None:

@@ -124,6 +124,18 @@ def test_contact_that_was_known_before_the_withdrawal_prevents_a02() -> None:
     assert "A02" not in world.rules()
 
 
+def test_an_answer_that_was_about_somebody_else_leaves_a02_to_be_asked_again() -> None:
+    world = learner(*LAC)
+    left(world)
+    world.tell("contact.verified", "2025-11-26", source="care", event_id="spoken", activity="unknown")
+    world.withdraw("2025-12-03", "spoken", "person-2")
+    world.until("2025-12-10")
+    assert [(alert.raised_on, alert.outcome) for alert in world.alerts("A02")] == [
+        (d("2025-11-24"), "resolved"),
+        (d("2025-12-03"), "open"),
+    ]
+
+
 def test_a_withdrawal_taken_back_retracts_a02() -> None:
     world = learner(*LAC)
     left(world)

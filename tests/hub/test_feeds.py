@@ -12,6 +12,7 @@ from hub.held import InProcess
 from hub.inprocess import InProcessHub
 from hub.persons import persons
 from services.alerts.state import Alert, decode
+from services.ingest.decide import feed_id as feed_of_party
 from services.matching.acts import feed_id
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,3 +78,36 @@ def test_a_feed_is_no_person(hub: InProcessHub) -> None:
     assert FEED in hub.states("status")
     assert not list(persons(InProcess(hub)))
     assert not list(hub.facts("reviews"))
+
+
+def overshares(hub: InProcessHub, on: date, name: str, kind: str = "yj.disposal.started", **more: str) -> None:
+    event = {
+        "specversion": "1.0",
+        "id": name,
+        "source": COLLEGE,
+        "type": kind,
+        "data": {
+            "effective_on": on.isoformat(),
+            "subject": {"source_ref": "NV-1", "given_name": "Zara", "family_name": "Quill"},
+            "data": {"kind": "referral_order", "ends_on": "2026-05-01", "ete_hours_offered": 16},
+        },
+        **more,
+    }
+    hub.submit(event, party=COLLEGE, received_at=datetime.combine(on, time(10), UTC))
+    hub.settle()
+
+
+def test_what_no_agreement_covers_is_told_once_of_the_feed_and_of_nobody(hub: InProcessHub) -> None:
+    assert feed_of_party(COLLEGE) == FEED
+    for n in range(2):
+        overshares(hub, date(2025, 11, 3), f"over-{n}")
+    (alert,) = raised(hub)
+    assert (alert.rule, alert.due_on, alert.times) == ("A39", date(2025, 11, 3), 1)
+    assert {recipient.role for recipient in alert.recipients} == {"dpo", "agency-spoc"}
+    (view,) = {str(fact.fields["recipients"]) for fact in hub.facts("alerts")}
+    assert "Northvale College: events of the type yj.disposal.started were refused: no agreement covers them." in view
+    assert "Quill" not in view
+    overshares(hub, date(2025, 11, 4), "over-name", source="northshire-youth-justice")
+    # Another reason is folded in; a mistake of form is none.
+    overshares(hub, date(2025, 11, 4), "mistaken", kind="no.such.type")
+    assert [(one.outcome, one.times) for one in raised(hub)] == [("open", 2)]

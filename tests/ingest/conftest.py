@@ -41,7 +41,7 @@ from spine.who.webhooks import Heard
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "contracts"
 RECEIVED = datetime(2025, 11, 24, 8, 5, tzinfo=UTC)
-TOPICS = {"submissions": 2, "observations": 1, "refusals": 1, "quarantine": 1}
+TOPICS = {"submissions": 2, "observations": 1, "refusals": 1, "statuses": 1, "quarantine": 1}
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,12 +74,16 @@ def test_a_refused_id_may_be_used_again(ingest: Ingest, withdrawal: Any) -> None
 
 
 def test_without_a_basis_nothing_is_kept_but_the_kind_of_fault(ingest: Ingest, withdrawal: Any) -> None:
-    _, (effect,) = ingest.decide(Heard(), submission(withdrawal, party="southmere-college"))
+    _, (effect, breach) = ingest.decide(Heard(), submission(withdrawal, party="southmere-college"))
     assert effect.fields["reason"] == "wrong_principal" and effect.fields["sealed_body"] is None
+    assert breach.topic == "statuses" and breach.fields["party"] == "southmere-college"
+    _, (refusal,) = ingest.decide(Heard(), replace(submission(withdrawal, party="southmere-college"), test=True))
+    assert refusal.topic == "refusals"
 
 
 def test_every_effect_fits_its_schema(ingest: Ingest, catalogue: Catalogue, withdrawal: Any) -> None:
-    for event in (withdrawal, {**withdrawal, "type": "x.y"}, {**withdrawal, "specversion": None}):
+    another = {**withdrawal, "source": "southmere-college"}
+    for event in (withdrawal, another, {**withdrawal, "type": "x.y"}, {**withdrawal, "specversion": None}):
         effects = ingest.decide(Heard(), submission(event))[1]
         for out in encode_effects("ingest", "e", effects, catalogue):
             assert catalogue.decode(out.kind, out.body)["event_id"] == out.event_id

@@ -27,7 +27,7 @@ def ground(case: Case) -> Ground | None:
             continue
         if since > fact.effective_on + timedelta(days=1) or case.custody_on(fact.effective_on):
             return None
-        if case.had("A02", fact.event_id) or answered(case, fact):
+        if dealt_with(case, fact) or answered(case, fact):
             return None
         general = case.policy.rules["A02"]
         return Ground(
@@ -40,6 +40,16 @@ def ground(case: Case) -> Ground | None:
             severity=None if case.priority else general.words["severity_general"][0],
         )
     return None
+
+
+def dealt_with(case: Case, fact: Seen) -> bool:
+    """It is asked already, or a worker has recorded its outcome. An answer that was taken back, or proved to be about
+    somebody else, leaves the question as open as it was; it is asked again on another day than the first time."""
+    return any(
+        fact.event_id in (alert.matter, *alert.folded)
+        and (alert.open or alert.barred or alert.because.startswith("outcome ") or alert.raised_on == case.today)
+        for alert in case.of_rule("A02")
+    )
 
 
 def answered(case: Case, fact: Seen) -> bool:

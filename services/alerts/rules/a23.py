@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from services.alerts import consent
 from services.alerts.case import Case
 from services.alerts.rules.shape import RESOLVED, Closing, Ground, Rule
@@ -26,13 +28,21 @@ def ground(case: Case) -> Ground | None:
         return None
     span = case.belief.span(case.today)
     if span is not None and span.code in _CODES:
-        matter = f"code:{span.start}"
+        matter = since_closed(case, f"code:{span.start}", span.start)
         if not case.had("A23", matter):
             return Ground(matter, "no_health_service", anchor=span.start)
     sdq = case.latest("health.sdq_recorded")
-    if sdq is not None and sdq.text("band") in _BANDS and not case.had("A23", sdq.event_id):
-        return Ground(sdq.event_id, "no_health_service", (sdq.event_id,), anchor=sdq.effective_on)
+    if sdq is not None and sdq.text("band") in _BANDS:
+        matter = since_closed(case, sdq.event_id, sdq.effective_on)
+        if not case.had("A23", matter):
+            return Ground(matter, "no_health_service", (sdq.event_id,), anchor=sdq.effective_on)
     return None
+
+
+def since_closed(case: Case, matter: str, since: date) -> str:
+    """The same ground is a new matter once a service that was open to the person has closed again."""
+    closed = [fact for fact in case.facts("health.involvement.closed") if since <= fact.effective_on < case.today]
+    return f"{matter}:{closed[-1].event_id}" if closed else matter
 
 
 def closing(case: Case, alert: Alert) -> Closing | None:

@@ -20,7 +20,8 @@ def ground(case: Case) -> Ground | None:
 
 def released(case: Case, since: date) -> bool:
     facts = case.facts("yj.custody.released")
-    return any(since <= f.effective_on <= case.today for f in facts)
+    # Of a day with a release and an entry: who is in custody was not released from this one.
+    return any(since < f.effective_on <= case.today or (f.effective_on == since and not case.in_custody) for f in facts)
 
 
 def allocated(case: Case, since: date) -> bool:
@@ -31,7 +32,8 @@ def allocated(case: Case, since: date) -> bool:
 
 def closing(case: Case, alert: Alert) -> Closing | None:
     """Social worker allocated: resolved. Released: stood down."""
-    since = alert.anchor or alert.raised_on
+    entries = [fact for event_id in (alert.matter, *alert.folded) if (fact := case.fact(event_id)) is not None]
+    since = max((fact.effective_on for fact in entries), default=alert.anchor or alert.raised_on)
     if allocated(case, since):
         return Closing(RESOLVED, "social worker allocated")
     return Closing(STOOD_DOWN, "released") if released(case, since) else None
