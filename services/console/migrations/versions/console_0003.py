@@ -23,6 +23,7 @@ def upgrade() -> None:
     op.add_column("refusal", sa.Column("message_id", text, nullable=False, server_default=""))
     for name in ("kept", "mended"):
         op.add_column("refusal", sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false()))
+    # Safe: thirty days of refusals, thousands of rows: the console waits for a moment.
     op.create_index("refusal_message", "refusal", ["party", "message_id"])
     came = [needed("party", text), needed("message_id", text), needed("type", text), needed("received_at", moment)]
     op.create_table("accepted", key("event_id", text), *came)
