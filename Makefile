@@ -7,13 +7,18 @@ BIN := $(VENV)/bin
 HUB_CACHE ?= $(CURDIR)/.hub/cache
 export HUB_CACHE
 
-.PHONY: demo test setup machine lint clean
+.PHONY: demo test docs setup machine lint clean
 
 demo: setup
 	@$(BIN)/hub demo
 
 test: setup lint
 	$(BIN)/pytest -q -n 2 --dist loadgroup
+
+# The documentation as a site, in .hub/site; a dead link or a page that the navigation lacks stops it.
+docs: $(VENV)/.installed
+	$(BIN)/mkdocs build --strict -q
+	@echo .hub/site/index.html
 
 setup: machine $(VENV)/.installed
 

@@ -285,7 +285,7 @@ def _why(eyes: Sight, title: str, relied: tuple[str, ...], withheld: tuple[Withh
         on = words.day(eyes.alert.anchor or eyes.case.today)
         if eyes.alert.rule == "A39":
             yield f"{party}: {_refused(eyes, on)}"
-        else:
+        elif eyes.alert.tag in words.FEED:
             yield f"{party}: {words.FEED[eyes.alert.tag]} Last extract: {on}."
     if relied:
         noun, verb = ("Agreement", "lets") if len(relied) == 1 else ("Agreements", "let")
@@ -300,7 +300,8 @@ def _refused(eyes: Sight, on: str) -> str:
     kinds = sorted({fact.text("type") for fact in facts} - {""})
     what = f"events of the type {words.listed(kinds)}" if kinds else "events"
     reasons = sorted({fact.text("reason") for fact in facts} or {eyes.alert.tag})
-    return f"{what} were refused: {words.listed([words.REFUSED[reason] for reason in reasons])}. First on {on}."
+    why = words.listed([words.REFUSED[reason] for reason in reasons if reason in words.REFUSED])
+    return f"{what} were refused{why and f': {why}'}. First on {on}."
 
 
 def _withheld(eyes: Sight) -> tuple[Withheld, ...]:

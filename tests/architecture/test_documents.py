@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+from mkdocs.config.defaults import MkDocsConfig
 from typer.main import get_command
 
 from hub.__main__ import app
@@ -57,6 +61,33 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         if not found.exists() or (anchor and found.suffix == ".md" and anchor not in headings(found)):
             dead.append(link)
     assert not dead
+
+
+def test_the_site_is_built_every_page_is_in_its_navigation_and_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
+    config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), strict=True)
+    # As ``make docs``: a warning is an error.
+    assert run_build(config) == []
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) >= len(list((ROOT / "docs").rglob("*.md")))
+    loaded = re.compile(r"<(?:script|img|iframe)[^>]+src=\"(?:https?:)?//|<link[^>]+href=\"(?:https?:)?//")
+    assert not [page.name for page in pages if loaded.search(page.read_text("utf-8"))]
+
+
+def run_build(config: MkDocsConfig) -> list[str]:
+    """What the build warns of."""
+    said: list[str] = []
+
+    class Hears(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    hears = Hears(logging.WARNING)
+    logging.getLogger("mkdocs").addHandler(hears)
+    try:
+        build(config)
+    finally:
+        logging.getLogger("mkdocs").removeHandler(hears)
+    return said
 
 
 def test_every_file_that_is_named_anywhere_is_there() -> None:
