@@ -300,8 +300,9 @@ def _refused(eyes: Sight, on: str) -> str:
     kinds = sorted({fact.text("type") for fact in facts} - {""})
     what = f"events of the type {words.listed(kinds)}" if kinds else "events"
     reasons = sorted({fact.text("reason") for fact in facts} or {eyes.alert.tag})
-    why = words.listed([words.REFUSED[reason] for reason in reasons if reason in words.REFUSED])
-    return f"{what} were refused{why and f': {why}'}. First on {on}."
+    known = [words.REFUSED[reason] for reason in reasons if reason in words.REFUSED]
+    why = f": {words.listed(known)}" if known else ""
+    return f"{what} were refused{why}. First on {on}."
 
 
 def _withheld(eyes: Sight) -> tuple[Withheld, ...]:
