@@ -8,18 +8,18 @@ from typing import assert_never
 
 from services.alerts import due, escalation, reopening, workers
 from services.alerts.acts import Acts
-from services.alerts.belief import Belief
-from services.alerts.calendar import birthday
+from services.alerts.breaches import breached
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
 from services.alerts.looks import allocated_otherwise, different
 from services.alerts.policy import Policy
 from services.alerts.raising import cooling, new_alert
-from services.alerts.reading import BREACH, Acted, Breached, Moved, News, Ticked, Told, millis
+from services.alerts.reading import Acted, Breached, Moved, News, Ticked, Told, millis
 from services.alerts.reads import movable
 from services.alerts.routing import may_be_told, permitted, resolve
 from services.alerts.rules import HELD_ORDER, ORDER, RULES
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
+from services.alerts.scope import scope_ended
 from services.alerts.settled import moved_by_one_kind, settled_until
 from services.alerts.sharing import Sharing
 from services.alerts.state import Alert, Recipient, Skip, State, with_fact, without_fact
@@ -103,23 +103,9 @@ def learn(state: State, news: News) -> State:
         case Told():
             return _told(state, news)
         case Breached():
-            return _breached(state, news)
+            return breached(state, news)
         case _:
             assert_never(news)
-
-
-def _breached(state: State, news: Breached) -> State:
-    """One refusal of a kind is kept: ten thousand more of a batch say nothing new."""
-    state = state if state.belief is not None else replace(state, belief=Belief())
-    open_ones = {alert.matter for alert in state.alerts if alert.open} | {
-        matter for alert in state.alerts if alert.open for matter in alert.folded
-    }
-    same = [fact for fact in state.facts if fact.type == BREACH and fact.data == news.seen.data]
-    if any(fact.event_id in open_ones for fact in same):
-        return state
-    for fact in same:
-        state = without_fact(state, fact.event_id)
-    return with_fact(state, news.seen, None)
 
 
 def _told(state: State, news: Told) -> State:
@@ -404,25 +390,3 @@ def taken_back(case: Case, alert: Alert) -> Closing | None:
     if not about_event or case.fact(alert.matter) is not None:
         return None
     return Closing(RETRACTED, "the event was taken back")
-
-
-def scope_ended(case: Case) -> bool:
-    """Died, moved abroad for good, or too old (POLICY 5.2)."""
-    died = case.latest("circumstance.died")
-    gone = case.latest("circumstance.moved_abroad")
-    if died is not None and died.flag("confirmed"):
-        return True
-    if gone is not None and not gone.flag("returning") and not back(case, gone.effective_on):
-        return True
-    if case.born is None:
-        return False
-    end = birthday(case.born, 25)
-    if case.ehcp:
-        end = date(end.year + 1 if end.month >= 9 else end.year, 9, 1)
-    return case.today >= end
-
-
-def back(case: Case, left: date) -> bool:
-    """Whether the status, or a risk of homelessness, shows that somebody who left the country has come again."""
-    here = any(left < span.start <= case.today and span.group != "NOT_KNOWN" for span in case.belief.timeline)
-    return here or any(left < fact.effective_on <= case.today for fact in case.facts(*case.policy.safeguarding_types))

@@ -11,10 +11,11 @@ from typing import Any
 
 from services.alerts.belief import Belief, Episode, Mark, Plan, Span, Wait
 from services.alerts.case import Case
-from services.alerts.decide import Settings, decide, due_on, scope_ended
+from services.alerts.decide import Settings, decide, due_on
 from services.alerts.policy import Policy
 from services.alerts.reading import Acted, News, Ticked, Told, millis
 from services.alerts.rules import ORDER
+from services.alerts.scope import scope_ended
 from services.alerts.settings import load
 from services.alerts.sharing import Readable, Shared
 from services.alerts.state import Alert, Seen, State, Subject, decode, encode

@@ -223,7 +223,7 @@ def test_the_same_model_changes_nothing(people: Path) -> None:
 
 
 def test_a_model_to_which_a_false_link_is_dear_links_less_and_names_events_alone(tmp_path: Path) -> None:
-    found = rows(250)
+    found = rows(400)
     for row in found[400:]:
         # Names and birth date alone: what a weight decides (I6).
         row |= {"phone": "", "postcode": ""}

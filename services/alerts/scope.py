@@ -1,0 +1,30 @@
+"""Whether somebody is still anybody's to follow (POLICY 5.2)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from services.alerts.calendar import birthday
+from services.alerts.case import Case
+
+
+def scope_ended(case: Case) -> bool:
+    """Died, moved abroad for good, or too old (POLICY 5.2)."""
+    died = case.latest("circumstance.died")
+    gone = case.latest("circumstance.moved_abroad")
+    if died is not None and died.flag("confirmed"):
+        return True
+    if gone is not None and not gone.flag("returning") and not back(case, gone.effective_on):
+        return True
+    if case.born is None:
+        return False
+    end = birthday(case.born, 25)
+    if case.ehcp:
+        end = date(end.year + 1 if end.month >= 9 else end.year, 9, 1)
+    return case.today >= end
+
+
+def back(case: Case, left: date) -> bool:
+    """Whether the status, or a risk of homelessness, shows that somebody who left the country has come again."""
+    here = any(left < span.start <= case.today and span.group != "NOT_KNOWN" for span in case.belief.timeline)
+    return here or any(left < fact.effective_on <= case.today for fact in case.facts(*case.policy.safeguarding_types))
