@@ -26,6 +26,7 @@ from tests.ingest.files.conftest import COLLEGE
 
 pytestmark = [
     *(pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(400)),
+    pytest.mark.long,
     pytest.mark.xdist_group("canaries-of-processes"),
 ]
 PEOPLE, WAIT_SECONDS_MAX = 6, 90

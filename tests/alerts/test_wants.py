@@ -41,7 +41,7 @@ def test_no_rule_has_a_ground_without_the_facts_that_it_wants() -> None:
     for state in states():
         if state.last_day is None or state.belief is None:
             continue
-        for back in range(0, 420, 5):
+        for back in range(0, 420, 13):
             day = state.last_day - timedelta(days=back)
             for rule in ORDER:
                 if rule.wants and rule.ground(Case(without(state, frozenset()), day, policy)) is not None:

@@ -187,6 +187,7 @@ def test_a_broker_killed_and_started_again_loses_nothing(own_broker: Path, fresh
         kafka.stop(server)
 
 
+@pytest.mark.long
 def test_a_slow_service_holds_bounded_memory_and_shows_its_lag(toy: Toy) -> None:
     """Behind by far more bytes than its queues may hold, it takes no more memory than they may."""
     for start in range(0, 4_000, 500):

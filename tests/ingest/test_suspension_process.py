@@ -52,6 +52,7 @@ def rows_of(out: Path, name: str) -> list[tuple[str, str]] | None:
         return [(line["Row"], line["Code"]) for line in csv.DictReader(stream)]
 
 
+@pytest.mark.long
 def test_the_files_door_stops_within_five_seconds_and_resuming_leaves_nothing_behind(
     machine: Machine, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_the_files_door_stops_within_five_seconds_and_resuming_leaves_nothing_be
     assert door.wait(timeout=60) == 0
 
 
+@pytest.mark.long
 def test_a_move_that_could_not_be_sent_is_sent_by_the_next_command(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,6 +244,7 @@ def test_without_keys_what_is_about_people_is_sealed(memory: Memory) -> None:
     assert found.counts[Verdict.SEALED] > 0
 
 
+@pytest.mark.long
 def test_a_build_that_is_not_kept_is_said_and_this_one_may_decide_all_the_same(memory: Memory) -> None:
     rows = memory.of("status")
     rows[:] = [replace(row, build="0.0+gone") for row in rows]

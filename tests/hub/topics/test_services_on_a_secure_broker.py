@@ -25,6 +25,7 @@ from tests.hub.topics.conftest import ROOT, Secure
 pytestmark = [
     *(pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow),
     pytest.mark.xdist_group("secure-broker"),
+    pytest.mark.long,
 ]
 WAIT_SECONDS_MAX = 90
 
