@@ -28,7 +28,10 @@ PAGES = sorted(
 FOLDERS = ("services", "spine", "hub", "tests", "docs", "contracts", "schemas", "deploy", "models")
 NAMED = re.compile(rf"(?<![\w/.<-])((?:{'|'.join(FOLDERS)})/[A-Za-z0-9_./-]+\.(?:py|md|yaml|json|avsc|sh|svg))\b")
 #: Files that stand for others of their kind, or that the reader is to make.
-EXAMPLES = {"models/2026-12-01-weights.json", "models/DATE-weights.json", "schemas/adaptive-card.json"}
+EXAMPLES = {"models/2026-12-01-weights.json", "models/DATE-weights.json", "schemas/adaptive-card.json"} | {
+    # Written by `hub contracts release`, and in no checkout.
+    "contracts/compiled/head.json"
+}
 SOURCES = sorted(
     path
     for folder in FOLDERS
