@@ -158,10 +158,9 @@ def _database(postgres_url: str) -> Iterator[str]:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f'create database "{name}"')
     yield f"{base}/{name}{question}{options}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        # It may fail while another test's database goes away: what is left ends with the server.
-        with suppress(psycopg.errors.InternalError_):
-            connection.execute(f'drop database "{name}" with (force)')
+    # It may fail while another test's database goes away: what is left ends with the server.
+    with psycopg.connect(postgres_url, autocommit=True) as connection, suppress(psycopg.errors.InternalError_):
+        connection.execute(f'drop database "{name}" with (force)')
 
 
 @pytest.fixture
