@@ -12,8 +12,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from spine.keystore.kek import FILE, VARIABLE, LocalKek
 from spine.keystore.postgres import PostgresKeys
 from spine.migrate import migrate, migrate_keystore
 from spine.postgres import PostgresJournal
+from spine.progress import Progress
 from spine.registry import use_registry
 from spine.schema import Catalogue
 from spine.settings import Settings
@@ -234,6 +235,23 @@ def _waiting(settings: Settings, name: str, work: Callable[[], None]) -> None:
             log().warning("retry", where="start", reason=str(retry), attempt=attempt, seconds=0.5)
             metrics().count("hub_retries_total", service=name, where="start")
             time.sleep(0.5)
+
+
+@contextmanager
+def rounds(name: str, stop: threading.Event) -> Iterator[Progress]:
+    """For a process that works in rounds beside the services: it hears signals and answers for its health."""
+    setup(name)
+    settings = Settings()
+    on_signals(stop, settings.stop_seconds_max)
+    progress = Progress()
+    health = HealthServer(progress, settings.health_port, settings.health_host)
+    health.start()
+    log().info("started", host=name, topics=[], port=health.port)
+    try:
+        yield progress
+    finally:
+        health.stop()
+    log().info("stopped", code=0)
 
 
 def on_signals(stop: threading.Event, seconds_max: int) -> None:

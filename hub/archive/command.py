@@ -18,7 +18,6 @@ from hub.layout import Home, contracts_folder, schemas_folder
 from hub.output import AsJson, fail, show_json, show_table
 from hub.running import administered, where
 from spine.errors import Halt, Retry
-from spine.health import HealthServer
 from spine.kafka import KafkaLog
 from spine.ledger.checkpoint import Signer, Verifier
 from spine.ledger.operations import TREE as OPERATIONS
@@ -28,9 +27,8 @@ from spine.migrate import migrate_ledger
 from spine.progress import Progress
 from spine.registry import use_registry
 from spine.schema import Catalogue
-from spine.service import on_signals
-from spine.settings import Settings
-from spine.telemetry import log, setup
+from spine.service import rounds
+from spine.telemetry import log
 
 #: Seconds until the first run of a process, and until the next where a server did not answer.
 FIRST_SECONDS, AGAIN_SECONDS, ALIVE_SECONDS = 60.0, 30.0, 5.0
@@ -69,31 +67,23 @@ def keep_archiving(once: Callable[[Alive], Written], every: float, stop: threadi
 
     Where a server does not answer it tries again soon. Raises Halt.
     """
-    setup("archive")
-    settings, stop = Settings(), stop or threading.Event()
-    on_signals(stop, settings.stop_seconds_max)
-    progress = Progress()
-    health = HealthServer(progress, settings.health_port, settings.health_host)
-    health.start()
-    log().info("started", host="archive", topics=[], port=health.port)
-    # A hub that starts has other things to do, and nothing yet that would be lost.
-    pause = min(every, FIRST_SECONDS)
-    progress.state = "running"
+    stop = stop or threading.Event()
     try:
-        while not _waited(stop, pause, progress):
-            try:
-                written = once(progress.alive)
-                log().info("archived", count=written.records)
-                progress.state, pause = "running", every
-            except Retry as retry:
-                log().warning("retry", where="archive", reason=str(retry))
-                progress.state, pause = "retrying: archive", min(every, AGAIN_SECONDS)
+        with rounds("archive", stop) as progress:
+            # A hub that starts has other things to do, and nothing yet that would be lost.
+            pause = min(every, FIRST_SECONDS)
+            progress.state = "running"
+            while not _waited(stop, pause, progress):
+                try:
+                    written = once(progress.alive)
+                    log().info("archived", count=written.records)
+                    progress.state, pause = "running", every
+                except Retry as retry:
+                    log().warning("retry", where="archive", reason=str(retry))
+                    progress.state, pause = "retrying: archive", min(every, AGAIN_SECONDS)
     except Halt as halt:
         log().critical("halt", reason=str(halt))
         raise
-    finally:
-        health.stop()
-    log().info("stopped", code=0)
 
 
 def _waited(stop: threading.Event, seconds: float, progress: Progress) -> bool:

@@ -7,30 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from hub.doctor.finding import Finding, Verdict
-from spine.health import HealthServer
-from spine.progress import Progress
-from spine.service import on_signals
-from spine.settings import Settings
-from spine.telemetry import log, metrics, setup
+from spine.service import rounds
+from spine.telemetry import metrics
 
 
 def watch(examine: Callable[[], Iterable[Finding]], every: float, stop: threading.Event | None = None) -> None:
     """Look every so many seconds until SIGTERM, or ``stop``. Serves as every process does (HUB_HEALTH_PORT)."""
-    setup("doctor")
-    settings, stop = Settings(), stop or threading.Event()
-    on_signals(stop, settings.stop_seconds_max)
-    progress = Progress()
-    health = HealthServer(progress, settings.health_port, settings.health_host)
-    health.start()
-    log().info("started", host="doctor", topics=[], port=health.port)
+    stop = stop or threading.Event()
     seen: set[tuple[str, str]] = set()
-    while not stop.is_set():
-        seen |= tell(examine(), seen)
-        progress.state = "running"
-        progress.alive()
-        stop.wait(every)
-    health.stop()
-    log().info("stopped", code=0)
+    with rounds("doctor", stop) as progress:
+        while not stop.is_set():
+            seen |= tell(examine(), seen)
+            progress.state = "running"
+            progress.alive()
+            stop.wait(every)
 
 
 def tell(found: Iterable[Finding], before: Iterable[tuple[str, str]] = ()) -> set[tuple[str, str]]:

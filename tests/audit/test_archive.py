@@ -89,8 +89,8 @@ def test_the_process_archives_again_and_again_and_soon_after_a_server_was_away(
     """Without servers. ``every`` is an hour: what is awaited here comes sooner, or not at all."""
     monkeypatch.setattr(command, "FIRST_SECONDS", 0.01)
     monkeypatch.setattr(command, "AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(command, "setup", lambda service: None)
-    monkeypatch.setattr(command, "on_signals", lambda stop, seconds: None)
+    monkeypatch.setattr("spine.service.setup", lambda name: None)
+    monkeypatch.setattr("spine.service.on_signals", lambda stop, seconds: None)
     stop, went = threading.Event(), list[str]()
 
     def once(alive: Callable[[], object]) -> Written:
