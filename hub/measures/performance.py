@@ -96,7 +96,11 @@ def lives(engine: sa.Engine, on: date, known_at: datetime, months: int) -> list[
         told = sa.select(INBOX.c.alert_id, INBOX.c.rule).distinct()
         rules: dict[str, str] = {row.alert_id: row.rule for row in connection.execute(told)}
         acts: dict[str, list[Mapping[str, Any]]] = {}
-        history = sa.select(HISTORY).where(HISTORY.c.at <= known_at).order_by(HISTORY.c.at, HISTORY.c.event_id)
+        lately = sa.select(HISTORY.c.alert_id).where(
+            HISTORY.c.act == "raised", HISTORY.c.on > first, HISTORY.c.on <= on
+        )
+        theirs = sa.and_(HISTORY.c.at <= known_at, HISTORY.c.alert_id.in_(lately))
+        history = sa.select(HISTORY).where(theirs).order_by(HISTORY.c.at, HISTORY.c.event_id)
         for row in connection.execute(history).mappings():
             acts.setdefault(row["alert_id"], []).append(dict(row))
         given = sa.select(ACTION.c.alert_id, ACTION.c.value).where(ACTION.c.verb == "outcome", ACTION.c.at <= known_at)
