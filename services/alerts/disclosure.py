@@ -95,12 +95,13 @@ def _disclose(case: Case, alert: Alert, recipient: Recipient, sharing: Sharing) 
     )
     status = "status" in eyes.mask and eyes.knows_status()
     title = _title(eyes)
-    lines = (*_identity(eyes, name), *_status(eyes, status), *_facts(eyes), *_others(eyes))
+    partner = _partner(eyes)
+    lines = (*_feed(partner), *_identity(eyes, name), *_status(eyes, status), *_facts(eyes), *_others(eyes))
     told = _told(eyes)
     relied = tuple(sorted(agreement for agreement in eyes.relied if agreement))
     withheld = _withheld(eyes)
     return View(
-        headline=f"{title}: {name}" if name else title,
+        headline=f"{title}: {about}" if (about := name or partner) else title,
         # Two events that say the same are one line.
         lines=tuple(dict.fromkeys(lines)),
         why=(*told, *_why(eyes, title, relied, withheld)),
@@ -155,6 +156,16 @@ def seen_now(case: Case, alert: Alert, sharing: Sharing) -> str:
 def _title(eyes: Sight) -> str:
     category, title, otherwise = words.TITLES.get(eyes.alert.rule, words.TITLE_OTHERS)
     return title if not category or eyes.stands(category) else otherwise
+
+
+def _partner(eyes: Sight) -> str:
+    """Whose feed it is: about a feed, not a person, and so it gives nobody away."""
+    return eyes.case.policy.directory.party_name.get(eyes.alert.source, "") if eyes.case.about_a_feed else ""
+
+
+def _feed(partner: str) -> Iterator[Line]:
+    if partner:
+        yield Line("Partner", partner, "feed")
 
 
 def _identity(eyes: Sight, name: str) -> Iterator[Line]:
@@ -280,8 +291,7 @@ def _why(eyes: Sight, title: str, relied: tuple[str, ...], withheld: tuple[Withh
     yield f"You are told as {words.role(eyes.recipient.role)}."
     yield f"Rule: {title}."
     if eyes.case.about_a_feed:
-        # About a feed, not a person: whose it is gives nobody away.
-        party = eyes.case.policy.directory.party_name.get(eyes.alert.source, "A partner")
+        party = _partner(eyes) or "A partner"
         on = words.day(eyes.alert.anchor or eyes.case.today)
         if eyes.alert.rule == "A39":
             yield f"{party}: {_refused(eyes, on)}"

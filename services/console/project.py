@@ -124,8 +124,9 @@ def _alert(batch: Batch, fact: Fact) -> str:
 
 
 def title_of(view: Mapping[str, Any]) -> str:
-    """The headline without the name at its end: of one who may not read a rule's meaning it is the masked title."""
-    name = next((line["value"] for line in view["lines"] if line["label"] == "Name"), "")
+    """The headline without the name at its end, a person's or a partner's: of one who may not read a rule's meaning it
+    is the masked title."""
+    name = next((line["value"] for line in view["lines"] if line["label"] in ("Name", "Partner")), "")
     headline: str = view["headline"]
     return headline.removesuffix(f": {name}") if name else headline
 

@@ -98,6 +98,11 @@ def row_of(known: Visitor, ref: str) -> Mapping[str, Any]:
     return row
 
 
+def about_a_feed(row: Mapping[str, Any]) -> bool:
+    """Of a partner's feed and of no young person: it stands under a key of its own (docs/adr/0014)."""
+    return bool(row["person_id"].startswith("feed:"))
+
+
 def _theirs(known: Visitor, ref: str) -> Mapping[str, Any]:
     """A row that the user may act on: of one that was taken back they do nothing any more."""
     row = row_of(known, ref)
@@ -199,5 +204,6 @@ def _alert(known: Visitor, row: Mapping[str, Any], status: int = 200, **more: An
         "kept_closed": "" if row["open"] or taken or row.get("glass") else _kept_closed(known, row),
         "colleagues": [] if taken else _colleagues(known, row),
         "note_max": NOTE_CHARACTERS_MAX,
+        "feed": about_a_feed(row),
     }
     return known.page("alert.html", status, **(shared | values | more))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from services.console import then
 from services.console.acting import text_of
 from services.console.people import GOVERNANCE
-from services.console.routes_alerts import GLASS_OPEN, row_of, with_due
+from services.console.routes_alerts import GLASS_OPEN, about_a_feed, row_of, with_due
 from services.console.timeline import picture, stretches
 from services.console.visit import NotFound, Visitor, elsewhere, visitor
 
@@ -29,6 +29,8 @@ _REF = re.compile(r"(?:.*/alerts/)?([0-9a-f]{20})(?:/person)?")
 def person(known: Known, ref: str, on: str = "", at: str = "") -> Response:
     """What this user's views of one person say together: on a day, as known at the end of a day."""
     row = row_of(known, ref)
+    if about_a_feed(row):
+        raise NotFound
     clock, today = known.console.clock(), known.console.today()
     known.console.doings.saw(known.user, "person", row["person_id"], ref, clock)
     day, knowing, errors = _days(on, at, today)

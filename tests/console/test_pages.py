@@ -581,3 +581,13 @@ def _harmless(pages: list[str]) -> None:
         assert "<img" not in page
         assert str(7919 * 7927) not in page
         assert "onmouseover='x" not in page
+
+
+def test_an_alert_about_a_feed_leads_to_no_young_person(visit: Any, desk: Any) -> None:
+    ref = desk.alert(person="feed:0123456789abcdef0123", headline="Data came without an agreement: Northvale College")
+    other = desk.alert("a2")
+    client = visit.sign_in("inclusion-team")
+    assert f"/alerts/{ref}/person" not in client.get(f"/alerts/{ref}").text
+    assert f"/alerts/{other}/person" in client.get(f"/alerts/{other}").text
+    assert client.get(f"/alerts/{ref}/person").status_code == 404
+    assert client.get(f"/alerts/{other}/person").status_code == 200

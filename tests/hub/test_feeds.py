@@ -106,6 +106,7 @@ def test_what_no_agreement_covers_is_told_once_of_the_feed_and_of_nobody(hub: In
     assert {recipient.role for recipient in alert.recipients} == {"dpo", "agency-spoc"}
     (view,) = {str(fact.fields["recipients"]) for fact in hub.facts("alerts")}
     assert "Northvale College: events of the type yj.disposal.started were refused: no agreement covers them." in view
+    assert "Data came without an agreement: Northvale College" in view
     assert "Quill" not in view
     overshares(hub, date(2025, 11, 4), "over-name", source="northshire-youth-justice")
     # Another reason is folded in; a mistake of form is none.
