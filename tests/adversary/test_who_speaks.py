@@ -25,7 +25,11 @@ AT = datetime(2025, 11, 24, 8, 5, tzinfo=UTC)
 NOW = int(AT.timestamp())
 many = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
 CLAIMS = ("iss", "aud", "exp", "nbf", "iat", "azp", "scope", "tid", "cnf", "sub", "jti", "validate", "options")
 JWK = ("kty", "kid", "n", "e", "x", "y", "crv", "use", "alg")
 HEADERS = ("alg", "kid", "typ", "jku", "x5u", "x5c", "jwk", "b64", "zip", "enc", "cty")
