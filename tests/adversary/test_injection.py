@@ -63,6 +63,12 @@ def world() -> World:
     return build(hostile, 6)
 
 
+@pytest.fixture(scope="module")
+def answers(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, bytes]]:
+    """What the door answered to all of it, and what was logged of it meanwhile."""
+    return list(http_answers(world.flock, tmp_path_factory.mktemp("door") / "contracts"))
+
+
 def test_every_payload_gets_in_as_a_text_and_stays_with_whoever_it_was_said_of(world: World) -> None:
     """Linked, folded, raised, disclosed: nothing of the pipeline trips over a text."""
     assert not list(world.hub.facts("refusals"))
@@ -117,17 +123,16 @@ def test_no_text_becomes_a_header_of_a_mail(place: str, text: str) -> None:
     assert str(read["To"]).startswith("w@northshire.example") and "evil" not in str(read["To"])
 
 
-def test_each_log_line_is_one_json_object_of_a_catalogued_event(world: World, tmp_path: Path) -> None:
-    for _ in http_answers(world.flock, tmp_path / "contracts"):
-        pass
+def test_each_log_line_is_one_json_object_of_a_catalogued_event(world: World, answers: list[tuple[str, bytes]]) -> None:
+    assert answers
     telemetry.log().critical("failed", error=PAYLOADS[12], at=PAYLOADS[13])
     lines = world.logged.getvalue().splitlines()
     assert lines and all(json.loads(line)["event"] != "forged" for line in lines)
     assert "\x1b" not in world.logged.getvalue()
 
 
-def test_answers_of_the_http_door_stay_json_and_echo_nothing(world: World, tmp_path: Path) -> None:
-    for boundary, blob in http_answers(world.flock, tmp_path / "contracts"):
+def test_answers_of_the_http_door_stay_json_and_echo_nothing(answers: list[tuple[str, bytes]]) -> None:
+    for boundary, blob in answers:
         if boundary.startswith("http"):
             head, _, body = blob.rpartition(b"\n")
             json.loads(body)
