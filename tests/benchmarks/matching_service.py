@@ -65,7 +65,9 @@ class Throughput:
     resident_mb: int
 
 
-def observation(catalogue: Catalogue, row: Mapping[str, str], number: int, sealed: bool) -> dict[str, Any]:
+def observation(
+    catalogue: Catalogue, row: Mapping[str, str], number: int, sealed: bool, authority: str = "northshire"
+) -> dict[str, Any]:
     """What the gate would pass on of a row. Its key must be made before it can be encoded."""
     subject: dict[str, Any] = {name: row.get(name) or None for name in COLUMNS[2:]}
     subject["date_of_birth"] = date.fromisoformat(row["date_of_birth"]) if row["date_of_birth"] else None
@@ -85,20 +87,22 @@ def observation(catalogue: Catalogue, row: Mapping[str, str], number: int, seale
         "dropped": [],
         "agreement": "a@1",
         "policy": "p",
-        "authority": "northshire",
+        "authority": authority,
         "test": False,
         "sealed_under": under if sealed else None,
         **(parts if sealed else clear),
     }
 
 
-def outgoing(catalogue: Catalogue, rows: Iterable[Mapping[str, str]], sealed: bool) -> Iterator[Outgoing]:
+def outgoing(
+    catalogue: Catalogue, rows: Iterable[Mapping[str, str]], sealed: bool, authority: str = "northshire"
+) -> Iterator[Outgoing]:
     for number, row in enumerate(rows):
-        fields = observation(catalogue, row, number, sealed)
+        fields = observation(catalogue, row, number, sealed, authority)
         if sealed:
             catalogue.keys.make({fields["sealed_under"]})
         body = catalogue.encode("observation.v1", fields)
-        yield Outgoing(0, fields["event_id"], "observations", "northshire", "observation.v1", body)
+        yield Outgoing(0, fields["event_id"], "observations", authority, "observation.v1", body)
 
 
 @contextmanager

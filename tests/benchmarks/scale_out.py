@@ -1,10 +1,11 @@
 """What a second and a fourth worker of a service bring, over real Kafka and PostgreSQL.
 
-``python -m tests.benchmarks.scale_out``, for each number of workers on the same lives (tests/benchmarks/lives.py)
-and an empty database: workers join one after the other; two thirds of the input come at once, and their catching up is
-timed; while the last third comes, one worker is asked to leave, another takes its place, and one is killed. Then it is
-checked that each record was decided once, that the decisions are byte for byte those of the first run, and that what
-was published of each key stands in the order of its decisions.
+``python -m tests.benchmarks.scale_out``, for each number of workers on the same lives (tests/benchmarks/lives.py; for
+matching the observations of eight authorities, half of the people one's: tests/benchmarks/tenants.py) and an empty
+database: workers join one after the other; two thirds of the input come at once, and their catching up is timed; while
+the last third comes, the worker with the fullest partition is asked to leave, another takes its place, and again the
+one with the fullest is killed. Then it is checked that each record was decided once, that the decisions are byte for
+byte those of the first run, and that what was published of each key stands in the order of its decisions.
 
 Exit codes: 0 measured, and every check holds; 1 one does not hold, or the service does not get through; 2 wrong usage.
 """
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,11 +46,12 @@ from spine.keystore.postgres import PostgresKeys
 from spine.migrate import migrate_keystore
 from spine.postgres import PostgresJournal
 from spine.record import Record
+from tests.benchmarks import tenants
 from tests.benchmarks.lives import ROOT, county
 
 KEK = base64.b64encode(bytes(range(32))).decode()
-INPUT = {"status": "attributions", "alerts": "statuses"}
-OUTPUT = {"status": ("statuses",), "alerts": ("alerts", "deliveries")}
+INPUT = {"matching": "observations", "status": "attributions", "alerts": "statuses"}
+OUTPUT = {"matching": ("attributions", "reviews"), "status": ("statuses",), "alerts": ("alerts", "deliveries")}
 PARTITIONS = 4
 SECONDS_MAX = 600
 #: How long a killed worker keeps its partitions (HUB_SESSION_MS).
@@ -116,13 +119,13 @@ class Run:
         owned = [n for worker in self.workers for n in worker.owns()]
         return sorted(owned) == list(range(PARTITIONS))
 
-    def end_worker(self, how: signal.Signals) -> float:
-        """End the one that came last; seconds until the others have its partitions."""
-        gone = self.workers[-1]
+    def end_worker(self, how: signal.Signals, fullest: int) -> float:
+        """End the one that has the partition ``fullest``; seconds until the others have its partitions."""
+        gone = next(worker for worker in self.workers if fullest in worker.owns())
         theirs, begun = gone.owns(), time.time()
         gone.process.send_signal(how)
         gone.process.wait(60)
-        self.workers.pop()
+        self.workers.remove(gone)
         self.until(self.settled, "leave")
         taken = [worker.last("assigned") for worker in self.workers if theirs & worker.owns()]
         return max(0.0, max(taken, default=begun) - begun)
@@ -231,6 +234,7 @@ def published(address: str, service: str) -> list[tuple[str, str]]:
 def measure(run: Run, records: Sequence[Record], workers: int) -> dict[str, Any]:
     """One run. Raises TimeoutError, naming what did not happen."""
     joins = [run.begin_worker() for _ in range(workers)]
+    fullest, most = Counter(one.partition for one in records).most_common(1)[0]
     first, rest = records[: len(records) * 2 // 3], records[len(records) * 2 // 3 :]
     journal = PostgresJournal(run.url, run.service)
 
@@ -247,10 +251,10 @@ def measure(run: Run, records: Sequence[Record], workers: int) -> dict[str, Any]
         resident = max(process.memory_info().rss for process in processes)
         cpu = sum(sum(process.cpu_times()[:2]) for process in processes)
         send(run.address, rest)
-        leave = run.end_worker(signal.SIGTERM) if len(run.workers) > 1 else None
+        leave = run.end_worker(signal.SIGTERM, fullest) if len(run.workers) > 1 else None
         if leave is not None:
             run.begin_worker()
-        kill = run.end_worker(signal.SIGKILL) if len(run.workers) > 1 else None
+        kill = run.end_worker(signal.SIGKILL, fullest) if len(run.workers) > 1 else None
         run.until(lambda: decided() >= len(records) and journal.outbox_size() == 0, "the rest")
         rows = list(journal.decisions(INPUT[run.service]))
     finally:
@@ -258,6 +262,7 @@ def measure(run: Run, records: Sequence[Record], workers: int) -> dict[str, Any]
     return {
         "workers": workers,
         "records": len(records),
+        "in_the_fullest": most,
         "catch_up_per_second": round((len(first) - at) / seconds),
         "cpu_seconds": round(cpu, 1),
         "resident_mb": resident >> 20,
@@ -281,10 +286,12 @@ def everything(asked: argparse.Namespace, address: str, url: str, folder: Path) 
     base = a_database(url, "keys")
     migrate_keystore(base)
     keys = PostgresKeys(base, LocalKek(base64.b64decode(KEK)))
-    hub = county(asked.people, keys=keys, partitions=PARTITIONS)
+    if asked.service == "matching":
+        whole = tenants.observations(asked.people, PARTITIONS, keys)
+    else:
+        hub = county(asked.people, keys=keys, partitions=PARTITIONS)
+        whole = list(hub.log.read({(INPUT[asked.service], n): 0 for n in range(PARTITIONS)}, 10_000_000, 0))
     keys.close()
-    places = {(INPUT[asked.service], n): 0 for n in range(PARTITIONS)}
-    whole = list(hub.log.read(places, 10_000_000, 0))
     # Partitions side by side, as they would come.
     records = sorted(whole, key=lambda one: (one.offset, one.partition))
     found = []
@@ -312,7 +319,9 @@ def show(found: Sequence[Mapping[str, Any]]) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--people", type=int, default=300, help="People of thirty facts each.")
+    ask.add_argument(
+        "--people", type=int, default=300, help="People of thirty facts each; for matching, of a few records each."
+    )
     ask.add_argument("--service", choices=sorted(INPUT), default="status")
     ask.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], choices=(1, 2, 4))
     ask.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
