@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.doctor import flow, papers, servers
+from hub.doctor import archive, flow, papers, servers
 from hub.doctor.finding import Finding, Verdict, fault, looked, unseen
 from hub.doctor.watching import watch
 from hub.layout import Home, contracts_folder, schemas_folder
@@ -35,7 +35,7 @@ def doctor(
     ] = False,
     every: Annotated[float, typer.Option(min=1, help="With --serve: seconds between two looks.")] = 300,
 ) -> None:
-    """Look at everything: broker, topics, database, migrations, registry, keys, agreements, progress, ticks, disk.
+    """Look at all: broker, topics, database, migrations, registry, keys, agreements, progress, ticks, archive, disk.
 
     Looks at the hub of this machine, or at the one that HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY name. Changes nothing.
     Exit codes: 0 sound, or (with --serve) stopped; 1 at least one fault; 2 wrong usage; 4 warnings only.
@@ -98,6 +98,12 @@ def _checks(at: Where) -> Iterable[tuple[str, set[str], Callable[[], Iterable[Fi
             "progress",
             {KAFKA, POSTGRES},
             lambda: flow.progress(at.kafka, at.postgres, contracts),
+            "mend broker and database first",
+        ),
+        (
+            archive.CHECK,
+            {KAFKA, POSTGRES},
+            lambda: archive.archive(at.kafka, at.postgres, contracts),
             "mend broker and database first",
         ),
         ("set aside", {KAFKA}, lambda: flow.set_aside(at.kafka), broker_away),
