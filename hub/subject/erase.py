@@ -118,7 +118,7 @@ def approved(hub: Hub, person_id: str, by: str, at: datetime) -> Mapping[str, An
 
 @contextmanager
 def running(say: Callable[[str], None]) -> Iterator[Hub]:
-    """The hub that runs here, ready for erasing. Raises SpineError, ValueError, KeyError or OSError: a server, a key."""
+    """The hub that runs here, ready to erase. Raises SpineError, ValueError, KeyError or OSError: a server, a key."""
     at, catalogue = where(), Catalogue([schemas_folder()])
     if at.registry:
         use_registry(catalogue, at.registry)
