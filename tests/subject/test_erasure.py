@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
+from hub.backup.erasures import destroy_again, ordered, standing_again
+from hub.backup.rewind import Standing
+from hub.doctor import papers
+from hub.doctor.finding import Verdict
 from hub.heads import NotAllowed
 from hub.subject import holds
 from hub.subject.attestation import broken
@@ -277,3 +282,57 @@ def test_a_reference_that_another_person_bears_too_forbids_it(county: County, en
     with pytest.raises(NotAllowed, match="bear the reference of another"):
         county.hub.erase(engine, person_id, AT)
     assert county.everywhere(person).keys() >= KEPT
+
+
+def test_keys_that_a_backup_brings_back_are_found_and_destroyed_again(county: County, engine: sa.Engine) -> None:
+    _, person_id = county.somebody()
+    county.hub.erase(engine, person_id, AT)
+    standing = found(engine, person_id)
+    assert standing is not None
+    refs = sorted(standing.plan["refs"])
+
+    def brought_back() -> None:
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text("UPDATE keystore.data_key SET wrapped = '', destroyed_at = NULL WHERE ref = ANY(:refs)"),
+                {"refs": refs},
+            )
+
+    def stand() -> list[str]:
+        with psycopg.connect(county.hub.url) as connection:
+            return standing_again(connection)
+
+    assert stand() == []
+    brought_back()
+    assert stand() == refs
+    (told,) = papers.erasures(county.hub.url)
+    assert told.verdict is Verdict.FAULT and "hub sealing reapply" in told.mend
+    assert destroy_again(county.hub.url, {}).keys == len(refs) and stand() == []
+    # A database from the middle of the erasure: told, and what was done since is not known.
+    brought_back()
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE governance.erasure SET step = 'told' WHERE person_id = :id"), {"id": person_id}
+        )
+    assert stand() == [] and destroy_again(county.hub.url, {}).keys == len(refs)
+    # A database from before the order knows of nothing; the log does, and one key was made and destroyed since.
+    brought_back()
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM governance.erasure WHERE person_id = :id"), {"id": person_id})
+        connection.execute(sa.text("DELETE FROM keystore.data_key WHERE ref = :ref"), {"ref": refs[0]})
+        connection.execute(sa.text("DELETE FROM matching.state WHERE key LIKE 'e:%'"))
+    assert stand() == []
+    log = county.hub.hub.log
+    ends = [
+        ("matching", "observations", n, log.end(("observations", n))) for n in range(log.partitions("observations"))
+    ]
+    places = [Standing(*place, next=0, start=0, end=end) for *place, end in ends]
+    orders = ordered(log, county.hub.hub.catalogue, places)
+    assert set(orders[standing.erasure_id]) == set(refs)
+    destroy_again(county.hub.url, orders)
+    query = (
+        "SELECT count(*) FROM keystore.data_key WHERE ref = ANY(%s) AND wrapped IS NULL AND destroyed_at IS NOT NULL"
+    )
+    assert county.hub.rows(query, (refs,)) == [(len(refs),)], "each stands as destroyed, also what had no row"
+    unread = [Standing(*place, next=end, start=0, end=end) for *place, end in ends]
+    assert ordered(log, county.hub.hub.catalogue, unread) == {}
