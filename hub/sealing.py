@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from hub.backup.erasures import destroy_again
 from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.running import kek_at_hand, where
 from spine.errors import Retry, SpineError
@@ -73,6 +74,17 @@ def rewrap(as_json: AsJson = False) -> None:
     with _store(as_json) as (url, kek):
         count = rotation.rewrap(url, old, kek)
     _said({"kek": kek.name, "rewrapped": count}, f"{count} agency keys stand under {kek.name}", as_json)
+
+
+@app.command()
+def reapply(as_json: AsJson = False) -> None:
+    """Destroy again the keys of erased people that stand again, because an older copy of the key store was put back.
+
+    `hub restore` does it by itself. Exit codes: 0 done, also where nothing stood; 1 no database; 2 wrong usage.
+    """
+    with _store(as_json) as (url, _):
+        done = destroy_again(url, {})
+    _said({"destroyed": done.keys}, f"{done.keys} keys were destroyed again", as_json)
 
 
 @contextmanager

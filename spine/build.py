@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("fastavro", "orjson", "rapidfuzz", "ruamel.yaml", "holidays", "tzdata")
 _SOURCES = frozenset({".py", ".avsc", ".json", ".txt"})
 _DIGITS = 12
+#: Where a kept build holds the model that was given to it; one that was given none holds none.
+GIVEN_MODEL = Path("models", "given.json")
 
 
 @lru_cache(maxsize=16)
@@ -49,8 +51,9 @@ def sources(service: str, root: Path = ROOT) -> Iterator[Path]:
     yield from sorted(path for path in found if "__pycache__" not in path.parts)
 
 
-def packed(service: str, contracts: Path, root: Path = ROOT) -> bytes:
-    """The build as a zip that runs alone, with the contracts that it was started under. Equal content, equal bytes."""
+def packed(service: str, contracts: Path, root: Path = ROOT, model: Path | None = None) -> bytes:
+    """The build as a zip that runs alone, with the contracts that it was started under, and the model if one was given
+    (HUB_MODEL). Equal content, equal bytes."""
     out = BytesIO()
     rules = sorted(path for path in contracts.rglob("*") if path.is_file())
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -58,6 +61,8 @@ def packed(service: str, contracts: Path, root: Path = ROOT) -> bytes:
             _add(archive, path.relative_to(root).as_posix(), path)
         for path in sorted((root / "models").glob("*.json")):
             _add(archive, path.relative_to(root).as_posix(), path)
+        if model is not None:
+            _add(archive, GIVEN_MODEL.as_posix(), model)
         for path in rules:
             _add(archive, f"contracts/{path.relative_to(contracts).as_posix()}", path)
     return out.getvalue()
@@ -86,7 +91,7 @@ def kept_as(service: str, build: str, settings: str) -> str:
     return f"{service}-{build.replace('/', '_')}-{rules}.zip"
 
 
-def keep(folder: Path, service: str, build: str, settings: str, contracts: Path) -> Path:
+def keep(folder: Path, service: str, build: str, settings: str, contracts: Path, model: Path | None = None) -> Path:
     """Keep the running build under ``folder/builds`` for whoever replays; written once, whole or not at all."""
     path = folder / "builds" / kept_as(service, build, settings)
     if path.exists():
@@ -94,7 +99,7 @@ def keep(folder: Path, service: str, build: str, settings: str, contracts: Path)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     with new.open("wb") as out:
-        out.write(packed(service, contracts))
+        out.write(packed(service, contracts, model=model))
         out.flush()
         os.fsync(out.fileno())
         os.fchmod(out.fileno(), 0o440)

@@ -194,7 +194,9 @@ def _keep(name: str, processor: Processor, settings: Settings) -> None:
     """Keep this build for whoever replays. Raises Retry where the archive can't be written: no decision is made that
     could not be shown again."""
     try:
-        build.keep(Path(os.environ["HUB_ARCHIVE"]), name, processor.build, processor.settings, settings.contracts)
+        given = os.environ.get("HUB_MODEL")
+        folder, model = Path(os.environ["HUB_ARCHIVE"]), Path(given) if given else None
+        build.keep(folder, name, processor.build, processor.settings, settings.contracts, model)
     except OSError as error:
         raise Retry(f"the archive (HUB_ARCHIVE) cannot be written: {error.strerror}") from error
 

@@ -17,6 +17,7 @@ from hub.archive.writing import Alive, Written, run
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.output import AsJson, fail, show_json, show_table
 from hub.running import administered, where
+from spine.clock import now
 from spine.errors import Halt, Retry
 from spine.kafka import KafkaLog
 from spine.ledger.checkpoint import Signer, Verifier
@@ -28,7 +29,7 @@ from spine.progress import Progress
 from spine.registry import use_registry
 from spine.schema import Catalogue
 from spine.service import rounds
-from spine.telemetry import log
+from spine.telemetry import log, metrics
 
 #: Seconds until the first run of a process, and until the next where a server did not answer.
 FIRST_SECONDS, AGAIN_SECONDS, ALIVE_SECONDS = 60.0, 30.0, 5.0
@@ -77,6 +78,7 @@ def keep_archiving(once: Callable[[Alive], Written], every: float, stop: threadi
                 try:
                     written = once(progress.alive)
                     log().info("archived", count=written.records)
+                    metrics().gauge("hub_archive_timestamp_seconds", now().timestamp())
                     progress.state, pause = "running", every
                 except Retry as retry:
                     log().warning("retry", where="archive", reason=str(retry))

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from hub.backup.dump import BackupError, Manifest, load, read_manifest, take
+from hub.backup.erasures import Again, destroy_again, ordered
 from hub.backup.rewind import Standing, facts_without_key, rewind, standings
 from hub.layout import Home, schemas_folder
 from hub.machine.process import MachineError
@@ -55,7 +56,8 @@ def restore(
 ) -> None:
     """Put a backup back while the hub is down, and bring the consumer groups to the journals' offsets.
 
-    Services then read on from there and decide again what the backup does not know, under the same ids. Without
+    Services then read on from there and decide again what the backup does not know, under the same ids. Keys of people
+    erased after the backup are destroyed again, by the orders on the log. Without
     HUB_KAFKA and HUB_POSTGRES the servers of this machine's own hub are started for it and ended after it.
 
     Exit codes: 0 the hub can be started; 1 it could not be done: mend what is said and do it again, before the hub is
@@ -63,17 +65,18 @@ def restore(
     """
     try:
         with _servers() as at:
-            made = read_manifest(folder)
+            made, again = read_manifest(folder), Again(0, ())
             if not check:
                 load(at.postgres, folder, keys=keys, replace=replace)
             found = standings(at.kafka, made.positions)
             faults = [one.fault for one in found if one.fault]
             if not check:
                 rewind(at.kafka, found)
-                faults += _keys_fault(at, found)
+                again, missing = _keys(at, found)
+                faults += missing
     except (BackupError, MachineError, SpineError) as error:
         fail(str(error), as_json=as_json)
-    _say(made, found, faults, as_json)
+    _say(made, found, faults, again, as_json)
     raise typer.Exit(HALTED if faults else 0)
 
 
@@ -85,17 +88,21 @@ def _servers() -> Iterator[Where]:
         yield servers_of(home, stack)
 
 
-def _keys_fault(at: Where, found: list[Standing]) -> list[str]:
+def _keys(at: Where, found: list[Standing]) -> tuple[Again, list[str]]:
+    """Erase again what was erased since the backup, then look for keys that are not there."""
     catalogue = Catalogue([schemas_folder()])
     _take_ids(catalogue, at.postgres)
     log = KafkaLog(at.kafka, catalogue.frame, source="operator")
     try:
+        again = destroy_again(at.postgres, ordered(log, catalogue, found))
         missing = facts_without_key(log, catalogue, found, at.postgres)
     finally:
         log.close()
     if not missing:
-        return []
-    return [f"{missing} keys of facts on the log are not in the key store: restore again with a newer copy as --keys"]
+        return again, []
+    return again, [
+        f"{missing} keys of facts on the log are not in the key store: restore again with a newer copy as --keys"
+    ]
 
 
 def _take_ids(catalogue: Catalogue, url: str) -> None:
@@ -114,13 +121,16 @@ def _plain(schema: str) -> str:
     return json.dumps(json.loads(schema), sort_keys=True)
 
 
-def _say(made: Manifest, found: list[Standing], faults: list[str], as_json: bool) -> None:
+def _say(made: Manifest, found: list[Standing], faults: list[str], again: Again, as_json: bool) -> None:
     rows = [{**asdict(one), "again": one.again} for one in found]
     if as_json:
-        show_json({"taken_at": made.taken_at, "places": rows, "faults": faults})
+        show_json({"taken_at": made.taken_at, "places": rows, "erased_again": asdict(again), "faults": faults})
         return
     title = f"As of {made.taken_at}: where each service reads on"
     columns = ("service", "topic", "partition", "next", "end", "again")
     show_table(title, columns, [[row[name] for name in columns] for row in rows])
+    if again.keys or again.orders:
+        orders = f", by orders {', '.join(again.orders)}" if again.orders else ""
+        typer.echo(f"{again.keys} keys were destroyed again, which were erased after the copy was taken{orders}")
     for fault in faults:
         typer.echo(f"hub: {fault}", err=True)

@@ -117,7 +117,7 @@ def facts_without_key(log: KafkaLog, catalogue: Catalogue, found: Iterable[Stand
 def _refs(log: KafkaLog, catalogue: Catalogue, found: Iterable[Standing]) -> Iterator[set[str]]:
     """References under which facts from the journals' offsets on are sealed, each at least once, in portions."""
     refs: set[str] = set()
-    for place, first in sorted(_first(found).items()):
+    for place, first in sorted(first_of(found).items()):
         for record in records_of(log, *place, first):
             try:
                 refs |= catalogue.named([catalogue.sealed_fact(record)])
@@ -129,7 +129,7 @@ def _refs(log: KafkaLog, catalogue: Catalogue, found: Iterable[Standing]) -> Ite
     yield refs
 
 
-def _first(found: Iterable[Standing]) -> dict[Place, int]:
+def first_of(found: Iterable[Standing]) -> dict[Place, int]:
     """The lowest offset that any service reads on from; not below what the log holds."""
     first: dict[Place, int] = {}
     for one in found:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.doctor import flow, papers, servers
+from hub.doctor import archive, flow, papers, servers
 from hub.doctor.finding import Finding, Verdict, fault, looked, unseen
 from hub.doctor.watching import watch
 from hub.layout import Home, contracts_folder, schemas_folder
@@ -35,7 +35,8 @@ def doctor(
     ] = False,
     every: Annotated[float, typer.Option(min=1, help="With --serve: seconds between two looks.")] = 300,
 ) -> None:
-    """Look at everything: broker, topics, database, migrations, registry, keys, agreements, progress, ticks, disk.
+    """Look at all: broker, topics, database, migrations, registry, keys, erasures, agreements, progress, ticks,
+    archive, disk.
 
     Looks at the hub of this machine, or at the one that HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY name. Changes nothing.
     Exit codes: 0 sound, or (with --serve) stopped; 1 at least one fault; 2 wrong usage; 4 warnings only.
@@ -92,12 +93,19 @@ def _checks(at: Where) -> Iterable[tuple[str, set[str], Callable[[], Iterable[Fi
         (POSTGRES, set(), lambda: servers.database(at.postgres), database_away),
         ("registry", set(), lambda: servers.registry(at.registry, schemas_folder()), "check HUB_REGISTRY"),
         ("keys", {POSTGRES}, lambda: papers.kek(at.postgres), database_away),
+        ("erasures", {POSTGRES}, lambda: papers.erasures(at.postgres), database_away),
         ("agreements", {POSTGRES}, lambda: papers.agreements(contracts, at.postgres, today), database_away),
         ("ticks", {POSTGRES}, lambda: flow.ticks(at.postgres, today), database_away),
         (
             "progress",
             {KAFKA, POSTGRES},
             lambda: flow.progress(at.kafka, at.postgres, contracts),
+            "mend broker and database first",
+        ),
+        (
+            archive.CHECK,
+            {KAFKA, POSTGRES},
+            lambda: archive.archive(at.kafka, at.postgres, contracts),
             "mend broker and database first",
         ),
         ("set aside", {KAFKA}, lambda: flow.set_aside(at.kafka), broker_away),

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from ruamel.yaml.error import YAMLError
 
 from hub import key_file, sharing
+from hub.backup.erasures import standing_again
 from hub.doctor.finding import Finding, fault, sound, unseen, warning
 from hub.heads import SERVICE, head_kept
 from hub.key_file import KeyFault
@@ -46,6 +47,17 @@ def kek(postgres: str) -> Iterator[Finding]:
         yield fault("keys", what, "give the services the right HUB_KEK_FILE, or end a rotation: `hub sealing rewrap`")
     else:
         yield sound("keys", "the key-encryption key is the one in use")
+
+
+def erasures(postgres: str) -> Iterator[Finding]:
+    """Whether keys of erased people stand again. Raises psycopg.Error."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        count = len(standing_again(connection))
+    if count:
+        what = f"{count} keys of erased people stand again: an older copy of the key store was put back"
+        yield fault("erasures", what, "run `hub sealing reapply`, and tell information governance (docs/recovery.md)")
+    else:
+        yield sound("erasures", "no key of an erased person stands")
 
 
 def api_keys(path: Path, today: date) -> Iterator[Finding]:

@@ -1,9 +1,7 @@
-"""The certificate of an erasure: what went, what stays and until when, without personal data. Hashed as a whole."""
+"""The certificate of an erasure: what went, what stays and until when, without personal data."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,15 +10,15 @@ import sqlalchemy as sa
 
 from hub.inprocess import topics_of
 from hub.layout import contracts_folder
+from hub.subject.attestation import FORMAT, Sign, sealed
 from hub.subject.registers import Standing
 from hub.subject.shred import Reach
 from spine.clock import now
 
-FORMAT = "hub-erasure/1"
 JOURNALS = ("ingest", "matching", "status", "alerts", "delivery", "console", "answers")
 
 
-def certificate(connection: sa.Connection, standing: Standing, asked: Reach) -> dict[str, Any]:
+def certificate(connection: sa.Connection, standing: Standing, asked: Reach, sign: Sign) -> dict[str, Any]:
     """Raises LookupError where a key is not destroyed: then there is nothing to certify."""
     query = sa.text("SELECT count(*) FROM keystore.data_key WHERE ref = ANY(:refs) AND wrapped IS NOT NULL")
     if _has(connection, "keystore.data_key") and connection.execute(query, {"refs": list(asked.refs)}).scalar():
@@ -40,17 +38,7 @@ def certificate(connection: sa.Connection, standing: Standing, asked: Reach) -> 
         "in_other_files": list(asked.elsewhere),
     }
     plain: dict[str, Any] = orjson.loads(orjson.dumps(body, default=str))
-    return {**plain, "sha256": digest(plain)}
-
-
-def digest(plain: Mapping[str, Any]) -> str:
-    rest = {name: value for name, value in plain.items() if name != "sha256"}
-    return hashlib.sha256(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def holds_together(read: Mapping[str, Any]) -> bool:
-    """Whether a certificate is as it was written."""
-    return read.get("format") == FORMAT and read.get("sha256") == digest(read)
+    return sealed(plain, sign)
 
 
 def _stays(connection: sa.Connection, standing: Standing) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from hub.person.whom import ids_of
 from hub.private import write_private
 from hub.running import kek_at_hand, where
 from hub.subject import approvals
+from hub.subject.attestation import Sign, signed_by
 from hub.subject.erasure import GROUNDS, Hub, Order, erase, forbidden, survey
 from hub.subject.registers import found, registers
 from hub.subject.shred import Named, Reach
@@ -32,6 +33,7 @@ from spine.clock import now
 from spine.errors import SpineError
 from spine.kafka import KafkaLog
 from spine.keystore.postgres import PostgresKeys
+from spine.ledger.settings import LedgerSettings
 from spine.registry import use_registry
 from spine.schema import Catalogue
 from spine.seal import Sealer
@@ -116,16 +118,17 @@ def approved(hub: Hub, person_id: str, by: str, at: datetime) -> Mapping[str, An
 
 @contextmanager
 def running(say: Callable[[str], None]) -> Iterator[Hub]:
-    """The hub that runs here, ready for erasing. Raises Retry, ValueError, KeyError or OSError: a server or a key."""
+    """The hub that runs here, ready to erase. Raises SpineError, ValueError, KeyError or OSError: a server, a key."""
     at, catalogue = where(), Catalogue([schemas_folder()])
     if at.registry:
         use_registry(catalogue, at.registry)
-    sealer = _sealer()
+    # Before anything is ordered: without the key nothing could be certified.
+    sealer, sign = _sealer(), _sign()
     keys = PostgresKeys(at.postgres, kek_at_hand())
     log = KafkaLog(at.kafka, catalogue.frame, source="operator")
     try:
         with registers(at.postgres) as engine:
-            yield Hub(at.postgres, engine, log, catalogue, keys, named_by(sealer), _patience(say))
+            yield Hub(at.postgres, engine, log, catalogue, keys, named_by(sealer), _patience(say), sign)
     finally:
         log.close()
         keys.close()
@@ -141,6 +144,14 @@ def _sealer() -> Sealer:
         return sealer_of_environment()
     except KeyError:
         return Sealer.from_text(Home.of_environment().seal_key.read_text())
+
+
+def _sign() -> Sign:
+    """With the key that exists: a new one would be known to no auditor."""
+    own = LedgerSettings()
+    if "key_file" not in own.model_fields_set:
+        own = own.model_copy(update={"key_file": Home.of_environment().ledger_key})
+    return signed_by(own.signer(), own.origin)
 
 
 def _patience(say: Callable[[str], None]) -> Callable[[], bool]:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from hub.heads import NotAllowed
 from hub.held import stored
 from hub.subject import holds
+from hub.subject.attestation import Sign
 from hub.subject.certificate import certificate
 from hub.subject.operations import note
 from hub.subject.registers import ERASURE, Standing, found
@@ -61,7 +62,7 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class Hub:
     """What an erasure works with. ``named``: how the gate names a reference; ``wait``: let the services work a little,
-    False when they were given long enough."""
+    False when they were given long enough; ``sign``: certificates."""
 
     postgres: str
     engine: sa.Engine
@@ -70,6 +71,7 @@ class Hub:
     keys: Keys
     named: Named
     wait: Callable[[], bool]
+    sign: Sign
 
 
 def survey(hub: Hub, person_id: str) -> Reach:
@@ -212,6 +214,6 @@ def _holds(connection: sa.Connection, schema: str, table: sa.Table, person_id: s
 def _certify(hub: Hub, standing: Standing) -> Standing:
     asked = reach_of(standing.plan)
     with hub.engine.connect() as connection:
-        written = certificate(connection, standing, asked)
+        written = certificate(connection, standing, asked, hub.sign)
     note(hub.postgres, "erasure", {"erasure_id": standing.erasure_id, "certificate": written["sha256"]})
     return _moved(hub, standing, "certified", certificate=written)

@@ -217,18 +217,32 @@ def counts(where: str | Broker, names: list[str]) -> dict[str, dict[int, tuple[i
 def since(where: str | Broker, names: Sequence[str], seconds: int) -> dict[str, int]:
     """How many records came to each topic that exists within the last ``seconds``. Raises Retry."""
     held = counts(where, list(names))
-    admin = kafka.broker(where).connect(AdminClient, {"log_level": 2})
-    moment = OffsetSpec.for_timestamp(int((time.time() - seconds) * 1000))
-    places = [TopicPartition(name, n) for name, partitions in held.items() for n in partitions]
     came = dict.fromkeys(held, 0)
+    for (name, n), first in younger(where, held, dict.fromkeys(held, seconds)).items():
+        came[name] += held[name][n][1] - first
+    return came
+
+
+def younger(
+    where: str | Broker, held: Mapping[str, Mapping[int, tuple[int, int]]], seconds: Mapping[str, int]
+) -> dict[tuple[str, int], int]:
+    """The first offset younger than its topic's ``seconds``, for each partition of ``held`` (as ``counts`` gives them);
+    the partition's end where nothing is so young. Raises Retry."""
+    admin = kafka.broker(where).connect(AdminClient, {"log_level": 2})
+    asked = {
+        TopicPartition(name, n): OffsetSpec.for_timestamp(int((time.time() - seconds[name]) * 1000))
+        for name, partitions in held.items()
+        for n in partitions
+    }
+    found = {}
     try:
-        for place, future in (admin.list_offsets(dict.fromkeys(places, moment)) if places else {}).items():
+        for place, future in (admin.list_offsets(asked) if asked else {}).items():
             # Nothing so young is on the partition: the answer is -1.
             first = future.result(ASK_SECONDS_MAX).offset
-            came[place.topic] += held[place.topic][place.partition][1] - first if first >= 0 else 0
+            found[place.topic, place.partition] = first if first >= 0 else held[place.topic][place.partition][1]
     except KafkaException as error:
         raise Retry(f"broker: {error.args[0].name()}") from error
-    return came
+    return found
 
 
 def _patiently(admin: Any, names: list[str]) -> dict[str, dict[int, tuple[int, int]]]:

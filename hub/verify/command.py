@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
+import orjson
 import psycopg
 import typer
 
 from hub.archive.reading import Archive
 from hub.layout import Home
-from hub.output import DONE, FAILED, AsJson, fail, show_json
+from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json
 from hub.progress import LINE_SECONDS
 from hub.running import where
+from hub.subject.attestation import broken
 from hub.verify.checking import verify as check
 from hub.verify.finding import Found
 from spine.errors import Retry
-from spine.ledger.checkpoint import NoteBroken
+from spine.ledger.checkpoint import NoteBroken, Verifier
 from spine.ledger.settings import read_verifiers
 
 #: Exit code where a server did not answer.
@@ -36,10 +38,17 @@ Seen = Annotated[
 ]
 
 
+Certificate = Annotated[
+    Path | None,
+    typer.Option("--certificate", help="Check this certificate of an erasure instead: needs the public keys alone."),
+]
+
+
 def verify(
     archive: Folder = None,
     keys: Keys = None,
     seen: Seen = None,
+    certificate: Certificate = None,
     offline: Annotated[bool, typer.Option("--offline", help="Leave the database out.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -49,13 +58,15 @@ def verify(
     did not answer.
     """
     home = Home.of_environment()
-    held = Archive(archive or home.archive)
-    if not held.folder.is_dir():
-        fail(f"no archive at {held.folder}: make it with `hub archive run`", as_json=as_json, code=2)
     try:
         verifiers = read_verifiers(keys or home.ledger_verifiers)
     except (OSError, NoteBroken) as error:
         fail(f"the public keys {keys or home.ledger_verifiers} do not read: {error}", as_json=as_json, code=2)
+    if certificate is not None:
+        _certificate(certificate, verifiers, as_json)
+    held = Archive(archive or home.archive)
+    if not held.folder.is_dir():
+        fail(f"no archive at {held.folder}: make it with `hub archive run`", as_json=as_json, code=2)
     begun, found = time.monotonic(), Found(advance=_lines())
     try:
         with _database(offline) as connection:
@@ -64,6 +75,21 @@ def verify(
         fail(f"the database did not answer ({error}); --offline leaves it out", as_json=as_json, code=AWAY)
     _show(found, time.monotonic() - begun, offline, as_json)
     raise typer.Exit(FAILED if found.faults else DONE)
+
+
+def _certificate(path: Path, verifiers: Sequence[Verifier], as_json: bool) -> NoReturn:
+    try:
+        read = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        fail(f"{path} does not read: {error}", as_json=as_json, code=USAGE)
+    faults = broken(read, verifiers) if isinstance(read, dict) else ["this is no certificate"]
+    if as_json:
+        show_json({"whole": not faults, "faults": faults})
+    for fault in () if as_json else faults:
+        typer.echo(f"FAULT  {fault}")
+    if not faults and not as_json:
+        typer.echo(f"{read['erasure_id']}: as the hub wrote and signed it")
+    raise typer.Exit(FAILED if faults else DONE)
 
 
 @contextmanager

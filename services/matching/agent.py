@@ -32,8 +32,10 @@ from spine.record import Changes, Decided, Effect, Fact
 from spine.schema import Catalogue
 from spine.step import SEALED, Processor
 
-#: HUB_MODEL names another model file.
-MODEL = Path(os.environ.get("HUB_MODEL") or Path(__file__).resolve().parents[2] / "models" / "2026-11-25-weights.json")
+_ROOT = Path(__file__).resolve().parents[2]
+_SHIPPED, _KEPT = _ROOT / "models" / "2026-11-25-weights.json", _ROOT / build.GIVEN_MODEL
+#: HUB_MODEL names another model file; a kept build brings the one with it that it was given.
+MODEL = Path(os.environ.get("HUB_MODEL") or (_KEPT if _KEPT.exists() else _SHIPPED))
 ALIASES = Path(__file__).resolve().parent / "aliases.txt"
 #: The rules of reading and comparing: another text of theirs may decide otherwise, so it is another setting.
 RULES = (

@@ -94,6 +94,12 @@ class Signer:
         signature = Signature(mine.name, mine.key_id, self._key.sign(checkpoint.text.encode()))
         return SignedCheckpoint(checkpoint, (signature,))
 
+    def attest(self, name: str, text: str) -> str:
+        """The line of a signature under a text of another kind. Whose first line must be no origin, so that nobody can
+        take the text for a checkpoint. ``attested`` checks it."""
+        mine = self.verifier(name)
+        return str(Signature(mine.name, mine.key_id, self._key.sign(text.encode())))
+
     def cosign(self, name: str, checkpoint: Checkpoint, at: int) -> Signature:
         """A witness's line: it saw this tree at ``at`` (Unix seconds), grown out of what it saw before."""
         signed = self._key.sign(_cosigned(checkpoint, at))
@@ -212,6 +218,21 @@ class SignedCheckpoint:
             Ed25519PublicKey.from_public_bytes(verifier.public).verify(signed, message)
         except (InvalidSignature, ValueError) as error:
             raise NoteBroken(f"the signature of {signature.name} does not hold") from error
+
+
+def attested(line: str, text: str, verifiers: Sequence[Verifier]) -> Verifier:
+    """By which key ``Signer.attest`` signed this text. Raises NoteBroken: no signature, unknown key, another text."""
+    signature = Signature.parse(line)
+    for verifier in verifiers:
+        if (verifier.name, verifier.key_id, verifier.kind) == (signature.name, signature.key_id, SIGNATURE):
+            if str(signature) != line:
+                raise NoteBroken("a signature has one way to be written, and this is another")
+            try:
+                Ed25519PublicKey.from_public_bytes(verifier.public).verify(signature.body, text.encode())
+            except (InvalidSignature, ValueError) as error:
+                raise NoteBroken(f"the signature of {signature.name} does not hold") from error
+            return verifier
+    raise NoteBroken(f"signed by {signature.name} with the key {signature.key_id.hex()}, which is not known")
 
 
 def _cosigned(checkpoint: Checkpoint, at: int) -> bytes:

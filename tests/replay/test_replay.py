@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import shutil
 import subprocess
 import sys
@@ -16,12 +17,13 @@ import pytest
 
 from hub.inprocess import InProcessHub
 from hub.replay.asked import Everything, Person, Places, Span
-from hub.replay.child import Code, ReplayFailed, walled
+from hub.replay.child import Child, Code, ReplayFailed, walled
 from hub.replay.command import unpacked
 from hub.replay.engine import Plan, Replayed, batches, compared, recorded, replayed
 from hub.replay.report import Run, comparison, page
 from hub.replay.sources import no_keys
 from hub.replay.verdicts import Verdict, sealed_in_part, stands
+from services.matching import agent as matching
 from spine import build
 from spine.journal import DecisionRow
 from spine.log import Place
@@ -262,6 +264,19 @@ def test_a_kept_build_decides_what_it_decided(memory: Memory, tmp_path: Path) ->
     found = replayed(Plan("status", memory, kept, memory.keys), 1)
     assert found.builds == [name]
     assert found.judge.counts[Verdict.SAME] == len(memory.of("status"))
+
+
+def test_a_kept_build_of_matching_brings_the_model_that_it_was_given(tmp_path: Path) -> None:
+    weights = json.loads(matching.MODEL.read_text("utf-8"))
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps(weights | {"name": "another", "gap_millibits": weights["gap_millibits"] + 1}))
+    shipped, settings = matching.matcher_of(CONTRACTS)[1], matching.matcher_of(CONTRACTS, given)[1]
+    assert settings != shipped
+    for model, wanted in ((given, settings), (None, shipped)):
+        # Named by the settings, and so by the model's content: neither takes the other's place.
+        path = build.keep(tmp_path, "matching", matching.build_name(), wanted, CONTRACTS, model)
+        with Child(unpacked(path, "matching", tmp_path / path.stem, {}), no_keys) as child:
+            assert (child.build, child.settings) == (matching.build_name(), wanted)
 
 
 def test_two_builds_one_after_the_other_decide_what_each_decided(memory: Memory, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import psycopg
 import sqlalchemy as sa
 
 from hub.inprocess import InProcessHub, _Running
+from hub.subject.attestation import signed_by
 from hub.subject.erasure import Hub, Order, erase
 from services.alerts.answers import agent as answers
 from services.alerts.delivery import agent as delivery
@@ -29,11 +30,13 @@ from spine.postgres import PostgresJournal
 from spine.seal import Sealer
 from spine.step import Limits, SetAside
 from tests.adversary.canaries import Flock, Generator, Person, found_in
+from tests.audit.ledgered import ORIGIN, SIGNER
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
 JOURNALS = ("ingest", "matching", "status", "alerts", "delivery", "console", "answers")
 SEALER = Sealer(bytes(range(32)), nonce=bytes)
+SIGN = signed_by(SIGNER, ORIGIN)
 WAITS_MAX = 50
 _WORD = re.compile("[a-z]{6}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -139,7 +142,7 @@ class StoredHub:
             self.hub.settle()
             return next(waited, None) is not None
 
-        return Hub(self.url, engine, self.hub.log, self.hub.catalogue, self.keys, named, wait or settle)
+        return Hub(self.url, engine, self.hub.log, self.hub.catalogue, self.keys, named, wait or settle, SIGN)
 
     def erase(self, engine: sa.Engine, person_id: str, at: datetime, ground: str = "request") -> Mapping[str, Any]:
         return erase(self.shop(engine), Order(person_id, ground, "R. Osei", "J. Marsh", at))

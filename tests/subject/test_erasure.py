@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
+from hub.backup.erasures import destroy_again, ordered, standing_again
+from hub.backup.rewind import Standing
+from hub.doctor import papers
+from hub.doctor.finding import Verdict
 from hub.heads import NotAllowed
 from hub.subject import holds
-from hub.subject.certificate import holds_together
+from hub.subject.attestation import broken
 from hub.subject.erase import approved, asked
 from hub.subject.erasure import STEPS, Order, erase, survey
 from hub.subject.registers import found, registers, unknown_or_erased
@@ -24,6 +29,7 @@ from spine.keystore.kek import LocalKek
 from spine.keystore.postgres import PostgresKeys
 from spine.step import SEALED, link_after
 from tests.adversary.canaries import Person
+from tests.audit.ledgered import VERIFIERS
 from tests.subject.stored_hub import StoredHub, flock_of
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -106,8 +112,10 @@ def test_a_certificate_says_what_went_and_what_stays_and_cannot_be_changed_unsee
     assert set(written["went"]["keys"]) == sources | {"hub"}
     assert written["went"]["observations"] >= len(person.events) - 2
     assert written["to_be_told"] and any(line["what"].startswith("decision records") for line in written["stays"])
-    assert holds_together(written)
-    assert not holds_together({**written, "ground": "request"})
+    # As it is read from a file, with no hub at hand.
+    read = json.loads(json.dumps(written))
+    assert broken(read, VERIFIERS) == []
+    assert broken({**read, "ground": "request"}, VERIFIERS)[0].startswith("ground: ")
     assert county.hub.erase(engine, person_id, AT + timedelta(days=1)) == written, "asked again, the same certificate"
 
 
@@ -148,7 +156,7 @@ def test_a_run_that_is_killed_after_any_step_is_taken_up(county: County, engine:
     written = county.hub.erase(engine, person_id, AT + timedelta(hours=1))
     assert written["erasure_id"] == standing.erasure_id
     assert county.everywhere(person) == {}
-    assert holds_together(written)
+    assert broken(written, VERIFIERS) == []
 
 
 def people_known(county: County) -> set[str]:
@@ -172,7 +180,7 @@ def test_an_observation_that_races_the_order_ends_nowhere_33(county: County, eng
     away = PostgresKeys(county.hub.url, LocalKek(bytes(range(32))))
     before = people_known(county)
     shop = county.hub.shop(engine)
-    shop = type(shop)(shop.postgres, engine, shop.log, shop.catalogue, away, shop.named, shop.wait)
+    shop = type(shop)(shop.postgres, engine, shop.log, shop.catalogue, away, shop.named, shop.wait, shop.sign)
     erase(shop, Order(person_id, "request", "R. Osei", "J. Marsh", AT))
     county.hub.say(later(person, 2))
     county.hub.hub.settle()
@@ -274,3 +282,57 @@ def test_a_reference_that_another_person_bears_too_forbids_it(county: County, en
     with pytest.raises(NotAllowed, match="bear the reference of another"):
         county.hub.erase(engine, person_id, AT)
     assert county.everywhere(person).keys() >= KEPT
+
+
+def test_keys_that_a_backup_brings_back_are_found_and_destroyed_again(county: County, engine: sa.Engine) -> None:
+    _, person_id = county.somebody()
+    county.hub.erase(engine, person_id, AT)
+    standing = found(engine, person_id)
+    assert standing is not None
+    refs = sorted(standing.plan["refs"])
+
+    def brought_back() -> None:
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text("UPDATE keystore.data_key SET wrapped = '', destroyed_at = NULL WHERE ref = ANY(:refs)"),
+                {"refs": refs},
+            )
+
+    def stand() -> list[str]:
+        with psycopg.connect(county.hub.url) as connection:
+            return standing_again(connection)
+
+    assert stand() == []
+    brought_back()
+    assert stand() == refs
+    (told,) = papers.erasures(county.hub.url)
+    assert told.verdict is Verdict.FAULT and "hub sealing reapply" in told.mend
+    assert destroy_again(county.hub.url, {}).keys == len(refs) and stand() == []
+    # A database from the middle of the erasure: told, and what was done since is not known.
+    brought_back()
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE governance.erasure SET step = 'told' WHERE person_id = :id"), {"id": person_id}
+        )
+    assert stand() == [] and destroy_again(county.hub.url, {}).keys == len(refs)
+    # A database from before the order knows of nothing; the log does, and one key was made and destroyed since.
+    brought_back()
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM governance.erasure WHERE person_id = :id"), {"id": person_id})
+        connection.execute(sa.text("DELETE FROM keystore.data_key WHERE ref = :ref"), {"ref": refs[0]})
+        connection.execute(sa.text("DELETE FROM matching.state WHERE key LIKE 'e:%'"))
+    assert stand() == []
+    log = county.hub.hub.log
+    ends = [
+        ("matching", "observations", n, log.end(("observations", n))) for n in range(log.partitions("observations"))
+    ]
+    places = [Standing(*place, next=0, start=0, end=end) for *place, end in ends]
+    orders = ordered(log, county.hub.hub.catalogue, places)
+    assert set(orders[standing.erasure_id]) == set(refs)
+    destroy_again(county.hub.url, orders)
+    query = (
+        "SELECT count(*) FROM keystore.data_key WHERE ref = ANY(%s) AND wrapped IS NULL AND destroyed_at IS NOT NULL"
+    )
+    assert county.hub.rows(query, (refs,)) == [(len(refs),)], "each stands as destroyed, also what had no row"
+    unread = [Standing(*place, next=end, start=0, end=end) for *place, end in ends]
+    assert ordered(log, county.hub.hub.catalogue, unread) == {}

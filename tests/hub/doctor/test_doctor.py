@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from hub.backlog import Backlog
 from hub.deploy.migrating import migrate_all
 from hub.doctor import app
+from hub.doctor.archive import Waiting, archived, behind
 from hub.doctor.finding import Finding, Verdict, fault, sound
 from hub.doctor.flow import judged, moved
 from hub.doctor.papers import dated, ending, in_force, room
@@ -92,6 +93,8 @@ def test_faults_are_named_each_with_its_remedy_and_what_is_sound_is_not(
         ("agreements", "hub contracts release"),
     ):
         assert any(one["verdict"] == "fault" and remedy in one["mend"] for one in found[check]), (check, found[check])
+    # Everything on this broker is younger than three hours.
+    assert verdicts(found, "archive") == {"sound"}
     assert "status_from_later" in found["migrations"][0]["what"]
     assert all(one["mend"] for ones in found.values() for one in ones if one["verdict"] != "sound")
 
@@ -217,3 +220,22 @@ def test_its_rounds_serve_what_is_wrong_and_forget_what_is_mended(monkeypatch: p
         stop.set()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_what_the_archive_lacks_is_late_then_in_peril_then_lost() -> None:
+    def found(archived: int | None, *, start: int = 10, old: int = 50, perilous: int = 30) -> list[tuple[str, Verdict]]:
+        return only(behind([Waiting(("submissions", 0), start, 90, old, perilous, archived)]))
+
+    assert found(49) == found(89) == [("archive", Verdict.SOUND)]
+    assert found(48) == found(29) == [("archive", Verdict.WARNING)]
+    assert found(28) == found(9) == [("archive", Verdict.FAULT)]
+    # An archive that was never begun has lost nothing, and begins where the log does.
+    assert found(None, old=10, perilous=10) == [("archive", Verdict.SOUND)]
+    assert found(None, perilous=10) == [("archive", Verdict.WARNING)]
+    (lost,) = behind([Waiting(("submissions", 0), 10, 90, 50, 30, 5)])
+    assert lost.verdict is Verdict.FAULT and "6 to 9 were removed" in lost.what
+
+
+def test_where_the_archive_stands_is_read_from_the_names_that_the_ledger_holds() -> None:
+    names = ["segments/submissions-0-0-41.avro", "segments/submissions-0-42-99.avro", "segments/a-b-2-0-7.avro"]
+    assert archived([*names, "decisions/alerts-0-9.avro", "schemas.json"]) == {("submissions", 0): 99, ("a-b", 2): 7}
