@@ -53,7 +53,8 @@ class Case:
             return self._by_type.get(types[0], [])
         known = self._sorted.get(types)
         if known is None:
-            held = [facts for name in types if (facts := self._by_type.get(name)) is not None]
+            by_type = self._by_type
+            held = [by_type[name] for name in types if name in by_type]
             one = held[0] if held else []
             many = len(held) > 1
             known = sorted((fact for facts in held for fact in facts), key=lambda f: f.order) if many else one
