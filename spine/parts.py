@@ -78,6 +78,8 @@ class Part:
         self._schema = fastavro.parse_schema(dict(schema), named_schemas={})
         self._fields = tuple(_field(field) for field in schema["fields"])
         self._names = frozenset(field.name for field in self._fields)
+        self._zeros = [field.zero for field in self._fields]
+        self._tags = {field.name: (number, field.tag) for number, field in enumerate(self._fields)}
 
     def seal(self, part: Clear, about: str, keys: Keys) -> bytes:
         """Sealed bytes for the fact ``about``. Raises ValueError if the fields do not fit, and what ``keys`` raises."""
@@ -110,13 +112,13 @@ class Part:
         held: Mapping[str, bytes] = read["fields"]
         key, nonce, prefix = keys.key(read["under"]), read["nonce"], self._about(read["about"])
         # The place of a value is that in the map, so that a schema may put its fields in another order.
-        places = {name: place for place, name in enumerate(held)}
-        return b"".join(
-            key.open(nonce, places[field.name], held[field.name], prefix + field.tag)
-            if field.name in held and (names is None or field.name in names)
-            else field.zero
-            for field in self._fields
-        )
+        out = self._zeros.copy()
+        for place, (name, value) in enumerate(held.items()):
+            known = self._tags.get(name)
+            if known is not None and (names is None or name in names):
+                number, tag = known
+                out[number] = key.open(nonce, place, value, prefix + tag)
+        return b"".join(out)
 
     def decode(self, body: bytes) -> dict[str, Any]:
         read = fastavro.schemaless_reader(io.BytesIO(body), self._schema, None)

@@ -28,7 +28,9 @@ class Case:
     #: What recipients may see today, once worked out (``services.alerts.disclosure``).
     views: dict[object, object] = field(init=False, default_factory=dict)
     _by_type: dict[str, list[Seen]] = field(init=False)
+    _kinds: frozenset[str] | None = field(init=False, default=None)
     _group: str = field(init=False, default="")
+    _custody: bool | None = field(init=False, default=None)
     _flags: dict[str, bool] = field(init=False, default_factory=dict)
     _sorted: dict[tuple[str, ...], list[Seen]] = field(init=False, default_factory=dict)
 
@@ -51,7 +53,8 @@ class Case:
             return self._by_type.get(types[0], [])
         known = self._sorted.get(types)
         if known is None:
-            held = [facts for name in types if (facts := self._by_type.get(name)) is not None]
+            by_type = self._by_type
+            held = [by_type[name] for name in types if name in by_type]
             one = held[0] if held else []
             many = len(held) > 1
             known = sorted((fact for facts in held for fact in facts), key=lambda f: f.order) if many else one
@@ -62,6 +65,13 @@ class Case:
     def about_a_feed(self) -> bool:
         """A partner's own feed and no person (docs/adr/0014): nothing is disclosed by telling the partner."""
         return self.state.person_id.startswith("feed:")
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Types of the live facts that are held, of whatever day."""
+        if self._kinds is None:
+            self._kinds = frozenset(self._by_type)
+        return self._kinds
 
     def holds_any(self, types: frozenset[str]) -> bool:
         """Whether a live fact of one of these types is held, of whatever day."""
@@ -126,7 +136,9 @@ class Case:
 
     @property
     def in_custody(self) -> bool:
-        return self.group == "CUSTODY" or self.marked("custody")
+        if self._custody is None:
+            self._custody = self.group == "CUSTODY" or self.marked("custody")
+        return self._custody
 
     @property
     def quiet(self) -> bool:

@@ -15,9 +15,9 @@ from services.alerts.looks import allocated_otherwise, different
 from services.alerts.policy import Policy
 from services.alerts.raising import cooling, new_alert
 from services.alerts.reading import Acted, Breached, Moved, News, Ticked, Told, millis
-from services.alerts.reads import movable
+from services.alerts.reads import movable, wanting, wanting_and_movable
 from services.alerts.routing import may_be_told, permitted, resolve
-from services.alerts.rules import HELD_ORDER, ORDER, RULES
+from services.alerts.rules import HELD_ORDER, RULES
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
 from services.alerts.scope import scope_ended
 from services.alerts.settled import moved_by_one_kind, settled_until
@@ -62,12 +62,12 @@ def judge(settings: Settings, state: State, news: News) -> tuple[State, Acts]:
     step = Step(case, Acts(settings.sharing, state.person_id, news.event_id, at), before, news, at)
     step.moved_by = moved_by_one_kind(settings.name, before, state, news, today)
     step.refresh() if isinstance(news, Moved) else step.run()
-    held = replace(case.state, last_day=today, settled=None)
+    # Copied once: a copy of the state costs as much as asking a rule.
     if step.touched or step.skipped:
-        held = replace(held, alerts=tuple(case.alerts), skipped=tuple(case.skips))
-    elif not step.left_open:
-        held = replace(held, settled=settled_until(settings.name, case, before, news, step.moved_by))
-    return held, step.acts
+        alerts, skips = tuple(case.alerts), tuple(case.skips)
+        return replace(case.state, alerts=alerts, skipped=skips, last_day=today, settled=None), step.acts
+    settled = None if step.left_open else settled_until(settings.name, case, before, news, step.moved_by)
+    return replace(case.state, last_day=today, settled=settled), step.acts
 
 
 def due_on(settings: Settings, state: State) -> date | None:
@@ -151,9 +151,7 @@ class Step:
             return
         self.close_lost()
         if self.may_raise():
-            for rule in ORDER if self.case.state.belief is not None else HELD_ORDER:
-                if self.asks(rule) and (not rule.wants or self.case.holds_any(rule.wants)):
-                    self.raise_rule(rule)
+            self.raise_all()
         else:
             self.left_open = True
         self.close_replaced()
@@ -215,6 +213,25 @@ class Step:
     def may_raise(self) -> bool:
         """Timers fire on working days only; an event may raise on any day."""
         return not isinstance(self.news, Ticked) or self.case.policy.calendar.is_working(self.case.today)
+
+    def raise_all(self) -> None:
+        """Ask, in order, each rule that may have a ground now. Once an alert has changed, each may that follows."""
+        if self.case.state.belief is None:
+            for rule in HELD_ORDER:
+                if self.asks(rule) and (not rule.wants or self.case.holds_any(rule.wants)):
+                    self.raise_rule(rule)
+            return
+        held, asked = self.case.kinds, 0
+        rules = wanting(held)
+        if self.moved_by and not self.touched and not self.skipped:
+            for asked, rule in wanting_and_movable(held, self.moved_by):  # noqa: B007
+                self.raise_rule(rule)
+                if self.touched or self.skipped:
+                    break
+            else:
+                return
+        for rule in rules[asked:]:
+            self.raise_rule(rule)
 
     def raise_rule(self, rule: Rule) -> None:
         case = self.case

@@ -218,9 +218,10 @@ def _facts(eyes: Sight) -> Iterator[Line]:
         kind = masks.category_of(fact.type)
         if kind not in eyes.mask or kind not in eyes.readable(fact).categories:
             continue
-        for path, category in sorted(eyes.readable(fact).fields.items()):
-            name = path.removeprefix("data.")
-            if path.startswith("data.") and name in fact.data and category in eyes.mask:
+        fields = eyes.readable(fact).fields
+        for name in sorted(fact.data):
+            category = fields.get(f"data.{name}")
+            if category is not None and category in eyes.mask:
                 value = _value(eyes, fact, name)
                 if value and eyes.sees(fact, category):
                     yield Line(words.label(name), value, category)

@@ -83,6 +83,18 @@ def movable(kind: str) -> frozenset[str]:
     return frozenset(rule.id for rule in ORDER if moved_by(rule, kind))
 
 
+@lru_cache(maxsize=4096)
+def wanting(held: frozenset[str]) -> tuple[Rule, ...]:
+    """The rules, in their order, that want nothing or a kind of fact that is held: others have no ground."""
+    return tuple(rule for rule in ORDER if not rule.wants or not rule.wants.isdisjoint(held))
+
+
+@lru_cache(maxsize=4096)
+def wanting_and_movable(held: frozenset[str], kind: str) -> tuple[tuple[int, Rule], ...]:
+    """Those of them that a fact of this kind can move, each with the number of those up to it."""
+    return tuple((n, rule) for n, rule in enumerate(wanting(held), 1) if rule.id in movable(kind))
+
+
 @lru_cache(maxsize=1024)
 def timed(kind: str) -> tuple[Rule, ...]:
     """Those of them that name days of their own."""

@@ -47,6 +47,8 @@ class Readable:
 
 
 NOTHING = Readable()
+#: Answers that a compiled policy remembers: more than roles, rules and kinds of fact of a council give.
+READ_MAX = 50_000
 
 
 class Sharing(Protocol):
@@ -97,6 +99,8 @@ class Compiled:
     turns: tuple[date, ...] = ()
     #: Other councils, by the id that facts name them with (``eastmarsh`` is the party ``eastmarsh-council``).
     councils: Mapping[str, str] = field(default_factory=dict)
+    #: What was worked out before: of agreement, fact, role, rule and which of its consents are given.
+    _read: dict[tuple[object, ...], Readable] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @classmethod
     def parse(cls, body: Mapping[str, Any], digest: str) -> Compiled:
@@ -155,13 +159,27 @@ class Compiled:
         held = self.agreements.get(fact.agreement) or self.agreements.get(stem)
         if held is None or not held.active or not held.starts <= today.isoformat() <= held.ends:
             return NOTHING
-        shows: set[str] = set()
-        for row in held.rows.get(role, ()):
-            if (row.rules is None or rule in row.rules) and (row.consent is None or consented(row.consent)):
-                shows |= row.shows
-        if not shows:
+        rows = tuple(
+            row
+            for row in held.rows.get(role, ())
+            if (row.rules is None or rule in row.rules) and (row.consent is None or consented(row.consent))
+        )
+        if not rows:
             return NOTHING
         key = (fact.source, fact.type, stem)
+        asked = (held.name, key, role, tuple(map(id, rows)))
+        known = self._read.get(asked)
+        if known is None:
+            if len(self._read) >= READ_MAX:
+                self._read.clear()
+            known = self._read[asked] = self._readable(held, key, role, rows)
+        return known
+
+    def _readable(self, held: _Agreement, key: tuple[str, str, str], role: str, rows: tuple[_Row, ...]) -> Readable:
+        """What these rows of an agreement show of a kind of fact, without the day and the person."""
+        shows: set[str] = set().union(*(row.shows for row in rows))
+        if not shows:
+            return NOTHING
         only = self.only_roles.get(key, {})
         items = self.items.get(key, {})
         fields = {

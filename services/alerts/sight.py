@@ -24,6 +24,7 @@ class Sight:
     relied: dict[str, None] = field(init=False, default_factory=dict)
     _licensed: dict[tuple[str, str, str], Readable] = field(init=False, default_factory=dict)
     _read: dict[tuple[str, str, str], Readable] = field(init=False, default_factory=dict)
+    _subjects: list[Subject] | None = field(init=False, default=None)
     _stands: dict[str, bool] = field(init=False, default_factory=dict)
     _status_from: dict[str, bool] = field(init=False, default_factory=dict)
 
@@ -69,16 +70,18 @@ class Sight:
 
     def subjects(self) -> list[Subject]:
         """Best namers first: the recipient's own organisation, then by authority of source, latest first."""
-        order = {kind: n for n, kind in enumerate(self.case.policy.identity_authority)}
-        return sorted(
-            self.case.state.subjects,
-            key=lambda s: (
-                s.source != self.recipient.team,
-                order.get(s.source_kind, len(order)),
-                -s.effective_on.toordinal(),
-                s.source,
-            ),
-        )
+        if self._subjects is None:
+            order = {kind: n for n, kind in enumerate(self.case.policy.identity_authority)}
+            self._subjects = sorted(
+                self.case.state.subjects,
+                key=lambda s: (
+                    s.source != self.recipient.team,
+                    order.get(s.source_kind, len(order)),
+                    -s.effective_on.toordinal(),
+                    s.source,
+                ),
+            )
+        return self._subjects
 
     def of_subject(self, name: str, category: str) -> str:
         """A subject field from the best source that may be shown."""

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from hub.sharing import compile_policy
 from services.alerts import words
 from services.alerts.case import Case
 from services.alerts.disclosure import View, disclose
 from services.alerts.masks import category_of, mask
 from services.alerts.rules import RULES
 from services.alerts.settings import load
-from services.alerts.sharing import NOTHING, Closed, Readable, Shared
+from services.alerts.sharing import NOTHING, Closed, Compiled, Readable, Shared
 from services.alerts.state import Recipient
 from spine.keystore import MemoryKeys
 from spine.schema import Catalogue
@@ -265,3 +266,31 @@ def test_compiled_agreements_are_read_as_they_are_built() -> None:
     assert not sharing.readable(Summary(), "provider-welfare", "A01", case.today, never).categories
     assert not sharing.readable(Summary(), "dwp-spoc", "A01", case.today, never).categories
     assert sharing.readable(Summary(), "dwp-spoc", "A01", case.today, lambda p: p == "dwp_sharing").categories
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A fact as far as an agreement asks."""
+
+    source: str
+    type: str
+    agreement: str
+
+
+def test_an_answer_that_is_remembered_is_that_of_an_agreement_asked_for_the_first_time() -> None:
+    asked = Compiled.parse(compile_policy(ROOT / "contracts").content, "x")
+    consented, refused = (lambda purpose: True), (lambda purpose: False)
+    day, differs = d("2026-01-15"), 0
+    for source, kind, stem in sorted(asked.items):
+        fact = Kind(source, kind, stem)
+        for role in sorted(asked.agreements[stem].rows):
+            rows = asked.agreements[stem].rows[role]
+            bound = sorted({rule for row in rows for rule in row.rules or ()})
+            shown = []
+            for rule in ("A01", *bound[:2]):
+                found = [asked.readable(fact, role, rule, day, say) for say in (consented, refused, consented)]
+                anew = [replace(asked).readable(fact, role, rule, day, say) for say in (consented, refused)]
+                assert found == [*anew, anew[0]], (fact, role, rule)
+                shown.append(anew[0])
+            differs += any(one != shown[0] and NOTHING not in (one, shown[0]) for one in shown)
+    assert differs, "no role reads more for one rule than for another"
