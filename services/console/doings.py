@@ -42,7 +42,8 @@ class Doings:
             out.append(Outgoing(0, event_id, telling.TOPIC, f"telling:{user.worker}", telling.KIND, body, (), n))
         with self.journal.transaction() as transaction:
             connection: sa.Connection = transaction.connection  # type: ignore[attr-defined]
-            row = {"worker": user.worker, "how": dict(chosen.how), "digest": chosen.digest, "at": at}
+            row = {"worker": user.worker, "how": dict(chosen.how), "at": at}
+            row |= {"digest": chosen.digest, "channel": chosen.channel}
             telling.write(connection, [row])
             transaction.enqueue(out)
 
