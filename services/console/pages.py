@@ -90,9 +90,9 @@ WAYS = {
 #: What a worker may choose, and what is missing where the hub cannot tell them so.
 CHOSEN_CHANNELS = {"": "As the council set it", "email": "E-mail", "sms": "Text message", "teams": "Microsoft Teams"}
 NO_ADDRESS = {
-    "email": "The hub holds no e-mail address of yours",
-    "sms": "The hub holds no number of yours",
-    "teams": "The hub holds no Teams channel of yours",
+    "email": "the hub holds no e-mail address of yours",
+    "sms": "the hub holds no number of yours",
+    "teams": "the hub holds no Teams channel of yours",
 }
 CHANNELS = {"inbox": "This inbox", "email": "E-mail", "webhook": "Your system"}
 GROUNDS = {
