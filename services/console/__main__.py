@@ -28,6 +28,7 @@ from services.console.speakers import Files
 from services.console.steward import Door
 from services.console.visit import Console
 from services.console.web import create_app
+from spine import traces
 from spine.clock import WorkingDays, now
 from spine.host import Running
 from spine.postgres import PostgresJournal
@@ -149,6 +150,7 @@ def _serving(made: uvicorn.Server, stop: threading.Event) -> None:
 def web() -> None:
     """Pages alone; they publish what workers do whenever nobody else holds the publisher's place."""
     setup(SERVICE)
+    traces.begin(SERVICE)
     prepared = prepare(SERVICE, ("statuses", "deliveries"))
     stop = threading.Event()
     on_signals(stop, 45)
@@ -159,6 +161,7 @@ def web() -> None:
                 pass
     pages.close()
     prepared.close()
+    traces.end()
 
 
 if __name__ == "__main__":
