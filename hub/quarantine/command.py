@@ -20,6 +20,7 @@ from hub.subject.registers import registers
 from hub.subject.rules_of_two import rules_of_two
 from services.ingest.agent import Gates, Opener, sealer_of_environment
 from services.ingest.gate import Gate
+from spine import traces
 from spine.clock import now
 from spine.errors import SpineError
 from spine.seal import SealBroken, Sealer
@@ -104,7 +105,11 @@ def redrive_(
             if agreed is None:
                 return
             people = agreed
-        sent = redrive(hub.log, hub.catalogue, held, people, now(), gate.stand)
+        traces.begin("redrive")
+        try:
+            sent = redrive(hub.log, hub.catalogue, held, people, now(), gate.stand)
+        finally:
+            traces.end()
         if many:
             note(where().postgres, "redrive", {"class": reason, "party": party, "event": event, "sent": len(sent)})
     show_json({"redriven": len(sent), "by": people}) if as_json else typer.echo(

@@ -3,7 +3,7 @@
 HUB_CONSOLE_PORT (default 8080, on HUB_CONSOLE_HOST, default loopback); HUB_DEMO_SIGN_IN=1 lets a visitor choose a named
 user; HUB_OIDC_FILE, HUB_OIDC_SECRET_FILE and HUB_CONSOLE_URL sign people in at their organisation; HUB_INGEST and
 HUB_STEWARD_KEY(_FILE) send stewards' decisions; HUB_API_KEYS and HUB_SPEAKERS, the door's files, tell partners which of
-their keys count; HUB_CONSOLE_SECURE=1 behind TLS.
+their keys count; HUB_REPORTS, a folder, holds reports of replays and verifications; HUB_CONSOLE_SECURE=1 behind TLS.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from services.console.agent import SERVICE, processor
 from services.console.counted import Looking
 from services.console.doings import Doings
 from services.console.reader import Reader
+from services.console.reports import Reports
 from services.console.sessions import Sessions, secret_of
 from services.console.speakers import Files
 from services.console.steward import Door
 from services.console.visit import Console
 from services.console.web import create_app
+from spine import traces
 from spine.clock import WorkingDays, now
 from spine.host import Running
 from spine.postgres import PostgresJournal
@@ -81,6 +83,7 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
         clock=now,
         working=WorkingDays.with_closures(area["country"], area["subdivision"], closed),
         speakers=Files(_path("HUB_API_KEYS"), _path("HUB_SPEAKERS")),
+        reports=Reports(_path("HUB_REPORTS")),
         demo=_truth("HUB_DEMO_SIGN_IN"),
         provider=_provider(),
         simulated=_truth("HUB_SIMULATED_CLOCK"),
@@ -149,6 +152,7 @@ def _serving(made: uvicorn.Server, stop: threading.Event) -> None:
 def web() -> None:
     """Pages alone; they publish what workers do whenever nobody else holds the publisher's place."""
     setup(SERVICE)
+    traces.begin(SERVICE)
     prepared = prepare(SERVICE, ("statuses", "deliveries"))
     stop = threading.Event()
     on_signals(stop, 45)
@@ -159,6 +163,7 @@ def web() -> None:
                 pass
     pages.close()
     prepared.close()
+    traces.end()
 
 
 if __name__ == "__main__":

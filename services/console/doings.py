@@ -14,12 +14,20 @@ from services.console import telling
 from services.console.people import User
 from services.console.tables import ACCESS, ACTION, BREAK_GLASS
 from services.console.telling import Chosen
+from spine import traces
+from spine.carried import Carried, Headers
 from spine.journal import Journal
 from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
 
 KIND, TOPIC = "action.v1", "statuses"
 LISTED_ONCE_IN = timedelta(hours=12)
+
+
+def begun() -> Headers:
+    """The trace of an act, from the click on; nothing where nobody collects. No receipt: no door took it."""
+    tracing = traces.held()
+    return Carried(trace=tracing.taken("act")).headers if tracing is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +43,16 @@ class Doings:
     def choose(self, user: User, chosen: Chosen, at: datetime) -> None:
         """How the worker wants to be told: one fact for every partition, each under an id of its own."""
         fields, choice = chosen.fields(user.worker, at), secrets.token_hex(16)
+        headers = begun()
         out = []
         for n in range(self.partitions):
             event_id = f"{choice}-{n}"
             body = self.catalogue.encode(telling.KIND, {**fields, "event_id": event_id})
-            out.append(Outgoing(0, event_id, telling.TOPIC, f"telling:{user.worker}", telling.KIND, body, (), n))
+            out.append(Outgoing(0, event_id, telling.TOPIC, f"telling:{user.worker}", telling.KIND, body, headers, n))
         with self.journal.transaction() as transaction:
             connection: sa.Connection = transaction.connection  # type: ignore[attr-defined]
-            row = {"worker": user.worker, "how": dict(chosen.how), "digest": chosen.digest, "at": at}
+            row = {"worker": user.worker, "how": dict(chosen.how), "at": at}
+            row |= {"digest": chosen.digest, "channel": chosen.channel}
             telling.write(connection, [row])
             transaction.enqueue(out)
 
@@ -66,7 +76,7 @@ class Doings:
         effects = [Effect(TOPIC, person, KIND, fact) for fact, person in zip(facts, people, strict=True)]
         self.catalogue.keys.make(self.catalogue.needed(effects))
         out = [
-            Outgoing(0, str(fact["event_id"]), TOPIC, person, KIND, self.catalogue.encode(KIND, fact))
+            Outgoing(0, str(fact["event_id"]), TOPIC, person, KIND, self.catalogue.encode(KIND, fact), begun())
             for fact, person in zip(facts, people, strict=True)
         ]
         with self.journal.transaction() as transaction:

@@ -87,6 +87,13 @@ WAYS = {
     "digest": "Once a working day, in a digest",
     "inbox": "Only in the inbox: no message",
 }
+#: What a worker may choose, and what is missing where the hub cannot tell them so.
+CHOSEN_CHANNELS = {"": "As the council set it", "email": "E-mail", "sms": "Text message", "teams": "Microsoft Teams"}
+NO_ADDRESS = {
+    "email": "the hub holds no e-mail address of yours",
+    "sms": "the hub holds no number of yours",
+    "teams": "the hub holds no Teams channel of yours",
+}
 CHANNELS = {"inbox": "This inbox", "email": "E-mail", "webhook": "Your system"}
 GROUNDS = {
     "worker": "A worker who knows the young person said so",
@@ -346,6 +353,8 @@ def environment() -> jinja2.Environment:
         "DELIVERIES": DELIVERIES,
         "CHANNELS": CHANNELS,
         "WAYS": WAYS,
+        "CHOSEN_CHANNELS": CHOSEN_CHANNELS,
+        "NO_ADDRESS": NO_ADDRESS,
         "GROUNDS": GROUNDS,
         "ORDERS": ORDERS,
         "SETTLED": SETTLED,

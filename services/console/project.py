@@ -80,7 +80,7 @@ def take(batch: Batch, fact: Fact, opening: Open) -> str:
             batch.erased_reviews |= set(fact.fields["reviews"])
         case "telling.v1":
             how = {one["severity"]: one["how"] for one in fact.fields["how"]}
-            kept = {name: fact.fields[name] for name in ("worker", "digest", "at")}
+            kept = {name: fact.fields[name] for name in ("worker", "digest", "channel", "at")}
             batch.tellings[fact.fields["worker"]] = kept | {"how": how}
         case "tick.v1":
             on: date = fact.fields["on"]

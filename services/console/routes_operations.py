@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from ruamel.yaml import YAML
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from services.console import agreements
 from services.console.people import GOVERNANCE
@@ -33,7 +33,17 @@ def operations(known: Known) -> Response:
         journals=reader.journals(),
         deliveries=reader.deliveries_by_state(),
         refusals=reader.refusals(),
+        reports=known.console.reports.latest(),
     )
+
+
+@router.get("/operations/reports/{name}")
+def report(known: Known, name: str) -> Response:
+    """It tells ids of facts and what differs: for those who watch over the hub, not for all who see its name."""
+    path = known.console.reports.find(name) if GOVERNANCE & set(known.user.roles) else None
+    if path is None:
+        raise NotFound
+    return FileResponse(path, media_type="application/octet-stream", filename=name)
 
 
 @router.get("/agreements")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.console import telling
 from services.console.acting import Wrong
+from services.console.telling import Chosen
 from services.console.visit import NotFound, Visitor, elsewhere, visitor
 
 router = APIRouter()
@@ -20,7 +21,7 @@ Known = Annotated[Visitor, Depends(visitor)]
 def notifications(known: Known) -> Response:
     _worker(known)
     held = telling.of(known.console.doings.engine, known.user.worker)
-    return _page(known, held.how, held.digest)
+    return _page(known, held)
 
 
 @router.post("/notifications")
@@ -29,11 +30,12 @@ async def choose(known: Known, request: Request) -> Response:
     _worker(known)
     form = {name: str(value) for name, value in (await request.form()).items()}
     known.check(form.get("csrf", ""))
-    choices = telling.load(known.console.contracts)
-    given, digest = {severity: form.get(severity, "") for severity in choices.ways}, form.get("digest", "")
-    chosen = telling.choose(given, digest, choices)
+    choices = telling.load(known.console.contracts, known.user.worker)
+    given = {severity: form.get(severity, "") for severity in choices.ways}
+    digest, channel = form.get("digest", ""), form.get("channel", "")
+    chosen = telling.choose(given, digest, choices, channel)
     if isinstance(chosen, Wrong):
-        return _page(known, given, digest, 422, {chosen.field: chosen.text})
+        return _page(known, Chosen(given, digest, channel), 422, {chosen.field: chosen.text})
     known.console.doings.choose(known.user, chosen, known.console.clock())
     known.say("telling")
     return elsewhere("/notifications")
@@ -44,8 +46,7 @@ def _worker(known: Visitor) -> None:
         raise NotFound
 
 
-def _page(
-    known: Visitor, how: Mapping[str, str], digest: str, status: int = 200, errors: Mapping[str, str] | None = None
-) -> Response:
-    values: dict[str, Any] = {"errors": errors or {}, "choices": telling.load(known.console.contracts)}
-    return known.page("notifications.html", status, how=how, digest=digest, **values)
+def _page(known: Visitor, held: Chosen, status: int = 200, errors: Mapping[str, str] | None = None) -> Response:
+    choices = telling.load(known.console.contracts, known.user.worker)
+    values: dict[str, Any] = {"errors": errors or {}, "choices": choices, "channel": held.channel}
+    return known.page("notifications.html", status, how=held.how, digest=held.digest, **values)

@@ -200,6 +200,7 @@ TELLING = sa.Table(
     sa.Column("worker", _TEXT, primary_key=True),
     _needed("how", JSONB),
     _needed("digest", _TEXT),
+    sa.Column("channel", _TEXT, nullable=False, server_default=""),
     _needed("at", _MOMENT),
 )
 

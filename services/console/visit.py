@@ -19,6 +19,7 @@ from services.console.oidc import Provider
 from services.console.pages import environment
 from services.console.people import GOVERNANCE, STEWARD, People, User
 from services.console.reader import Reader
+from services.console.reports import Reports
 from services.console.sessions import COOKIE, Session, Sessions, same
 from services.console.speakers import Files
 from services.console.steward import Door
@@ -40,6 +41,7 @@ class Console:
     clock: Callable[[], datetime]
     working: WorkingDays = field(default_factory=WorkingDays)
     speakers: Files = field(default_factory=Files)
+    reports: Reports = field(default_factory=Reports)
     demo: bool = False
     provider: Provider | None = None
     simulated: bool = False

@@ -28,6 +28,7 @@ from services.console.agent import SERVICE, TOPICS, processor
 from services.console.doings import Doings
 from services.console.project import ref_of
 from services.console.reader import Reader
+from services.console.reports import Reports
 from services.console.sessions import Sessions, secret_of
 from services.console.steward import Door
 from services.console.tables import META
@@ -147,6 +148,8 @@ class Desk:
         test: bool = False,
         settle: bool = True,
         at: datetime | None = None,
+        raised: date = TODAY - timedelta(days=2),
+        on: date = TODAY,
         **view: Any,
     ) -> str:
         """Raise an alert (for the inclusion team's Beth Novak unless said otherwise); returns its name in paths."""
@@ -158,9 +161,9 @@ class Desk:
             "rule": rule,
             "person_id": person or f"p-{name}",
             "act": act,
-            "on": TODAY,
+            "on": on,
             "at": at or datetime(2026, 11, 23, 8, 0, tzinfo=UTC) + timedelta(minutes=self.number),
-            "raised_on": TODAY - timedelta(days=2),
+            "raised_on": raised,
             "due_on": due,
             "severity": severity,
             "open": is_open,
@@ -184,9 +187,10 @@ class Desk:
             told = [{"role": "inclusion-team", "team": "inclusion-south", "worker": owner}]
             name = NAMES[(n * 3 + n // 7) % len(NAMES)]
             due = TODAY + timedelta(days=(-6, -1, 0, 1, 2, 5, 9, 12)[n % 8])
+            raised = min(due, TODAY) - timedelta(days=3)
             self.alert(
                 f"crowd-{n}", name=name, headline=f"{words}: {name}", rule=rule, severity=severity, due=due, told=told,
-                times=1 + (n % 4 == 1) * 2, settle=False,
+                times=1 + (n % 4 == 1) * 2, settle=False, raised=raised, on=raised,
             )  # fmt: skip
         self.settle()
 
@@ -360,9 +364,9 @@ def serving(app: Any, port: int) -> Iterator[str]:
 
 
 @pytest.fixture
-def served(desk: Desk) -> Iterator[Served]:
+def served(desk: Desk, tmp_path: Path) -> Iterator[Served]:
     (port,) = free_ports(1)
-    with serving(create_app(desk.console()), port) as url:
+    with serving(create_app(desk.console(reports=Reports(tmp_path))), port) as url:
         yield Served(desk, url)
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.alerts import settings as alert_settings
 from services.console import acting
 from services.console.acting import Limits, Wrong
 from services.console.tables import SHOWN
+from spine import traces
+from spine.carried import Carried, carried, trace_of
 from tests.console.conftest import CONTRACTS, TODAY
 
 pytestmark = pytest.mark.postgres
@@ -118,6 +121,26 @@ def test_a_wrong_person_is_confirmed_before_it_is_said(visit: Any, desk: Any) ->
     page = visit.post(f"/alerts/{ref}/wrong-person", sure="1").text
     assert "taken back from everybody" in page and "closes shortly" in page
     assert [f["verb"] for f in desk.sent()] == ["wrong_person"]
+
+
+def test_each_act_begins_a_trace_without_a_receipt_where_somebody_collects(visit: Any, desk: Any) -> None:
+    refs = [desk.alert(f"a{n}") for n in range(2)]
+    visit.sign_in("inclusion-team").post(f"/alerts/{refs[0]}/acknowledge")
+    spans = InMemorySpanExporter()
+    traces.use("console", spans)
+    try:
+        visit.post(f"/alerts/{refs[0]}/note", note="Rang home")
+        visit.post(f"/alerts/{refs[1]}/note", note="Rang home")
+    finally:
+        traces.end()
+    assert len(desk.sent()) == 3
+    plain, *beside = [carried(record.headers) for record in desk.log.read({("statuses", 0): 0}, 10)]
+    assert plain == Carried()
+    # What alerts decide on an act hangs under it, in its trace; seconds from a receipt are not counted from a click.
+    clicks = {span.context.trace_id: span.context.span_id for span in spans.get_finished_spans() if span.name == "act"}
+    under = [trace_of(one.trace) for one in beside]
+    assert {one.trace_id: one.span_id for one in under if one} == clicks and len(clicks) == 2
+    assert all(one.received_ms is None for one in beside)
 
 
 def test_many_are_acknowledged_at_once_and_foreign_ones_are_left_alone(visit: Any, desk: Any) -> None:

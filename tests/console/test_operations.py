@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from fastapi.testclient import TestClient
 from hub.subject import approvals, holds
 from hub.subject.registers import ERASURE, registers
 from services.console.agreements import Agreement, load
+from services.console.reports import Reports
 from services.console.web import create_app
 from spine.clock import now
 from spine.headed import Head, encode_head
@@ -42,6 +44,30 @@ def test_every_agreement_of_the_contracts_is_listed() -> None:
     found = load(CONTRACTS)
     assert len(found) == len(list((CONTRACTS / "agreements").glob("*.isa.yaml")))
     assert [one.last for one in found] == sorted(one.last for one in found)
+
+
+@pytest.mark.postgres
+def test_reports_are_listed_for_operators_and_fetched_by_the_auditor_alone(desk: Desk, tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "march.html").write_text("<script>alert(1)</script>")
+    (tmp_path / "secret.json").write_text("{}")
+    (folder / "link.json").symlink_to(tmp_path / "secret.json")
+    (folder / "notes.txt").write_text("not a report")
+    with TestClient(create_app(desk.console(reports=Reports(folder)))) as client:
+        page = Visit(client).sign_in("operator").get("/operations").text
+        assert "march.html" in page and "link.json" not in page and "notes.txt" not in page
+        assert "/operations/reports/" not in page
+        assert client.get("/operations/reports/march.html").status_code == 404
+        visit = Visit(client).sign_in("auditor")
+        assert 'href="/operations/reports/march.html"' in visit.get("/operations").text
+        fetched = visit.get("/operations/reports/march.html")
+        # As a file, never as a page of this address.
+        assert fetched.status_code == 200 and fetched.headers["content-disposition"].startswith("attachment")
+        assert fetched.headers["content-type"] == "application/octet-stream"
+        for name in ("link.json", "notes.txt", "..%2Fsecret.json", "absent.html"):
+            assert client.get(f"/operations/reports/{name}").status_code == 404
+    assert Reports(tmp_path / "away").latest() is None is Reports().latest()
 
 
 @pytest.mark.postgres

@@ -31,7 +31,7 @@ from spine.log import MemoryLog
 from spine.migrate import migrate
 from spine.postgres import PostgresJournal
 from spine.publisher import publish
-from spine.record import Outgoing
+from spine.record import Effect, Outgoing
 from spine.schema import Catalogue
 from spine.step import Limits, SetAside, encode_effects, step
 from spine.telemetry import metrics
@@ -76,9 +76,17 @@ class Service:
         link = "https://hub.example/"
         return Sender(self.journal.engine, self.log, CATALOGUE, channel, made, people, link, lambda: self.now)
 
-    def create(self, number: int, *, severity: str = "P3", team: str | None = "yjt", role: str = "yjt-manager") -> None:
+    def create(
+        self,
+        number: int,
+        *,
+        severity: str = "P3",
+        team: str | None = "yjt",
+        role: str = "yjt-manager",
+        worker: str | None = None,
+    ) -> None:
         delivery = Delivery(
-            f"d{number}", f"a{number}", role, team, None, "A01", "raised", "2026-11-05", severity, "email"
+            f"d{number}", f"a{number}", role, team, worker, "A01", "raised", "2026-11-05", severity, "email"
         )
         told = core.told(delivery, "created", attempt=0, at_ms=core.milliseconds(AT))
         taken = int(self.taken.timestamp() * 1000) if self.taken else None
@@ -301,6 +309,30 @@ def test_a_recipient_is_told_by_its_own_channel_and_by_the_next_when_that_fails(
     assert [address for address, _ in post.mails] == ["yjt@northshire.example"]
     assert post.mails[0][1].reference == hook.mails[0][1].reference
     assert service.waiting() == 0
+
+
+def test_a_chosen_channel_comes_first_and_what_is_set_takes_what_it_did_not(service: Service) -> None:
+    post, texts = Post(), Post([Sent(), Failed("http_503")])
+    sender = service.sender(post)
+    mail, text = Step("smtp"), Step("notify_sms", "07700900000")
+    urgent, routine = {"worker:w-2041": (text, mail)}, {"default": (mail,)}
+    sender.policy = replace(sender.policy, routes=Routes(routine, urgent))
+    sender.others = {"notify_sms": texts}
+    chose = {"worker": "w-2041", "how": [], "digest": "", "channel": "sms", "at": AT}
+    told = []
+    for n in range(3):
+        if n == 1:
+            service.log.append(
+                encode_effects("console", "chose", [Effect("deliveries", "a", "telling.v1", chose)], CATALOGUE)
+            )
+        service.create(n, worker="w-2041")
+        service.settle()
+        service.later(seconds=61)
+        assert sender.once()
+        service.settle()
+        told.append((len(texts.mails), len(post.mails)))
+    # Before the choice by mail; then by text; and when the text fails, by the mail that is set.
+    assert told == [(0, 1), (1, 1), (2, 2)] and service.waiting() == 0
 
 
 def test_a_channel_that_fails_again_and_again_is_passed_over_while_the_next_one_takes_it(service: Service) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from services.alerts.delivery import decide as core
-from services.alerts.delivery import telling
+from services.alerts.delivery import routes, telling
 from services.alerts.delivery.agent import processor
 from services.alerts.delivery.decide import Delivery
 from services.alerts.delivery.hours import Hours, WorkingHours
 from services.alerts.delivery.policy import load
+from services.alerts.delivery.routes import Step
 from services.alerts.delivery.telling import Choices, Telling
 from services.console import telling as console
 from spine.clock import LONDON
@@ -34,9 +35,9 @@ def created(severity: str = "P3", rule: str = "A01", act: str = "raised", worker
     return Fact("delivery.v1", "e1", core.told(state, "created", attempt=0, at_ms=core.milliseconds(AT)).fields)
 
 
-def chose(*how: tuple[str, str], digest: str = "16:00", at: datetime = AT) -> Fact:
+def chose(*how: tuple[str, str], digest: str = "16:00", at: datetime = AT, channel: str = "") -> Fact:
     rows = [{"severity": severity, "how": way} for severity, way in how]
-    return Fact("telling.v1", "t1", {"worker": "w-4401", "how": rows, "digest": digest, "at": at})
+    return Fact("telling.v1", "t1", {"worker": "w-4401", "how": rows, "digest": digest, "channel": channel, "at": at})
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,8 @@ def test_a_choice_holds_for_what_is_not_urgent(fact: Fact, life: str, chosen: st
 
 def test_where_nothing_was_chosen_the_version_before_can_read_what_is_kept() -> None:
     state, _ = core.decide(POLICY, Delivery("d1"), created())
-    assert b"chosen" not in core.encode(state) and core.decode(core.encode(state)) == state
+    assert b"chosen" not in core.encode(state) and b'"by"' not in core.encode(state)
+    assert core.decode(core.encode(state)) == state and b"channel" not in telling.encode(CHOSEN)
 
 
 def test_only_what_may_be_chosen_is_taken_and_the_later_word_counts() -> None:
@@ -96,8 +98,8 @@ def test_a_digest_waits_for_its_time_and_a_closed_office_still_closes() -> None:
 
 
 def test_every_fault_of_the_choices_is_named_at_once() -> None:
-    read = {"choices": {"P1": ["inbox"], "P3": ["never", "digest"]}, "digests": []}
-    with pytest.raises(ValueError, match=r"(?s)choices\.P1.*never.*digest needs a time"):
+    read = {"choices": {"P1": ["inbox"], "P3": ["never", "digest"]}, "digests": [], "channels": ["pigeon"]}
+    with pytest.raises(ValueError, match=r"(?s)choices\.P1.*never.*digest needs a time.*channels: pigeon"):
         telling.parse(read, frozenset({"P1"}))
     assert telling.parse({}, frozenset()) == Choices()
 
@@ -106,6 +108,40 @@ def test_the_console_offers_what_delivery_takes() -> None:
     offered = console.load(ROOT / "contracts")
     assert {severity: frozenset(ways) for severity, ways in offered.ways.items()} == POLICY.choices.ways
     assert frozenset(offered.digests) == POLICY.choices.digests
+    assert frozenset(offered.channels) == POLICY.choices.channels
+    assert {channel: frozenset(steps) for channel, steps in console.STEPS.items()} == routes.CHANNELS
+
+
+NUMBER = {"by": "notify_sms", "to": "07700900000"}
+ROUTES = routes.parse({"worker:w-1": {"routine": [{"by": "smtp"}], "urgent": [NUMBER, {"by": "smtp"}]}})
+
+
+def test_a_chosen_channel_comes_first_and_what_is_set_stays_its_fall_back() -> None:
+    mail, text = Step("smtp"), Step("notify_sms", "07700900000")
+    assert ROUTES.chosen("worker:w-1", "sms") == (text, mail)
+    assert ROUTES.chosen("worker:w-1", "email") == (mail,)
+    # No address of theirs: as the council set it.
+    assert ROUTES.chosen("worker:w-1", "teams") == (mail,) == ROUTES.chosen("worker:w-2", "sms")
+    by_card = routes.parse({"default": {"routine": [{"by": "teams", "to": "https://teams.example/hook"}]}})
+    assert by_card.chosen("worker:w-2", "email") == (mail, Step("teams", "https://teams.example/hook"))
+
+
+@pytest.mark.parametrize(
+    ("fact", "by"),
+    [
+        (created("P3"), "sms"),
+        (created("P1"), ""),
+        (created("P3", rule="A36"), ""),
+        (created("P3", act="retracted"), ""),
+        (created("P3", worker=None), ""),
+    ],
+)
+def test_what_is_urgent_or_proved_untrue_goes_by_the_councils_channel(fact: Fact, by: str) -> None:
+    told_as = telling.decide(POLICY.choices, Telling(), chose(channel="sms"), core.milliseconds(AT))
+    assert telling.decode(telling.encode(told_as)) == told_as
+    state, _ = core.decide(POLICY, Delivery("d1"), fact, told_as)
+    assert (state.life, state.by) == ("sending", by) and core.decode(core.encode(state)) == state
+    assert telling.decide(POLICY.choices, Telling(), chose(channel="pigeon"), 0).channel == ""
 
 
 @pytest.mark.parametrize("batch", [1, 100])

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 import orjson
 
 from services.alerts.delivery.policy import DeliveryPolicy, Retry
-from services.alerts.delivery.telling import INBOX, Telling, chosen
+from services.alerts.delivery.telling import INBOX, Telling, by, chosen
 from spine.record import Effect, Fact
 
 TOPIC = "deliveries"
@@ -48,6 +48,8 @@ class Delivery:
     reason: str = ""
     #: What its reader chose (``telling``), as it stood when this was created.
     chosen: str = ""
+    #: The channel that its reader chose, as it stood then.
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,9 @@ def backoff_s(retry: Retry, delivery_id: str, attempt: int) -> int:
 
 def encode(state: Delivery) -> bytes:
     """Where nothing was chosen, as the version before wrote it, which can still read it."""
-    plain = {name: value for name in Delivery.__slots__ if (value := getattr(state, name)) or name != "chosen"}
+    plain = {
+        name: value for name in Delivery.__slots__ if (value := getattr(state, name)) or name not in ("chosen", "by")
+    }
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
@@ -169,7 +173,8 @@ def _created(policy: DeliveryPolicy, state: Delivery, told_as: Telling) -> tuple
         if way == INBOX:
             kept = replace(state, life="kept", reason="chosen", chosen=way)
             return kept, (told(kept, "kept", attempt=0, at_ms=state.at_ms, reason="chosen"),)
-        return replace(state, life="sending", chosen=way), ()
+        first = "" if urgent or not state.worker else by(told_as, state.act)
+        return replace(state, life="sending", chosen=way, by=first), ()
     given_up = replace(state, life="given_up", reason="no_channel")
     return given_up, (told(given_up, "given_up", attempt=0, at_ms=state.at_ms, reason="no_channel"),)
 

@@ -165,7 +165,9 @@ class Sender:
         """No transaction is open here: a slow mail server must not hold a database connection."""
         mail = compose([self._waiting(d) for d in leased.deliveries], self.link)
         urgent = any(self.policy.is_urgent(d.severity, d.rule) for d in leased.deliveries)
-        return self._tell(leased.recipient, mail, urgent=urgent)
+        # Deliveries that travel together and were not all created under one choice go as the council set it.
+        chosen = {d.by for d in leased.deliveries}
+        return self._tell(leased.recipient, mail, urgent=urgent, channel=chosen.pop() if len(chosen) == 1 else "")
 
     def _beat(self) -> bool:
         """One heartbeat that is due today. Nothing hangs on it: one that failed is said, and not repeated."""
@@ -197,10 +199,11 @@ class Sender:
                 stage = "urgent message" if urgent else "message"
                 metrics().observe("hub_receipt_to_alert_seconds", waited, stage=stage)
 
-    def _tell(self, recipient: str, mail: Mail, *, urgent: bool) -> Outcome:
-        """By the recipient's steps in order, until one takes it."""
+    def _tell(self, recipient: str, mail: Mail, *, urgent: bool, channel: str = "") -> Outcome:
+        """By the recipient's steps in order, until one takes it. ``channel``: chosen by its reader, never if urgent."""
         came: list[Outcome] = []
-        ways, now = self.policy.routes.of(recipient, urgent=urgent), self.clock()
+        routes, now = self.policy.routes, self.clock()
+        ways = routes.chosen(recipient, channel) if channel and not urgent else routes.of(recipient, urgent=urgent)
         resting = set(self._steps.open_for(now))
         # A step that failed again and again is passed over for a while, where there is another one to take its place.
         chosen = [way for way in ways if _step(way, recipient) not in resting] or ways

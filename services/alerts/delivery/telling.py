@@ -1,4 +1,4 @@
-"""How a worker wants to be told of what is not urgent: at once, in a digest, or in the inbox alone. Pure.
+"""How a worker is told of what is not urgent, as they chose: when a message comes, and by which channel. Pure.
 
 The choice is a fact on the log, written to every partition of ``deliveries``: a delivery is decided under the choice
 last seen in its own partition, so a replay decides alike. What the policy does not leave to a worker stands.
@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from services.alerts.delivery.routes import CHANNELS
 from spine.record import Fact
 
 KIND = "telling.v1"
@@ -24,19 +25,22 @@ ALWAYS = frozenset({"retracted", "escalated"})
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a worker may choose: ways by severity, and the times of a digest (London)."""
+    """What a worker may choose: ways by severity, the times of a digest (London), and channels."""
 
     ways: Mapping[str, frozenset[str]] = field(default_factory=dict)
     digests: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What a worker chose, by severity. A severity that is not there is told as the council set it."""
+    """What a worker chose, by severity; one that is not there is told as the council set it, and so is all that is not
+    urgent where no ``channel`` is chosen."""
 
     how: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
     at_ms: int = 0
+    channel: str = ""
 
 
 def decide(choices: Choices, held: Telling, fact: Fact, at_ms: int) -> Telling:
@@ -49,7 +53,8 @@ def decide(choices: Choices, held: Telling, fact: Fact, at_ms: int) -> Telling:
         for one in fact.fields["how"]
         if one["how"] in choices.ways.get(one["severity"], ()) and (one["how"] != DIGEST or digest)
     }
-    return Telling(dict(sorted(how.items())), digest, at_ms)
+    channel = str(fact.fields.get("channel", ""))
+    return Telling(dict(sorted(how.items())), digest, at_ms, channel if channel in choices.channels else "")
 
 
 def chosen(held: Telling, severity: str, act: str) -> str:
@@ -60,8 +65,15 @@ def chosen(held: Telling, severity: str, act: str) -> str:
     return held.digest if way == DIGEST else way
 
 
+def by(held: Telling, act: str) -> str:
+    """The channel that comes first; empty: as the council set it."""
+    return "" if act in ALWAYS else held.channel
+
+
 def encode(held: Telling) -> bytes:
-    return orjson.dumps(held, option=orjson.OPT_SORT_KEYS)
+    """Where no channel was chosen, as the version before wrote it, which can still read it."""
+    plain = {name: value for name in Telling.__slots__ if (value := getattr(held, name)) or name != "channel"}
+    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
 def decode(body: bytes) -> Telling:
@@ -69,7 +81,7 @@ def decode(body: bytes) -> Telling:
 
 
 def parse(read: Mapping[str, Any], urgent: frozenset[str]) -> Choices:
-    """``choices`` and ``digests`` of delivery.yaml. ValueError names every fault at once."""
+    """``choices``, ``digests`` and ``channels`` of delivery.yaml. ValueError names every fault at once."""
     faults = []
     digests = [str(one) for one in read.get("digests") or []]
     for one in digests:
@@ -84,6 +96,8 @@ def parse(read: Mapping[str, Any], urgent: frozenset[str]) -> Choices:
         faults += [f"choices.{severity}: {one} is none of {', '.join(WAYS)}" for one in sorted(ways - set(WAYS))]
         if DIGEST in ways and not digests:
             faults.append(f"choices.{severity}: a digest needs a time in digests")
+    channels = [str(one) for one in read.get("channels") or []]
+    faults += [f"channels: {one} is none of {', '.join(CHANNELS)}" for one in channels if one not in CHANNELS]
     if faults:
         raise ValueError("; ".join(faults))
-    return Choices(made, frozenset(digests))
+    return Choices(made, frozenset(digests), frozenset(channels))
