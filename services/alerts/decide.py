@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import assert_never
 
 from services.alerts import due, escalation, reopening, workers
 from services.alerts.acts import Acts
-from services.alerts.breaches import breached
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
+from services.alerts.learning import learn
 from services.alerts.looks import allocated_otherwise, different
 from services.alerts.policy import Policy
 from services.alerts.raising import cooling, new_alert
-from services.alerts.reading import Acted, Breached, Moved, News, Ticked, Told, millis
+from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
 from services.alerts.reads import movable, wanting, wanting_and_movable
 from services.alerts.routing import may_be_told, permitted, resolve
 from services.alerts.rules import HELD_ORDER, RULES
@@ -22,7 +21,7 @@ from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing
 from services.alerts.scope import scope_ended
 from services.alerts.settled import moved_by_one_kind, settled_until
 from services.alerts.sharing import Sharing
-from services.alerts.state import Alert, Recipient, Skip, State, with_fact, without_fact
+from services.alerts.state import Alert, Recipient, Skip, State
 from spine.clock import LONDON, local_date
 from spine.record import Effect
 
@@ -93,33 +92,6 @@ def moment(state: State, news: News) -> tuple[date, datetime]:
     else:
         at, day = news.at, local_date(news.at)
     return (day if state.last_day is None else max(state.last_day, day)), at
-
-
-def learn(state: State, news: News) -> State:
-    """The state with what the news brings, before anything is concluded."""
-    match news:
-        case Ticked() | Acted() | Moved():
-            return state
-        case Told():
-            return _told(state, news)
-        case Breached():
-            return breached(state, news)
-        case _:
-            assert_never(news)
-
-
-def _told(state: State, news: Told) -> State:
-    if news.belief is not None and news.belief != state.belief:
-        state = replace(state, belief=news.belief)
-    if news.cause == "review_opened" and news.review_id:
-        state = replace(state, reviews={**state.reviews, news.review_id: news.safeguarding})
-    if news.cause == "review_closed" and news.review_id:
-        state = replace(state, reviews={k: v for k, v in state.reviews.items() if k != news.review_id})
-    if news.cause == "withdrawn":
-        return replace(without_fact(state, news.observation_id), moved_to=news.other_person or "")
-    if news.cause in ("observed", "held", "released") and news.seen is not None:
-        return with_fact(state, news.seen, news.subject)
-    return state
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from services.alerts import decide as decisions
 from services.alerts import settled as settling
 from services.alerts.case import Case
 from services.alerts.decide import Settings, decide, due_on
+from services.alerts.learning import learn
 from services.alerts.reading import News, Ticked, Told, read
 from services.alerts.reads import reads
 from services.alerts.rules import ORDER
@@ -131,7 +132,7 @@ def test_another_number_or_another_build_asks_every_rule_again() -> None:
     again = replace(news, event_id="again", seen=news.seen._replace(event_id="again"), belief=state.belief)
     until = date.max
     settled = replace(state, settled=(until, rules.name))
-    after = decisions.learn(settled, again)
+    after = learn(settled, again)
 
     def narrow(now: Settings) -> str:
         return settling.moved_by_one_kind(now.name, settled, after, again, state.last_day or until)
