@@ -11,6 +11,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -37,21 +38,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class ByFile(LoadScopeScheduling):
-    """Tests of a file that builds something for all of them go to one worker; the others to whoever is free.
+    """Tests of a file that builds something for all of them go to one worker, and so do files that name one group;
+    the others go to whoever is free.
 
     In place of xdist's groups, which this pytest does not see: each worker started the whole hub for itself.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return path if _builds_for_all(path) else nodeid
+        return _built_once(path) or nodeid
 
 
 @functools.lru_cache(maxsize=4096)
-def _builds_for_all(path: str) -> bool:
+def _built_once(path: str) -> str:
+    """The name under which tests of the file go to one worker; empty if they need not."""
     file = Path(__file__).resolve().parents[1] / path
     text = file.read_text("utf-8") if file.is_file() else ""
-    return 'scope="module"' in text or "xdist_group(" in text or "module_database" in text
+    if named := re.search(r'xdist_group\("([^"]+)"\)', text):
+        return named[1]
+    return path if 'scope="module"' in text or "module_database" in text else ""
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -34,6 +34,9 @@ from tests.adversary.files_of_canaries import files_answers, server_answers
 from tests.adversary.licence import Licence
 from tests.adversary.world_of_canaries import CONTRACTS, World
 
+#: They look at one world, which takes long to build.
+pytestmark = pytest.mark.xdist_group("canaries")
+
 STEWARD = "data-steward"
 #: Rules whose agreements or masks have rows of their own.
 RULES = ("A01", "A05", "A23", "A28", "A32", "A33", "A36", "A37", "A39", "MR", "A10", "A13", "A24")

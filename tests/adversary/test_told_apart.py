@@ -20,6 +20,9 @@ from services.alerts.state import Alert, Recipient, Seen, State
 from tests.adversary.canaries import Origin
 from tests.adversary.world_of_canaries import CONTRACTS, World
 
+#: They look at one world, which takes long to build.
+pytestmark = pytest.mark.xdist_group("canaries")
+
 RULES = ("A01", "A05", "A23", "A28", "A32", "A33", "A36", "A37", "A39", "MR", "A10", "A13", "A24")
 #: Facts that decide what may be shown at all, or which other fact counts: their values are meant to make a difference.
 DECIDING = ("consent.", "sharing.", "event.retracted", "identity.")

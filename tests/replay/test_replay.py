@@ -279,6 +279,7 @@ def test_a_kept_build_of_matching_brings_the_model_that_it_was_given(tmp_path: P
             assert (child.build, child.settings) == (matching.build_name(), wanted)
 
 
+@pytest.mark.long
 def test_two_builds_one_after_the_other_decide_what_each_decided(memory: Memory, tmp_path: Path) -> None:
     """The second goes on from what the first remembered."""
     older = "0.0+older"

@@ -33,7 +33,7 @@ def test_a_service_decides_what_it_reads_and_stops_in_order(toy: Toy, host: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", ["confluent", pytest.param("faust", marks=pytest.mark.long)])
 def test_in_chaos_nothing_is_lost_and_nothing_decided_twice(toy: Toy, host: str) -> None:
     """Two workers, a steady stream, kill -9 and graceful stops with restarts between."""
     choice = random.Random(5)
