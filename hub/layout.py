@@ -101,6 +101,11 @@ class Home:
         return Path(os.environ.get("HUB_ARCHIVE") or self.folder / "archive").absolute()
 
     @property
+    def reports(self) -> Path:
+        """Where the console finds reports of replays, comparisons and verifications, written there with --report."""
+        return Path(os.environ.get("HUB_REPORTS") or self.folder / "reports").absolute()
+
+    @property
     def ledger_key(self) -> Path:
         """The key that signs the ledger's checkpoints. Made at the first start."""
         return self.folder / "ledger.key"

@@ -76,6 +76,7 @@ class Machine(AbstractContextManager["Machine"]):
         if errors := errors_in(contracts_folder(), local_date(now())):
             raise MachineError(f"the agreements have {len(errors)} errors; see hub contracts check")
         ensure_built(contracts_folder())
+        self._home.reports.mkdir(parents=True, exist_ok=True)
         ports = chosen_ports(self._home.folder / "ports.json", PORT_NAMES)
         database = os.environ.get("HUB_POSTGRES") or self._postgres()
         if self._roles:

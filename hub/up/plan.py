@@ -75,6 +75,7 @@ def settings(home: Home, addresses: Addresses, *, demo: bool) -> dict[str, str]:
         "HUB_SFTP_KEYS": str(home.sftp_keys),
         "HUB_SFTP_HOST_KEY": str(home.sftp_host_key),
         "HUB_ARCHIVE": str(home.archive),
+        "HUB_REPORTS": str(home.reports),
     }
     if addresses.secure:
         # What this process was given to administer the broker with is nothing for a service.

@@ -28,7 +28,6 @@ class Case:
     #: What recipients may see today, once worked out (``services.alerts.disclosure``).
     views: dict[object, object] = field(init=False, default_factory=dict)
     _by_type: dict[str, list[Seen]] = field(init=False)
-    _kinds: frozenset[str] | None = field(init=False, default=None)
     _group: str = field(init=False, default="")
     _custody: bool | None = field(init=False, default=None)
     _flags: dict[str, bool] = field(init=False, default_factory=dict)
@@ -69,9 +68,7 @@ class Case:
     @property
     def kinds(self) -> frozenset[str]:
         """Types of the live facts that are held, of whatever day."""
-        if self._kinds is None:
-            self._kinds = frozenset(self._by_type)
-        return self._kinds
+        return frozenset(self._by_type)
 
     def holds_any(self, types: frozenset[str]) -> bool:
         """Whether a live fact of one of these types is held, of whatever day."""

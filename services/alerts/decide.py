@@ -14,9 +14,9 @@ from services.alerts.looks import allocated_otherwise, different
 from services.alerts.policy import Policy
 from services.alerts.raising import cooling, new_alert
 from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
-from services.alerts.reads import movable, wanting, wanting_and_movable
+from services.alerts.reads import movable, wanting
 from services.alerts.routing import may_be_told, permitted, resolve
-from services.alerts.rules import HELD_ORDER, RULES
+from services.alerts.rules import RULES
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
 from services.alerts.scope import scope_ended
 from services.alerts.settled import moved_by_one_kind, settled_until
@@ -123,7 +123,9 @@ class Step:
             return
         self.close_lost()
         if self.may_raise():
-            self.raise_all()
+            for rule in wanting(self.case.kinds, self.case.state.belief is not None):
+                if self.asks(rule):
+                    self.raise_rule(rule)
         else:
             self.left_open = True
         self.close_replaced()
@@ -185,25 +187,6 @@ class Step:
     def may_raise(self) -> bool:
         """Timers fire on working days only; an event may raise on any day."""
         return not isinstance(self.news, Ticked) or self.case.policy.calendar.is_working(self.case.today)
-
-    def raise_all(self) -> None:
-        """Ask, in order, each rule that may have a ground now. Once an alert has changed, each may that follows."""
-        if self.case.state.belief is None:
-            for rule in HELD_ORDER:
-                if self.asks(rule) and (not rule.wants or self.case.holds_any(rule.wants)):
-                    self.raise_rule(rule)
-            return
-        held, asked = self.case.kinds, 0
-        rules = wanting(held)
-        if self.moved_by and not self.touched and not self.skipped:
-            for asked, rule in wanting_and_movable(held, self.moved_by):  # noqa: B007
-                self.raise_rule(rule)
-                if self.touched or self.skipped:
-                    break
-            else:
-                return
-        for rule in rules[asked:]:
-            self.raise_rule(rule)
 
     def raise_rule(self, rule: Rule) -> None:
         case = self.case

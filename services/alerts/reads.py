@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType, FunctionType, ModuleType
 
-from services.alerts.rules import ORDER
+from services.alerts.rules import HELD_ORDER, ORDER
 from services.alerts.rules.shape import Rule, no_days
 
 _NAME_OF_A_KIND = re.compile(r"[a-z_]+(\.[a-z0-9_]+)+")
@@ -84,15 +84,13 @@ def movable(kind: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4096)
-def wanting(held: frozenset[str]) -> tuple[Rule, ...]:
-    """The rules, in their order, that want nothing or a kind of fact that is held: others have no ground."""
-    return tuple(rule for rule in ORDER if not rule.wants or not rule.wants.isdisjoint(held))
+def wanting(held: frozenset[str], linked: bool) -> tuple[Rule, ...]:
+    """The rules, in their order, that want nothing or a kind of fact that is held: others have no ground.
 
-
-@lru_cache(maxsize=4096)
-def wanting_and_movable(held: frozenset[str], kind: str) -> tuple[tuple[int, Rule], ...]:
-    """Those of them that a fact of this kind can move, each with the number of those up to it."""
-    return tuple((n, rule) for n, rule in enumerate(wanting(held), 1) if rule.id in movable(kind))
+    Of a record that is not ``linked`` to anybody yet only the rules for held events.
+    """
+    order = ORDER if linked else HELD_ORDER
+    return tuple(rule for rule in order if not rule.wants or not rule.wants.isdisjoint(held))
 
 
 @lru_cache(maxsize=1024)

@@ -87,14 +87,16 @@ WAYS = {
     "digest": "Once a working day, in a digest",
     "inbox": "Only in the inbox: no message",
 }
-#: What a worker may choose, and what is missing where the hub cannot tell them so.
-CHOSEN_CHANNELS = {"": "As the council set it", "email": "E-mail", "sms": "Text message", "teams": "Microsoft Teams"}
+#: What is missing where a worker cannot be told by a channel.
 NO_ADDRESS = {
     "email": "the hub holds no e-mail address of yours",
     "sms": "the hub holds no number of yours",
     "teams": "the hub holds no Teams channel of yours",
 }
-CHANNELS = {"inbox": "This inbox", "email": "E-mail", "webhook": "Your system"}
+CHANNELS = {
+    **{"inbox": "This inbox", "email": "E-mail", "sms": "Text message"},
+    **{"teams": "Microsoft Teams", "webhook": "Your system"},
+}
 GROUNDS = {
     "worker": "A worker who knows the young person said so",
     "identifier": "An identifier agrees, such as NHS number or ULN",
@@ -353,7 +355,6 @@ def environment() -> jinja2.Environment:
         "DELIVERIES": DELIVERIES,
         "CHANNELS": CHANNELS,
         "WAYS": WAYS,
-        "CHOSEN_CHANNELS": CHOSEN_CHANNELS,
         "NO_ADDRESS": NO_ADDRESS,
         "GROUNDS": GROUNDS,
         "ORDERS": ORDERS,

@@ -43,6 +43,7 @@ def report(known: Known, name: str) -> Response:
     path = known.console.reports.find(name) if GOVERNANCE & set(known.user.roles) else None
     if path is None:
         raise NotFound
+    known.console.doings.saw(known.user, "report", "", name, known.console.clock())
     return FileResponse(path, media_type="application/octet-stream", filename=name)
 
 

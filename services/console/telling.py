@@ -20,8 +20,6 @@ from services.console.acting import Wrong
 from services.console.tables import TELLING
 
 KIND, TOPIC, DIGEST = "telling.v1", "deliveries", "digest"
-#: Channel, and the steps of ``told_by`` that are meant by it.
-STEPS = {"email": ("smtp", "notify_email"), "sms": ("notify_sms",), "teams": ("teams",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +54,24 @@ def load(contracts: Path, worker: str = "") -> Choices:
     read = yaml.load(contracts / "policy" / "delivery.yaml")
     ways = {str(severity): tuple(map(str, ways)) for severity, ways in (read.get("choices") or {}).items()}
     mail = (yaml.load(contracts / "teams.yaml")["workers"].get(worker) or {}).get("email", "")
-    reached = _reached(read.get("told_by") or {}, f"worker:{worker}", str(mail))
-    return Choices(
-        ways, tuple(map(str, read.get("digests") or ())), tuple(map(str, read.get("channels") or ())), reached
-    )
+    channels = {str(channel): tuple(map(str, meant)) for channel, meant in (read.get("channels") or {}).items()}
+    reached = _reached(read.get("told_by") or {}, channels, f"worker:{worker}", str(mail))
+    return Choices(ways, tuple(map(str, read.get("digests") or ())), tuple(channels), reached)
 
 
-def _reached(told_by: Mapping[str, Any], recipient: str, mail: str) -> frozenset[str]:
+def _reached(
+    told_by: Mapping[str, Any], channels: Mapping[str, Sequence[str]], recipient: str, mail: str
+) -> frozenset[str]:
     steps = [
         step
         for when in ("routine", "urgent")
         for step in (told_by.get(recipient) or {}).get(when) or (told_by.get("default") or {}).get(when) or ()
     ]
-    found = {channel for channel, ways in STEPS.items() if any(s["by"] in ways and s.get("to") for s in steps)}
-    return frozenset(found | ({"email"} if mail else set()))
+    return frozenset(
+        channel
+        for channel, ways in channels.items()
+        if any(step["by"] in ways and step.get("to") for step in steps) or (mail and "smtp" in ways)
+    )
 
 
 def choose(given: Mapping[str, str], digest: str, choices: Choices, channel: str = "") -> Chosen | Wrong:

@@ -197,9 +197,7 @@ class SignedCheckpoint:
         for signature in self.signatures:
             verifier = known.get((signature.name, signature.key_id))
             if verifier is None:
-                raise NoteBroken(
-                    f"signed by {signature.name} with the key {signature.key_id.hex()}, which is not known"
-                )
+                raise _unknown(signature)
             self._hold(signature, verifier)
             if verifier.kind == COSIGNATURE:
                 witnesses.append(signature.name)
@@ -214,25 +212,30 @@ class SignedCheckpoint:
             if signature.at is None:
                 raise NoteBroken(f"the cosignature of {signature.name} has no time")
             message, signed = _cosigned(self.checkpoint, signature.at), signature.body[8:]
-        try:
-            Ed25519PublicKey.from_public_bytes(verifier.public).verify(signed, message)
-        except (InvalidSignature, ValueError) as error:
-            raise NoteBroken(f"the signature of {signature.name} does not hold") from error
+        _check(verifier, signed, message)
 
 
 def attested(line: str, text: str, verifiers: Sequence[Verifier]) -> Verifier:
     """By which key ``Signer.attest`` signed this text. Raises NoteBroken: no signature, unknown key, another text."""
     signature = Signature.parse(line)
+    if str(signature) != line:
+        raise NoteBroken("a signature has one way to be written, and this is another")
     for verifier in verifiers:
         if (verifier.name, verifier.key_id, verifier.kind) == (signature.name, signature.key_id, SIGNATURE):
-            if str(signature) != line:
-                raise NoteBroken("a signature has one way to be written, and this is another")
-            try:
-                Ed25519PublicKey.from_public_bytes(verifier.public).verify(signature.body, text.encode())
-            except (InvalidSignature, ValueError) as error:
-                raise NoteBroken(f"the signature of {signature.name} does not hold") from error
+            _check(verifier, signature.body, text.encode())
             return verifier
-    raise NoteBroken(f"signed by {signature.name} with the key {signature.key_id.hex()}, which is not known")
+    raise _unknown(signature)
+
+
+def _check(verifier: Verifier, signed: bytes, message: bytes) -> None:
+    try:
+        Ed25519PublicKey.from_public_bytes(verifier.public).verify(signed, message)
+    except (InvalidSignature, ValueError) as error:
+        raise NoteBroken(f"the signature of {verifier.name} does not hold") from error
+
+
+def _unknown(signature: Signature) -> NoteBroken:
+    return NoteBroken(f"signed by {signature.name} with the key {signature.key_id.hex()}, which is not known")
 
 
 def _cosigned(checkpoint: Checkpoint, at: int) -> bytes:

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from hub.subject import approvals, holds
 from hub.subject.registers import ERASURE, registers
 from services.console.agreements import Agreement, load
+from services.console.reader import Reader
 from services.console.reports import Reports
 from services.console.web import create_app
 from spine.clock import now
@@ -65,6 +66,10 @@ def test_reports_are_listed_for_operators_and_fetched_by_the_auditor_alone(desk:
         # As a file, never as a page of this address.
         assert fetched.status_code == 200 and fetched.headers["content-disposition"].startswith("attachment")
         assert fetched.headers["content-type"] == "application/octet-stream"
+        # Who took it is on the record; it is about no one young person.
+        seen = [row for row in Reader(desk.journal.engine).seen("", 0) if row["page"] == "report"]
+        assert [(row["user_id"], row["about"], row["person_id"]) for row in seen] == [("auditor", "march.html", "")]
+        assert visit.get("/oversight").text.count("Who else looked") == 0
         for name in ("link.json", "notes.txt", "..%2Fsecret.json", "absent.html"):
             assert client.get(f"/operations/reports/{name}").status_code == 404
     assert Reports(tmp_path / "away").latest() is None is Reports().latest()

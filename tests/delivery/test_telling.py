@@ -98,8 +98,15 @@ def test_a_digest_waits_for_its_time_and_a_closed_office_still_closes() -> None:
 
 
 def test_every_fault_of_the_choices_is_named_at_once() -> None:
-    read = {"choices": {"P1": ["inbox"], "P3": ["never", "digest"]}, "digests": [], "channels": ["pigeon"]}
-    with pytest.raises(ValueError, match=r"(?s)choices\.P1.*never.*digest needs a time.*channels: pigeon"):
+    read = {
+        "choices": {"P1": ["inbox"], "P3": ["never", "digest"]},
+        "digests": [],
+        "channels": {"post": ["pigeon", "webhook"]},
+    }
+    with pytest.raises(
+        ValueError,
+        match=r"(?s)choices\.P1.*never.*digest needs a time.*channels\.post: pigeon.*channels\.post: webhook",
+    ):
         telling.parse(read, frozenset({"P1"}))
     assert telling.parse({}, frozenset()) == Choices()
 
@@ -108,8 +115,7 @@ def test_the_console_offers_what_delivery_takes() -> None:
     offered = console.load(ROOT / "contracts")
     assert {severity: frozenset(ways) for severity, ways in offered.ways.items()} == POLICY.choices.ways
     assert frozenset(offered.digests) == POLICY.choices.digests
-    assert frozenset(offered.channels) == POLICY.choices.channels
-    assert {channel: frozenset(steps) for channel, steps in console.STEPS.items()} == routes.CHANNELS
+    assert frozenset(offered.channels) == frozenset(POLICY.choices.channels) > set()
 
 
 NUMBER = {"by": "notify_sms", "to": "07700900000"}
@@ -117,13 +123,17 @@ ROUTES = routes.parse({"worker:w-1": {"routine": [{"by": "smtp"}], "urgent": [NU
 
 
 def test_a_chosen_channel_comes_first_and_what_is_set_stays_its_fall_back() -> None:
+    by = POLICY.choices.channels
     mail, text = Step("smtp"), Step("notify_sms", "07700900000")
-    assert ROUTES.chosen("worker:w-1", "sms") == (text, mail)
-    assert ROUTES.chosen("worker:w-1", "email") == (mail,)
+    assert ROUTES.chosen("worker:w-1", by["sms"]) == (text, mail)
+    assert ROUTES.chosen("worker:w-1", by["email"]) == (mail,)
     # No address of theirs: as the council set it.
-    assert ROUTES.chosen("worker:w-1", "teams") == (mail,) == ROUTES.chosen("worker:w-2", "sms")
+    assert ROUTES.chosen("worker:w-1", by["teams"]) == (mail,) == ROUTES.chosen("worker:w-2", by["sms"])
     by_card = routes.parse({"default": {"routine": [{"by": "teams", "to": "https://teams.example/hook"}]}})
-    assert by_card.chosen("worker:w-2", "email") == (mail, Step("teams", "https://teams.example/hook"))
+    assert by_card.chosen("worker:w-2", by["email"]) == (
+        mail,
+        Step("teams", "https://teams.example/hook"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,10 @@ def test_each_process_bears_a_name_of_its_own_so_that_its_restart_takes_its_part
     assert {name: child.env["HUB_INSTANCE"] for name, child in made.items()} == {name: name for name in made}
 
 
+def test_the_console_finds_the_reports_where_the_commands_of_this_hub_are_told_to_write_them(tmp_path: Path) -> None:
+    assert plan(tmp_path, demo=False)["console"].env["HUB_REPORTS"] == str(Home(tmp_path).reports)
+
+
 def test_the_files_door_and_its_server_share_folders_and_a_host_key_that_is_kept(tmp_path: Path) -> None:
     made, home = plan(tmp_path, demo=False), Home(tmp_path)
     for name in ("files", "sftp"):

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 WAYS = ("smtp", "notify_email", "notify_sms", "webhook", "teams")
-
-#: What a worker may choose, in their words, and the ways that are meant. A webhook is a system's, nobody's to choose.
-CHANNELS: Mapping[str, frozenset[str]] = {
-    "email": frozenset({"smtp", "notify_email"}),
-    "sms": frozenset({"notify_sms"}),
-    "teams": frozenset({"teams"}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +32,16 @@ class Routes:
         table = self.urgent if urgent else self.routine
         return table.get(recipient) or table.get("default") or MAIL
 
-    def chosen(self, recipient: str, channel: str) -> Sequence[Step]:
-        """The routine steps with those of the chosen channel first, so that the others stay its fall-back.
+    def chosen(self, recipient: str, ways: Collection[str]) -> Sequence[Step]:
+        """The routine steps with those of the chosen channel, by these ``ways``, first, so that the others stay its
+        fall-back.
 
         An address that is set for what is urgent serves too; mail needs none. Where the channel has no address, the
         steps are as they are set: a choice never keeps a message back.
         """
-        ways, routine = CHANNELS.get(channel, frozenset()), self.of(recipient, urgent=False)
+        routine = self.of(recipient, urgent=False)
         first = [step for step in (*routine, *self.of(recipient, urgent=True)) if step.by in ways]
-        if not first and channel == "email":
+        if not first and MAIL[0].by in ways:
             first = list(MAIL)
         return tuple(dict.fromkeys((*first, *routine)))
 

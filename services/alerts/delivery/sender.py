@@ -202,8 +202,8 @@ class Sender:
     def _tell(self, recipient: str, mail: Mail, *, urgent: bool, channel: str = "") -> Outcome:
         """By the recipient's steps in order, until one takes it. ``channel``: chosen by its reader, never if urgent."""
         came: list[Outcome] = []
-        routes, now = self.policy.routes, self.clock()
-        ways = routes.chosen(recipient, channel) if channel and not urgent else routes.of(recipient, urgent=urgent)
+        routes, meant, now = self.policy.routes, self.policy.choices.channels.get(channel, ()), self.clock()
+        ways = routes.chosen(recipient, meant) if meant and not urgent else routes.of(recipient, urgent=urgent)
         resting = set(self._steps.open_for(now))
         # A step that failed again and again is passed over for a while, where there is another one to take its place.
         chosen = [way for way in ways if _step(way, recipient) not in resting] or ways

@@ -13,10 +13,12 @@ from typing import Any
 
 import orjson
 
-from services.alerts.delivery.routes import CHANNELS
+from services.alerts.delivery import routes
 from spine.record import Fact
 
 KIND = "telling.v1"
+#: Ways that a channel may mean. A webhook is a system's, nobody's to choose.
+OFFERED = tuple(way for way in routes.WAYS if way != "webhook")
 AT_ONCE, DIGEST, INBOX = "at_once", "digest", "inbox"
 WAYS = (AT_ONCE, DIGEST, INBOX)
 #: Acts that nobody chooses away: what was told proved untrue, or a manager must act.
@@ -25,11 +27,12 @@ ALWAYS = frozenset({"retracted", "escalated"})
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a worker may choose: ways by severity, the times of a digest (London), and channels."""
+    """What a worker may choose: ways by severity, the times of a digest (London), and channels, each with the ways of
+    ``routes`` that are meant."""
 
     ways: Mapping[str, frozenset[str]] = field(default_factory=dict)
     digests: frozenset[str] = frozenset()
-    channels: frozenset[str] = frozenset()
+    channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,9 @@ def parse(read: Mapping[str, Any], urgent: frozenset[str]) -> Choices:
         faults += [f"choices.{severity}: {one} is none of {', '.join(WAYS)}" for one in sorted(ways - set(WAYS))]
         if DIGEST in ways and not digests:
             faults.append(f"choices.{severity}: a digest needs a time in digests")
-    channels = [str(one) for one in read.get("channels") or []]
-    faults += [f"channels: {one} is none of {', '.join(CHANNELS)}" for one in channels if one not in CHANNELS]
+    channels = {str(one): frozenset(map(str, ways)) for one, ways in (read.get("channels") or {}).items()}
+    for channel, meant in channels.items():
+        faults += [f"channels.{channel}: {one} is none of {', '.join(OFFERED)}" for one in sorted(meant - set(OFFERED))]
     if faults:
         raise ValueError("; ".join(faults))
-    return Choices(made, frozenset(digests), frozenset(channels))
+    return Choices(made, frozenset(digests), channels)
