@@ -28,7 +28,7 @@ pytestmark = [
 ]
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
-LONG = "Anastasia-Konstantinovna Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh"
+LONG = "Anastasiakonstantinovnaalexandrovnamaria Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh"
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-dev-shm-usage", "--hide-scrollbars"),
