@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from hub import key_commands
 from hub.__main__ import app
 from spine.clock import local_date, now
 from spine.who.keys import KeyRing
 from spine.who.principal import Nobody, Principal
 from spine.who.watched import LOOK_SECONDS, Watched
 
-TODAY = local_date(now())
+MOMENT = now()
+TODAY = local_date(MOMENT)
 PARTY = "northvale-college"
 
 
@@ -25,6 +27,8 @@ PARTY = "northvale-college"
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "api_keys.yaml"
     monkeypatch.setenv("HUB_API_KEYS", str(path))
+    # A run may begin before midnight and get here after it.
+    monkeypatch.setattr(key_commands, "now", lambda: MOMENT)
     return path
 
 
