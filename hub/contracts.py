@@ -27,7 +27,9 @@ from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.published import documents as published_documents
 from hub.published.sources import read_published
 from hub.schema_lint import faults_of
+from services.ingest.channels.day_keys import SETTING, readable_days
 from spine.clock import local_date, now
+from spine.errors import Halt
 from spine.who.rate import read_limits
 
 app = typer.Typer(help="Agreements and event schemas.", no_args_is_help=True)
@@ -57,7 +59,7 @@ def check(
     sources = sharing.read_sources(folder)
     found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), day)
     gaps = sorted(uncovered(sources))
-    found += _limits(folder)
+    found += [*_limits(folder), *_readable(folder)]
     errors = [finding for finding in found if finding.level == "error"]
     if as_json:
         show_json({"agreements": len(sources.agreements), "findings": [asdict(f) for f in found], "uncovered": gaps})
@@ -78,6 +80,18 @@ def _limits(folder: Path) -> list[Finding]:
     except ValueError as fault:
         return [Finding("parties.yaml", "limits", str(fault))]
     return []
+
+
+def _readable(folder: Path) -> list[Finding]:
+    """What waits in quarantine must be readable for as long as it waits."""
+    topics = sharing.read_yaml(folder / "topics.yaml")["topics"]
+    kept = max(int(topics[name]["retention_days"]) for name in ("submissions", "refusals"))
+    try:
+        days = readable_days(folder)
+    except Halt as fault:
+        return [Finding("policy/governance.yaml", SETTING, str(fault))]
+    what = f"{days} days, and topics keep submissions and refusals for {kept}: write at least {kept}"
+    return [Finding("policy/governance.yaml", SETTING, what)] if days < kept else []
 
 
 @app.command()

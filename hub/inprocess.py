@@ -24,11 +24,17 @@ from spine.log import MemoryLog, Place
 from spine.publisher import publish
 from spine.record import Effect, Fact, Outgoing
 from spine.schema import Catalogue
-from spine.seal import Sealer
+from spine.seal import Sealer, Seals
 from spine.step import Limits, Processor, SetAside, encode_effects, step
 
 SERVICES = ("ingest", "matching", "status", "alerts")
-_KEY = bytes(range(32))
+#: Of submissions. Nothing sealed under it leaves the process.
+SEAL_KEY = bytes(range(32))
+
+
+def _fixed() -> Seals:
+    """With a nonce that is always the same: the bytes of a run must repeat."""
+    return Sealer(SEAL_KEY, nonce=bytes)
 
 
 def topics_of(contracts: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -55,13 +61,13 @@ class InProcessHub:
     services: Sequence[str] = SERVICES
     partitions: int | None = None
     keys: Keys = field(default_factory=MemoryKeys)
+    sealer: Seals = field(default_factory=_fixed)
     catalogue: Catalogue = field(init=False)
     log: MemoryLog = field(init=False)
     policy: str = field(init=False)
     heads: Heads = field(init=False)
     _running: dict[str, _Running] = field(init=False)
     _limits: Limits = field(init=False, default_factory=Limits)
-    _sealer: Sealer = field(init=False)
     _inputs: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,8 +76,6 @@ class InProcessHub:
         counts = {name: self.partitions or int(topic["partitions"]) for name, topic in topics.items()}
         self.catalogue = Catalogue([self.schemas], self.keys)
         self.log = MemoryLog(counts, self.catalogue.frame)
-        # A fixed nonce: the bytes of a run must repeat, and nothing sealed here leaves the process.
-        self._sealer = Sealer(_KEY, nonce=bytes)
         self._inputs = tuple(name for name, topic in topics.items() if topic.get("input_of") in self.services)
         self.heads = Heads(MemoryJournal(), self.log, self.catalogue, judged_topics(self.contracts))
         self._running = {name: self._start(name) for name in self.services}
@@ -79,7 +83,7 @@ class InProcessHub:
     def _start(self, name: str) -> _Running:
         agent = importlib.import_module(f"services.{name}.agent")
         processor: Processor = (
-            agent.processor(self.catalogue, self.contracts, self._sealer, self.log.partitions("submissions"))
+            agent.processor(self.catalogue, self.contracts, self.sealer, self.log.partitions("submissions"))
             if name == "ingest"
             else agent.processor(self.catalogue, self.contracts)
         )
@@ -95,7 +99,7 @@ class InProcessHub:
             principal=f"in-process:{party}",
             door="http",
             received_at=received_at,
-            sealer=self._sealer,
+            sealer=self.sealer,
             test=test,
         )
         self.log.append([out])

@@ -11,6 +11,8 @@ from pathlib import Path
 from hub.heads import SERVICE, Heads, head_kept, judged_topics
 from hub.layout import Home, contracts_folder, schemas_folder
 from hub.up.record import read_run
+from services.ingest.agent import daily
+from services.ingest.days import DailySealer
 from spine.errors import Retry
 from spine.headed import Head
 from spine.kafka import Broker, KafkaLog
@@ -19,6 +21,7 @@ from spine.migrate import migrate
 from spine.postgres import PostgresJournal
 from spine.registry import use_registry
 from spine.schema import Catalogue
+from spine.seal import Sealer
 from spine.settings import Settings
 
 
@@ -61,6 +64,18 @@ def kek_at_hand() -> Kek:
     own = Home.of_environment().kek
     given = {VARIABLE: os.environ.get(VARIABLE, ""), FILE: os.environ.get(FILE) or (str(own) if own.exists() else "")}
     return LocalKek.of_environment(environ=given)
+
+
+def root_at_hand() -> str:
+    """The key of submissions as text, from the environment, else the file of this machine's hub. Raises OSError."""
+    if given := os.environ.get("HUB_SEAL_KEY"):
+        return given
+    return Path(os.environ.get("HUB_SEAL_KEY_FILE") or Home.of_environment().seal_key).read_text()
+
+
+def sealer_at_hand() -> DailySealer:
+    """What opens the bodies of submissions of the hub that is known here. Raises OSError, ValueError, Retry."""
+    return daily(Sealer.from_text(root_at_hand()), where().postgres)
 
 
 def administered() -> tuple[Broker, str]:

@@ -83,14 +83,18 @@ class PipedKeys:
 
     def ready(self, refs: Iterable[str]) -> None:
         wanted = sorted({ref for ref in refs if ref not in self._keys})
-        if not wanted:
-            return
-        self._pipe.send(WANTED, orjson.dumps(wanted))
+        if wanted:
+            for ref, key in self.handed(wanted).items():
+                self._keys[ref] = None if key is None else FieldSealer(key)
+
+    def handed(self, refs: Sequence[str]) -> Mapping[str, bytes | None]:
+        """Keys as the parent has them, of whatever kind; None for one that was destroyed, nothing for one unknown."""
+        self._pipe.send(WANTED, orjson.dumps(refs))
         kind, body = self._pipe.receive()
         assert kind == KEYS
         # The parent is trusted with everything; it never reads a pickle of its child.
-        for ref, key in pickle.loads(body).items():
-            self._keys[ref] = None if key is None else FieldSealer(key)
+        found: Mapping[str, bytes | None] = pickle.loads(body)
+        return found
 
     def make(self, refs: Iterable[str]) -> None:
         asked = set(refs)

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,6 +25,20 @@ _PLACES = [bytes([place]) for place in range(256)]
 
 class SealBroken(Exception):
     """The sealed value was altered, moved to another record, or sealed under another key."""
+
+
+class Seals(Protocol):
+    """What seals whole bodies. ``about`` (an event id) must be given again to open."""
+
+    def seal(self, plain: bytes, about: bytes) -> bytes: ...
+
+    def open(self, sealed: bytes, about: bytes) -> bytes:
+        """Raises SealBroken."""
+        ...
+
+    def fingerprint(self, plain: bytes) -> bytes:
+        """Keyed hash of ``plain``: equal for equal bytes, and of no use to one who guesses them without the key."""
+        ...
 
 
 class Sealer:
@@ -42,19 +57,17 @@ class Sealer:
         return cls(base64.b64decode(text.strip(), validate=True))
 
     def seal(self, plain: bytes, about: bytes) -> bytes:
-        """nonce ‖ ciphertext; ``about`` (an event id) must be given again to open."""
+        """nonce ‖ ciphertext."""
         nonce = self._nonce(NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, plain, about)
 
     def open(self, sealed: bytes, about: bytes) -> bytes:
-        """Raises SealBroken."""
         try:
             return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about)
         except (InvalidTag, ValueError) as error:
             raise SealBroken("a sealed value does not open") from error
 
     def fingerprint(self, plain: bytes) -> bytes:
-        """Keyed hash of ``plain``: equal for equal bytes, and of no use to one who guesses them without the key."""
         return hmac.digest(self._print, plain, "sha256")
 
 

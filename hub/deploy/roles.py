@@ -97,8 +97,13 @@ def grants(names: Sequence[str], processes: Iterable[Process] = PROCESSES) -> li
 
 
 def watching(tables: Iterable[tuple[str, str]]) -> list[str]:
-    """Positions, and numbers in outboxes, of the schemas that have them."""
-    columns = {"source_offset": ("topic", "partition", "next", "tick"), "outbox": ("number",), "migration": None}
+    """Positions, and numbers in outboxes, of the schemas that have them; which keys of days stand, and not the keys."""
+    columns: dict[str, Sequence[str] | None] = {
+        "source_offset": ("topic", "partition", "next", "tick"),
+        "outbox": ("number",),
+        "day_key": ("day", "destroyed_at"),
+        "migration": None,
+    }
     return [
         f'GRANT SELECT {_columns(columns[table])} ON "{schema}"."{table}" TO {WATCHER}'
         for schema, table in sorted(tables)

@@ -35,8 +35,8 @@ def doctor(
     ] = False,
     every: Annotated[float, typer.Option(min=1, help="With --serve: seconds between two looks.")] = 300,
 ) -> None:
-    """Look at all: broker, topics, database, migrations, registry, keys, erasures, agreements, progress, ticks,
-    archive, disk.
+    """Look at all: broker, topics, database, migrations, registry, keys, erasures, keys of submissions, agreements,
+    progress, ticks, archive, disk.
 
     Looks at the hub of this machine, or at the one that HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY name. Changes nothing.
     Exit codes: 0 sound, or (with --serve) stopped; 1 at least one fault; 2 wrong usage; 4 warnings only.
@@ -94,6 +94,7 @@ def _checks(at: Where) -> Iterable[tuple[str, set[str], Callable[[], Iterable[Fi
         ("registry", set(), lambda: servers.registry(at.registry, schemas_folder()), "check HUB_REGISTRY"),
         ("keys", {POSTGRES}, lambda: papers.kek(at.postgres), database_away),
         ("erasures", {POSTGRES}, lambda: papers.erasures(at.postgres), database_away),
+        ("submissions", {POSTGRES}, lambda: papers.day_keys(at.postgres, contracts, today), database_away),
         ("agreements", {POSTGRES}, lambda: papers.agreements(contracts, at.postgres, today), database_away),
         ("ticks", {POSTGRES}, lambda: flow.ticks(at.postgres, today), database_away),
         (

@@ -20,6 +20,7 @@ from hub.doctor.finding import Finding, fault, sound, unseen, warning
 from hub.heads import SERVICE, head_kept
 from hub.key_file import KeyFault
 from hub.running import kek_at_hand
+from services.ingest.channels.day_keys import overdue, readable_days
 from spine.clock import LONDON
 from spine.headed import Head, read_policy
 from spine.postgres import PostgresJournal
@@ -58,6 +59,18 @@ def erasures(postgres: str) -> Iterator[Finding]:
         yield fault("erasures", what, "run `hub sealing reapply`, and tell information governance (docs/recovery.md)")
     else:
         yield sound("erasures", "no key of an erased person stands")
+
+
+def day_keys(postgres: str, contracts: Path, today: date) -> Iterator[Finding]:
+    """Whether submissions can be read for longer than they may. Raises psycopg.Error."""
+    allowed = readable_days(contracts)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        count = overdue(connection, today, allowed)
+    if count:
+        what = f"the keys of {count} days stand though submissions are to be read for {allowed} days at most"
+        yield fault("submissions", what, "look why ingest does not run: it destroys them every hour (docs/sealing.md)")
+    else:
+        yield sound("submissions", f"none can be read for longer than {allowed} days")
 
 
 def api_keys(path: Path, today: date) -> Iterator[Finding]:

@@ -10,20 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from hub.heads import NotAllowed
-from hub.layout import Home
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.quarantine.refused import Chosen, Waiting, classes, one_of, redrive, refusals, rehearse
-from hub.running import RunningHub, running_hub, where
+from hub.running import RunningHub, running_hub, sealer_at_hand, where
 from hub.subject import approvals
 from hub.subject.operations import note
 from hub.subject.registers import registers
 from hub.subject.rules_of_two import rules_of_two
-from services.ingest.agent import Gates, Opener, sealer_of_environment
+from services.ingest.agent import Gates, Opener
 from services.ingest.gate import Gate
 from spine import traces
 from spine.clock import now
 from spine.errors import SpineError
-from spine.seal import SealBroken, Sealer
+from spine.seal import SealBroken
 
 app = typer.Typer(help="Refused submissions that wait, sealed.", no_args_is_help=True)
 
@@ -154,7 +153,7 @@ def _gate(hub: RunningHub) -> Gate:
 
 
 def _rehearse(hub: RunningHub, held: Sequence[Waiting], gate: Gate, as_json: bool) -> None:
-    opener = Opener(_sealer(), hub.catalogue)
+    opener = Opener(sealer_at_hand(), hub.catalogue)
     try:
         verdicts = list(rehearse(held, opener, gate, now()))
     except SealBroken:
@@ -166,13 +165,6 @@ def _rehearse(hub: RunningHub, held: Sequence[Waiting], gate: Gate, as_json: boo
         show_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         show_table("If redriven now", columns, rows)
-
-
-def _sealer() -> Sealer:
-    try:
-        return sealer_of_environment()
-    except KeyError:
-        return Sealer.from_text(Home.of_environment().seal_key.read_text())
 
 
 def _shown(one: Waiting) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from services.ingest.processor import TOPIC as SUBMISSIONS
 from spine.clock import local_date
 from spine.headed import Head, decode_head, head_key
 from spine.journal import Journal
+from spine.keystore import Erased
 from spine.log import Log
 from spine.record import Fact, Fields, Outgoing
 from spine.schema import Catalogue
@@ -158,7 +159,11 @@ def rehearse(held: Sequence[Waiting], opener: Opener, gate: Gate, at: datetime) 
     for one in held:
         if one.state != "waits":
             continue
-        submission = opener.submission(_again(one, "rehearsal", at, gate.stand))
+        try:
+            submission = opener.submission(_again(one, "rehearsal", at, gate.stand))
+        except Erased:
+            yield one, "gone", ("key_destroyed",)
+            continue
         verdict = gate.examine(submission.party, submission.received_at, submission.envelope)
         if isinstance(verdict, No):
             yield one, verdict.reason, tuple(sorted({found.code for found in verdict.faults}))

@@ -80,6 +80,10 @@ class Made:
     reached: Sequence[tuple[str, int]] = ()
 
 
+class NoReplay(ReplayFailed):
+    """The code can't be run as a child at all: a build from before its service could be replayed."""
+
+
 class Child:
     """One process of ``python -m services.<name> replay``. Use as a context."""
 
@@ -107,7 +111,11 @@ class Child:
             "ids": dict(code.ids),
             "tell": dict(tell or {}),
         }
-        said = orjson.loads(self._asked(BEGIN, json.dumps(given).encode(), READY))
+        try:
+            said = orjson.loads(self._asked(BEGIN, json.dumps(given).encode(), READY))
+        except ReplayFailed as failed:
+            self.close()
+            raise NoReplay(str(failed)) from failed
         self.build, self.settings = str(said["build"]), str(said["settings"])
         if said.get("speaks") != SPEAKS:
             self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,17 +23,21 @@ from hub.replay import report as pages
 from hub.replay.asked import Everything, Part, Person, Places, Span
 from hub.replay.child import Code, KeysOf, ReplayFailed, walled
 from hub.replay.engine import Plan, Replayed, compared, replayed
-from hub.replay.sources import FromArchive, FromHub, Source, no_keys
+from hub.replay.sources import FromArchive, FromHub, Source, no_keys, with_days
 from hub.replay.traced import Passed
 from hub.replay.verdicts import Verdict, stands
-from hub.running import kek_at_hand, running_hub, where
+from hub.running import kek_at_hand, root_at_hand, running_hub, where
+from services.ingest.channels.day_keys import PostgresDays
 from spine import traces
 from spine.build import kept_as
 from spine.clock import local_date, now
 from spine.errors import SpineError
 from spine.keystore.postgres import PostgresKeys
+from spine.seal import Sealer
 
-SERVICES = ("matching", "status", "alerts")
+SERVICES = ("ingest", "matching", "status", "alerts")
+#: What is told of the gate's acts is a partner's word, not somebody's: it is not compared.
+COMPARED = SERVICES[1:]
 #: Two runs must come to the same, whatever order sets and maps have.
 SEEDS = (1, 2)
 #: Of each effect, for ``compare``: what it is, what makes it another one, whom it is about.
@@ -77,17 +82,21 @@ def replay(
 
     Verdicts: SAME, CHANGED, MISSING, EXTRA, SEALED (a key was destroyed since), NO BUILD, TAMPERED.
 
-    A state follows from all that stands before it at its place: what --person or --place asks for is decided with it,
+    The gate (ingest) opens what partners sent for as long as its keys of days stand (docs/sealing.md), and needs
+    HUB_SEAL_KEY_FILE; without it, and with --person, it is left out and named. A state follows from all that stands
+    before it at its place: what --person or --place asks for is decided with it,
     and judged alone. A tick is about everybody whom it reaches, and about a person also where it differs.
 
     Exit 0 if all are SAME or SEALED and both runs agree; 1 if not, or if nothing was decided there; 2 for wrong usage;
     3 if records, decisions or keys could not be read.
     """
     chosen, judged = _chosen(service, as_json), _days(first, last, as_json)
-    part = _part(person, place, as_json)
+    part, root = _part(person, place, as_json), _root()
+    left_out = _left_out(service, person, root, as_json)
+    chosen = [name for name in chosen if name not in left_out]
     traces.begin("replay")
     try:
-        with sources(archive) as (source, keys, ids, builds):
+        with sources(archive, root) as (source, keys, ids, builds):
             runs = [_run(name, source, keys, ids, builds, judged, part(name), regardless, as_json) for name in chosen]
     except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
         fail(f"replay: {_words(error)}", as_json=as_json, code=HALTED)
@@ -106,6 +115,7 @@ def replay(
             {
                 "good": good,
                 "walled": walled(),
+                "left_out": left_out,
                 "services": [
                     {
                         "service": run.judge.service,
@@ -124,6 +134,8 @@ def replay(
         )
     else:
         show_table("Replay", ("service", *(v.value for v in Verdict), "digest"), rows)
+        for name, why in left_out.items():
+            typer.echo(f"{name} is left out: {why}", err=True)
     raise typer.Exit(DONE if good else FAILED)
 
 
@@ -132,7 +144,7 @@ def compare(
     code: Annotated[
         Path | None, typer.Option("--build", help="A checkout, or a kept build's zip, to decide by instead.")
     ] = None,
-    service: Annotated[str, typer.Option(help=f"One of {', '.join(SERVICES)}.")] = "alerts",
+    service: Annotated[str, typer.Option(help=f"One of {', '.join(COMPARED)}.")] = "alerts",
     archive: ArchiveFolder = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with pictures for whoever decides.")] = None,
     as_json: AsJson = False,
@@ -144,7 +156,7 @@ def compare(
 
     Exit 0; 2 for wrong usage; 3 if records or keys could not be read.
     """
-    if service not in SERVICES or (policy is None) == (code is None):
+    if service not in COMPARED or (policy is None) == (code is None):
         fail("compare: name one service, and either --policy or --build", as_json=as_json, code=USAGE)
     try:
         with sources(archive) as (source, keys, ids, _), TemporaryDirectory() as folder:
@@ -197,7 +209,7 @@ def _run(
 
 
 @contextmanager
-def sources(archive: Path | None) -> Iterator[tuple[Source, KeysOf, dict[str, int], Builds]]:
+def sources(archive: Path | None, root: bytes | None = None) -> Iterator[tuple[Source, KeysOf, dict[str, int], Builds]]:
     """Records and decisions, keys, ids of schemas, and kept builds. The key store is asked wherever it answers."""
     folder = archive or Home.of_environment().archive
     held: PostgresKeys | None = None
@@ -207,14 +219,13 @@ def sources(archive: Path | None) -> Iterator[tuple[Source, KeysOf, dict[str, in
             catalogue = Archive(archive).catalogue()
             ids = dict(catalogue.ids)
             held = _keys_if_there()
-            yield FromArchive.at(archive), held.data_keys if held else no_keys, ids, _kept_in(folder, ids)
+            yield FromArchive.at(archive), _keys(held, root), ids, _kept_in(folder, ids)
             return
         held = _keys_if_there()
         with running_hub() as hub, psycopg.connect(where().postgres) as connection:
             ids = dict(hub.catalogue.ids)
             connection.read_only = True
-            keys = held.data_keys if held else no_keys
-            yield FromHub(hub.log, connection), keys, ids, _kept_in(folder, ids)
+            yield FromHub(hub.log, connection), _keys(held, root), ids, _kept_in(folder, ids)
     finally:
         if held is not None:
             held.close()
@@ -238,6 +249,35 @@ def _keys_if_there() -> PostgresKeys | None:
         return PostgresKeys(where().postgres, kek_at_hand())
     except (SpineError, OSError, ValueError):
         return None
+
+
+def _keys(held: PostgresKeys | None, root: bytes | None) -> KeysOf:
+    people = held.data_keys if held else no_keys
+    if root is None:
+        return people
+    days = PostgresDays(where().postgres, Sealer(root)) if held else None
+    return with_days(people, root, days.keys if days else lambda asked: {})
+
+
+def _root() -> bytes | None:
+    """The key of submissions, where it can be read here."""
+    try:
+        return base64.b64decode(root_at_hand().strip(), validate=True)
+    except (OSError, ValueError):
+        return None
+
+
+def _left_out(services: list[str], person: str | None, root: bytes | None, as_json: bool) -> dict[str, str]:
+    """Services that are not replayed now, and why. Asked for by name it is a mistake."""
+    if person:
+        why = "it knows nobody by the hub's id; ask for a --place"
+    elif root is None:
+        why = "HUB_SEAL_KEY_FILE names no key of submissions"
+    else:
+        return {}
+    if "ingest" in services:
+        fail(f"replay: ingest can't be replayed: {why}", as_json=as_json, code=USAGE)
+    return {"ingest": why} if not services else {}
 
 
 def _chosen(services: list[str], as_json: bool) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from hub.replay.asked import Everything, Part
-from hub.replay.child import RECORDS_AT_ONCE, Child, Code, KeysOf, Made, Tell
+from hub.replay.child import RECORDS_AT_ONCE, Child, Code, KeysOf, Made, NoReplay, Tell
 from hub.replay.sources import Source
 from hub.replay.verdicts import Judge, Verdict
 from spine.build import rules_of
@@ -73,12 +73,11 @@ def replayed(plan: Plan, seed: int) -> Replayed:
             found.decisions += len(batch)
             wanted = _by(batch[0]) or (child.build, rules_of(child.settings))
             if wanted != (child.build, rules_of(child.settings)) and not plan.regardless and not lost:
-                code = plan.code_of(*wanted)
-                if code is not None:
-                    held = child.journal()
+                other = _child(plan, wanted, seed)
+                if other is not None:
+                    other.take(child.journal())
                     child.close()
-                    child = Child(code, plan.keys, seed=seed, tell=plan.part.tell)
-                    child.take(held)
+                    child = other
                     found.builds.append(child.build)
                 else:
                     # Neither the build nor, under its own rules, any later state can be known.
@@ -87,6 +86,15 @@ def replayed(plan: Plan, seed: int) -> Replayed:
     finally:
         child.close()
     return found
+
+
+def _child(plan: Plan, wanted: tuple[str, str], seed: int) -> Child | None:
+    """The build that is wanted; None where it is not kept, or is from before its service could be replayed."""
+    code = plan.code_of(*wanted)
+    try:
+        return None if code is None else Child(code, plan.keys, seed=seed, tell=plan.part.tell)
+    except NoReplay:
+        return None
 
 
 def _judged(plan: Plan, judge: Judge, batch: Sequence[Recorded], child: Child | None) -> None:

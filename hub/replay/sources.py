@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,9 @@ from typing import Protocol
 import psycopg
 
 from hub.archive.reading import Archive
+from hub.replay.child import KeysOf
 from hub.whole_topic import records_of
+from services.ingest.days import DAY, ROOT_REF
 from spine.journal import DecisionRow
 from spine.ledger.rows import places, rows_from
 from spine.log import Log, Place
@@ -81,3 +83,17 @@ class FromArchive:
 def no_keys(refs: Iterable[str]) -> Mapping[str, bytes | None]:
     """For a replay without a key store: what is sealed stays so."""
     return dict.fromkeys(refs)
+
+
+def with_days(people: KeysOf, root: bytes, days: Callable[[Iterable[date]], Mapping[date, bytes | None]]) -> KeysOf:
+    """Keys of people, and besides them what a replay of the gate asks for: the root, and keys of days."""
+
+    def keys(refs: Iterable[str]) -> Mapping[str, bytes | None]:
+        asked = list(refs)
+        of_days = {ref: date.fromisoformat(ref.removeprefix(DAY)) for ref in asked if ref.startswith(DAY)}
+        found = dict(people([ref for ref in asked if ref != ROOT_REF and ref not in of_days]))
+        held = days(of_days.values()) if of_days else {}
+        found |= {ref: held.get(day) for ref, day in of_days.items()}
+        return found | ({ROOT_REF: root} if ROOT_REF in asked else {})
+
+    return keys

@@ -22,13 +22,12 @@ from hub.layout import Home, schemas_folder
 from hub.output import USAGE, AsJson, fail, show_json, show_table
 from hub.person.whom import ids_of
 from hub.private import write_private
-from hub.running import kek_at_hand, where
+from hub.running import kek_at_hand, root_at_hand, where
 from hub.subject import approvals
 from hub.subject.attestation import Sign, signed_by
 from hub.subject.erasure import GROUNDS, Hub, Order, erase, forbidden, survey
 from hub.subject.registers import found, registers
 from hub.subject.shred import Named, Reach
-from services.ingest.agent import sealer_of_environment
 from spine.clock import now
 from spine.errors import SpineError
 from spine.kafka import KafkaLog
@@ -123,7 +122,7 @@ def running(say: Callable[[str], None]) -> Iterator[Hub]:
     if at.registry:
         use_registry(catalogue, at.registry)
     # Before anything is ordered: without the key nothing could be certified.
-    sealer, sign = _sealer(), _sign()
+    sealer, sign = Sealer.from_text(root_at_hand()), _sign()
     keys = PostgresKeys(at.postgres, kek_at_hand())
     log = KafkaLog(at.kafka, catalogue.frame, source="operator")
     try:
@@ -137,13 +136,6 @@ def running(say: Callable[[str], None]) -> Iterator[Hub]:
 def named_by(sealer: Sealer) -> Named:
     """As the gate names a reference (services/ingest/agent.py): a keyed hash."""
     return lambda ref: base64.b64encode(sealer.fingerprint(b"source_ref\0" + ref.encode())).decode()
-
-
-def _sealer() -> Sealer:
-    try:
-        return sealer_of_environment()
-    except KeyError:
-        return Sealer.from_text(Home.of_environment().seal_key.read_text())
 
 
 def _sign() -> Sign:

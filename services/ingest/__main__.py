@@ -1,4 +1,5 @@
-"""``python -m services.ingest run | http | kafka | files | sftp``: the gate, and the doors.
+"""``python -m services.ingest run | http | kafka | files | sftp``: the gate, and the doors. ``replay``: the child of
+``hub replay``.
 
 ``door`` is another name of ``http``. Settings of the HTTP door: HUB_HTTP_HOST, HUB_HTTP_PORT, HUB_RATE_EVENTS (events a
 second for each party without limits of its own), HUB_SIMULATED_CLOCK=1 (demo: believe the header Hub-Simulated-Time);
@@ -15,14 +16,23 @@ from pathlib import Path
 
 import uvicorn
 
-from services.ingest.agent import Gates, build_name, gate_of, processor, sealer_of_environment
+from services.ingest.agent import (
+    Gates,
+    build_name,
+    gate_of,
+    processor,
+    root_of_environment,
+    sealer_of_environment,
+)
 from services.ingest.channels.appender import Appender
+from services.ingest.channels.day_keys import PostgresDays, Rounds, readable_days
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.files.run import files, sftp
 from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.kafka_door import SERVICE, PartnerCatalogue, PartnerDoor, partner_topics
 from services.ingest.channels.live import LiveGate
 from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.days import ROOT_REF, DailySealer, ReadDays
 from services.ingest.door import Door
 from spine import traces
 from spine.clock import now
@@ -32,6 +42,7 @@ from spine.ledger.settings import watch_of
 from spine.ledger.watch import WatchedLog
 from spine.progress import Progress
 from spine.schema import Catalogue
+from spine.seal import Sealer
 from spine.service import prepare, serve
 from spine.settings import Settings
 from spine.step import Processor
@@ -90,8 +101,36 @@ def kafka() -> None:
     serve(SERVICE, factory, before=before)
 
 
+def run() -> None:
+    """The gate; beside it, keys of days are made ahead and destroyed in time."""
+    settings = Settings()
+
+    def before(running: Running) -> Rounds:
+        days = PostgresDays(settings.postgres.get_secret_value(), root_of_environment())
+        return Rounds(days, readable_days(settings.contracts))
+
+    serve("ingest", processor, before=before)
+
+
+def replay() -> None:
+    """The gate on recorded submissions. Keys of days are handed to it, for it has no database."""
+    # Imported only where it is used: a service that runs has nothing to do with it.
+    from spine.replay import PipedKeys
+    from spine.replay import serve as serve_replay
+
+    def factory(catalogue: Catalogue, contracts: Path) -> Processor:
+        keys = catalogue.keys
+        assert isinstance(keys, PipedKeys)
+        root = keys.handed([ROOT_REF])[ROOT_REF]
+        assert root is not None
+        return processor(catalogue, contracts, DailySealer(Sealer(root), ReadDays(keys.handed)))
+
+    sys.exit(serve_replay(factory))
+
+
 COMMANDS = {
-    "run": lambda: serve("ingest", processor),
+    "run": run,
+    "replay": replay,
     "http": http,
     "door": http,
     "kafka": kafka,
@@ -102,7 +141,7 @@ COMMANDS = {
 
 def main() -> int:
     if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
-        sys.stderr.write("usage: python -m services.ingest run | http | kafka | files | sftp\n")
+        sys.stderr.write("usage: python -m services.ingest run | http | kafka | files | sftp | replay\n")
         return 2
     COMMANDS[sys.argv[1]]()
     return 0

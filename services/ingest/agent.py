@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 
 from services.ingest import counted
+from services.ingest.channels.day_keys import PostgresDays
+from services.ingest.days import DailySealer
 from services.ingest.decide import Ingest, Submission
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -27,7 +29,8 @@ from spine.headed import Head, HeadedProcessor, read_policy
 from spine.kafka import topics_of
 from spine.record import Fact
 from spine.schema import Catalogue
-from spine.seal import Sealer
+from spine.seal import Sealer, Seals
+from spine.settings import Settings
 from spine.step import Processor
 
 #: The doors look up what ingest keeps for each partition of the topic, by number.
@@ -59,11 +62,21 @@ def gate_of(catalogue: Catalogue, contracts: Path) -> Gate:
     return Gates(catalogue, contracts).under(None)
 
 
-def sealer_of_environment() -> Sealer:
+def root_of_environment() -> Sealer:
     """From HUB_SEAL_KEY or HUB_SEAL_KEY_FILE. Raises KeyError if neither is set."""
     if "HUB_SEAL_KEY" in os.environ:
         return Sealer.from_text(os.environ["HUB_SEAL_KEY"])
     return Sealer.from_text(Path(os.environ["HUB_SEAL_KEY_FILE"]).read_text())
+
+
+def daily(root: Sealer, postgres: str) -> DailySealer:
+    """What seals and opens bodies in the hub whose database is at this URL. Reaches it when it is first needed."""
+    return DailySealer(root, PostgresDays(postgres, root))
+
+
+def sealer_of_environment() -> DailySealer:
+    """Of this process's hub. Raises KeyError without a root."""
+    return daily(root_of_environment(), Settings().postgres.get_secret_value())
 
 
 def build_name() -> str:
@@ -72,7 +85,7 @@ def build_name() -> str:
 
 
 def processor(
-    catalogue: Catalogue, contracts: Path, sealer: Sealer | None = None, partitions: int | None = None
+    catalogue: Catalogue, contracts: Path, sealer: Seals | None = None, partitions: int | None = None
 ) -> Processor:
     """ingest as the spine runs it. The sealer comes from the environment, the partitions from the topics' contract."""
     gates = Gates(catalogue, contracts)
@@ -91,9 +104,10 @@ def partitions_of(contracts: Path) -> int:
 
 
 class Opener:
-    """Opens sealed bodies. A body that does not open (another key, altered bytes) raises SealBroken: no decision."""
+    """Opens sealed bodies. A body that does not open (another key, altered bytes) raises SealBroken: no decision; one
+    whose key was destroyed raises Erased."""
 
-    def __init__(self, sealer: Sealer, catalogue: Catalogue) -> None:
+    def __init__(self, sealer: Seals, catalogue: Catalogue) -> None:
         self._sealer = sealer
         self._catalogue = catalogue
 

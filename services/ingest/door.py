@@ -24,7 +24,7 @@ from spine.carried import Carried, Headers
 from spine.clock import local_date, now
 from spine.record import Outgoing
 from spine.schema import Catalogue
-from spine.seal import Sealer
+from spine.seal import Seals
 
 ROOT = Path(__file__).resolve().parents[2]
 PAYLOAD_BYTES_MAX = 262_144
@@ -80,7 +80,7 @@ def unreadable_message(body: bytes) -> Message:
 class Door:
     """Seals messages and encodes submissions."""
 
-    sealer: Sealer
+    sealer: Seals
     catalogue: Catalogue
 
     def submission(self, arrival: Arrival, message: Message) -> Outgoing:
@@ -127,7 +127,7 @@ def submission_from_event(
     principal: str,
     door: str,
     received_at: datetime,
-    sealer: Sealer,
+    sealer: Seals,
     test: bool,
     policy: str = "",
 ) -> Outgoing:
@@ -145,7 +145,7 @@ def _schemas() -> Catalogue:
     return catalogue
 
 
-def _claims(message: Message, sealer: Sealer) -> tuple[str, str]:
+def _claims(message: Message, sealer: Seals) -> tuple[str, str]:
     """(message id, type) as claimed, if they look like one: both stand in clear on the log."""
     named = isinstance(message.message_id, str) and ID.match(message.message_id)
     typed = isinstance(message.type, str) and EVENT_TYPE.match(message.type)

@@ -4,7 +4,8 @@ party's last refusals. All are rows of the journal, read together for a batch an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from services.ingest.gate import Gate
 from services.ingest.turned_away import NONE, TurnedAway, with_refusal
 from spine.headed import Head
 from spine.journal import Transaction
+from spine.keystore import Erased
 from spine.log import Place
 from spine.record import Changes, Decided, Fact
 
@@ -24,7 +26,7 @@ SERVICE, TOPIC = "ingest", "submissions"
 
 
 class Opens(Protocol):
-    """Opens a sealed submission."""
+    """Opens a sealed submission. Raises Erased where its key was destroyed."""
 
     def submission(self, fact: Fact) -> Submission: ...
 
@@ -89,7 +91,7 @@ class IngestProcessor:
 
     def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
         self._partition, self._bodies, self._changed, self._away = place[1], {}, set(), {}
-        self._opened = {f.event_id: self.opener.submission(f) for f in facts if f.kind == SUBMISSION}
+        self._opened = {f.event_id: opened for f in facts if f.kind == SUBMISSION for opened in self._open(f)}
         wanted = {key for submission in self._opened.values() for key in self._keys(submission)}
         wanted |= {self._choice_of(fact) for fact in facts if fact.kind == CHOICE}
         wanted |= {key for fact in facts if fact.kind == ERASED for key in self._choices_of(fact)}
@@ -102,6 +104,8 @@ class IngestProcessor:
             return self._forget(fact)
         if fact.kind != SUBMISSION:
             return Decided()
+        if fact.event_id not in self._opened:
+            raise Erased(fact.event_id)
         submission = self._opened[fact.event_id]
         key, about, away = self._keys(submission)
         body = self._bodies.get(key)
@@ -125,6 +129,11 @@ class IngestProcessor:
 
     def discard(self) -> None:
         self._bodies, self._changed, self._opened, self._away = {}, set(), {}, {}
+
+    def _open(self, fact: Fact) -> Iterator[Submission]:
+        """Nothing once the key of its day is destroyed: in a replay long after."""
+        with suppress(Erased):
+            yield self.opener.submission(fact)
 
     def _keys(self, submission: Submission) -> tuple[str, str, str]:
         """Keys of the message, of the person's instructions, and of the party's refusals."""

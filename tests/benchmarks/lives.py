@@ -63,7 +63,7 @@ def county(people: int, seed: int = 11, *, keys: Keys | None = None, partitions:
         hub.tick(day)
         for number, count, on, party, kind, data in by_day[day]:
             hub.submit(
-                _event(number, count, on, party, kind, data),
+                event(number, count, on, party, kind, data),
                 party=party,
                 received_at=datetime.combine(day, time(9), UTC) + timedelta(seconds=count),
             )
@@ -80,7 +80,7 @@ def by_person(hub: InProcessHub, topic: str) -> dict[str, list[Fact]]:
     return found
 
 
-def _event(number: int, count: int, on: date, party: str, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+def event(number: int, count: int, on: date, party: str, kind: str, data: dict[str, Any]) -> dict[str, Any]:
     born = date(2006, 1, 1) + timedelta(days=number * 37 % 700)
     subject = {
         "source_ref": f"{party}-{number}",

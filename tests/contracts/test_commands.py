@@ -28,8 +28,8 @@ def contracts(tmp_path: Path) -> Path:
     folder = tmp_path / "contracts"
     (folder / "agreements").mkdir(parents=True)
     (folder / "policy").mkdir()
-    policy = ("policy/policy.yaml", "policy/alerts.yaml")
-    for name in ("catalogue.yaml", "parties.yaml", "isa.schema.json", *policy, f"agreements/{COLLEGE}"):
+    policy = ("policy/policy.yaml", "policy/alerts.yaml", "policy/governance.yaml")
+    for name in ("catalogue.yaml", "parties.yaml", "topics.yaml", "isa.schema.json", *policy, f"agreements/{COLLEGE}"):
         shutil.copy(ROOT / "contracts" / name, folder / name)
     return folder
 
@@ -60,6 +60,13 @@ def test_a_faulty_agreement_fails_the_check_and_is_not_built(contracts: Path) ->
     assert code == 1 and any("subject.nhs_number is neither" in f["what"] for f in checked["findings"])
     assert run("build", "--contracts", str(contracts))[0] == 1
     assert not (contracts / "compiled").exists()
+
+
+def test_quarantine_must_be_readable_for_as_long_as_it_waits(contracts: Path) -> None:
+    path = contracts / "policy" / "governance.yaml"
+    path.write_text(path.read_text().replace("submission_readable_days: 40", "submission_readable_days: 29"))
+    code, checked = run("check", "--contracts", str(contracts))
+    assert code == 1 and "write at least 30" in checked["findings"][0]["what"]
 
 
 @pytest.mark.parametrize("fault", [("mustNotSend: [subject.nhs_number, ", "mustNotSend: ["), ("overSharing:", "x:")])

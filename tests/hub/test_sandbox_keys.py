@@ -49,7 +49,7 @@ class ThroughTheDoor:
         appender = Appender(hub.log)
         self.closing.callback(appender.close)
         receipts = JournalReceipts(hub.journal("ingest"))
-        desk = Desk(Door(hub._sealer, hub.catalogue), gate, appender, receipts, Recent())
+        desk = Desk(Door(hub.sealer, hub.catalogue), gate, appender, receipts, Recent())
         hearing = Hearing(lambda: keys, Heard(lambda: 0.0))
         api = Api(desk, hearing, Rate(PartyLimits(1_000, 1_000), lambda: 0.0), lambda: self.moment)
         return self.closing.enter_context(TestClient(create_app(api)))

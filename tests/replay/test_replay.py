@@ -5,31 +5,35 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from hub.inprocess import InProcessHub
+from hub.inprocess import SEAL_KEY, InProcessHub
 from hub.replay.asked import Everything, Person, Places, Span
-from hub.replay.child import Child, Code, ReplayFailed, walled
+from hub.replay.child import Child, Code, KeysOf, ReplayFailed, walled
 from hub.replay.command import unpacked
 from hub.replay.engine import Plan, Replayed, batches, compared, recorded, replayed
 from hub.replay.report import Run, comparison, page
-from hub.replay.sources import no_keys
+from hub.replay.sources import no_keys, with_days
 from hub.replay.verdicts import Verdict, sealed_in_part, stands
+from services.ingest.days import DailySealer
 from services.matching import agent as matching
 from spine import build
 from spine.journal import DecisionRow
 from spine.log import Place
 from spine.record import Record
+from spine.seal import Sealer
 from spine.step import link_after
-from tests.benchmarks.lives import county
+from tests.benchmarks.lives import county, event, life
+from tests.ingest.test_days import TODAY, Calendar
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
@@ -58,7 +62,7 @@ class Memory:
         yield from self.hub.log.read({place: 0}, last + 1, 0)
 
     def keys(self, refs: Iterable[str]) -> Mapping[str, bytes | None]:
-        return {ref: hmac.new(b"memory", ref.encode(), hashlib.sha512).digest() for ref in refs}
+        return with_days(_of_people, SEAL_KEY, lambda days: {})(refs)
 
     def chain(self, service: str) -> None:
         """Chain the rows anew, as somebody who can write the table would."""
@@ -67,6 +71,10 @@ class Memory:
             place = (row.topic, row.partition)
             links[place] = link_after(links.get(place, b""), row)
             rows[n] = replace(row, link=links[place])
+
+
+def _of_people(refs: Iterable[str]) -> Mapping[str, bytes | None]:
+    return {ref: hmac.new(b"memory", ref.encode(), hashlib.sha512).digest() for ref in refs}
 
 
 def code(service: str, contracts: Path = CONTRACTS) -> Code:
@@ -87,7 +95,7 @@ def memory(hub: InProcessHub) -> Memory:
     return Memory(hub)
 
 
-@pytest.mark.parametrize("service", ["matching", "status", "alerts"])
+@pytest.mark.parametrize("service", ["ingest", "matching", "status", "alerts"])
 def test_every_decision_is_shown_again_under_any_hash_seed(memory: Memory, service: str) -> None:
     found = [run(memory, service, seed) for seed in (1, 2)]
     assert {verdict for verdict, n in found[0].judge.counts.items() if n} == {Verdict.SAME}
@@ -130,6 +138,24 @@ def test_where_a_key_is_destroyed_decisions_are_sealed_and_what_follows_for_that
     assert found.counts[Verdict.SEALED] > 0
     assert found.counts[Verdict.CHANGED] == 0
     assert found.counts[Verdict.SAME] > 0
+    assert stands(found.counts)
+
+
+def test_of_a_submission_whose_day_is_over_the_record_proves_that_it_was_decided_and_not_how() -> None:
+    days = Calendar()
+    hub = InProcessHub(CONTRACTS, SCHEMAS, sealer=DailySealer(Sealer(SEAL_KEY), days))
+    for later, number in enumerate((0, 0, 1)):
+        days.now = TODAY + timedelta(days=later)
+        on, party, kind, data = next(life(number, random.Random(number)))
+        hub.submit(event(number, 0, on, party, kind, data), party=party, received_at=BEGAN + timedelta(days=later))
+    hub.settle()
+
+    def keys(gone: set[date]) -> KeysOf:
+        return with_days(_of_people, SEAL_KEY, lambda asked: {d: None if d in gone else days.key(d) for d in asked})
+
+    assert run(Memory(hub), "ingest", keys=keys(set())).judge.counts == {Verdict.SAME: 3}
+    found = run(Memory(hub), "ingest", keys=keys({TODAY})).judge
+    assert found.counts == {Verdict.SEALED: 2, Verdict.SAME: 1}, "the same message again follows from the first"
     assert stands(found.counts)
 
 

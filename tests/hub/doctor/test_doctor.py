@@ -82,6 +82,10 @@ def test_faults_are_named_each_with_its_remedy_and_what_is_sound_is_not(
             "INSERT INTO ticker.source_offset (topic, partition, next, tick) VALUES ('ticker', 0, 1, %s)",
             (today - timedelta(days=4),),
         )
+        connection.execute(
+            "INSERT INTO ingest.day_key (day, wrapped) VALUES (%s, ''), (%s, '')",
+            (today - timedelta(days=40), today - timedelta(days=42)),
+        )
     code, found = asked(environment)
     assert code == 1
     assert verdicts(found, "postgres") == verdicts(found, "clock") == verdicts(found, "kafka") == {"sound"}
@@ -91,8 +95,10 @@ def test_faults_are_named_each_with_its_remedy_and_what_is_sound_is_not(
         ("migrations", "hub deploy migrate"),
         ("ticks", "ticker"),
         ("agreements", "hub contracts release"),
+        ("submissions", "ingest"),
     ):
         assert any(one["verdict"] == "fault" and remedy in one["mend"] for one in found[check]), (check, found[check])
+    assert found["submissions"][0]["what"].startswith("the keys of 1 days")
     # Everything on this broker is younger than three hours.
     assert verdicts(found, "archive") == {"sound"}
     assert "status_from_later" in found["migrations"][0]["what"]
