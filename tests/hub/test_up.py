@@ -1,14 +1,19 @@
-"""``hub up`` here: everything answers, what is killed comes back, what comes in is decided, all of it ends."""
+"""``hub up`` on a broker with an authorizer, every process under its own user, there and in the database: everything
+answers, the rights that the contract and `hub deploy roles` give are enough, what is killed comes back, all of it ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -17,19 +22,34 @@ from urllib.request import urlopen
 
 import asyncssh
 import pytest
+from confluent_kafka import Producer
 
+from hub.backlog import backlogs
 from hub.demo.drain import drain
+from hub.demo.summary import facts
+from hub.deploy.processes import BY_NAME
+from hub.deploy.roles import role_of
+from hub.feed import Feed
 from hub.layout import Home
 from hub.machine import kafka, postgres
 from hub.machine.ports import wait_until
+from hub.sample.county import county
+from hub.topics import read_topics
 from hub.up.record import RunRecord, read_run
+from spine.kafka import KafkaLog
+from spine.keystore.kek import LocalKek
+from spine.keystore.postgres import PostgresKeys
+from spine.registry import use_registry
+from spine.schema import Catalogue
+from tests.ingest.files.conftest import COLLEGE, ENROLLED, csv_text
 
 ROOT = Path(__file__).parents[2]
+PARTNER, TYPE = "northvale-college", "education.enrolment.completed.v1"
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(400)]
 
 
 class Hub:
-    """A hub of the test's own, worked through the command."""
+    """``hub up --secure-kafka`` in a folder of the test's own, worked through the command."""
 
     def __init__(self, folder: Path) -> None:
         self.home = Home(folder)
@@ -46,6 +66,22 @@ class Hub:
         assert run is not None
         return run
 
+    def catalogue(self) -> Catalogue:
+        catalogue = Catalogue([ROOT / "schemas" / "avro"])
+        use_registry(catalogue, self.record().addresses["registry"])
+        return catalogue
+
+    def drained(self) -> None:
+        run, topics = self.record(), read_topics(ROOT / "contracts")
+        drain(lambda: backlogs(run.broker(), run.addresses["postgres"], topics), lambda: self.record().halted(), 150)
+
+    def facts(self, topic: str) -> list[Any]:
+        kek, catalogue = LocalKek(base64.b64decode(self.home.kek.read_text())), self.catalogue()
+        with closing(PostgresKeys(self.record().addresses["postgres"], kek)) as keys:
+            catalogue.keys = keys
+            with closing(KafkaLog(self.record().administered(), catalogue.frame, source="test")) as log:
+                return list(facts(log, catalogue, topic))
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
@@ -53,13 +89,29 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         if reason:
             pytest.skip(reason)
     hub = Hub(tmp_path_factory.mktemp("hub"))
-    code, answer = hub.run("up", "--demo", "--detach")
+    code, answer = hub.run("up", "--demo", "--secure-kafka", "--database-roles", "--detach")
     try:
         assert code == 0, answer
         yield hub
     finally:
         hub.run("down")
         postgres.remove(hub.home.postgres)
+
+
+def tell(hub: Hub, number: int) -> str:
+    """One event on the partner's own topic, as the partner; the broker's error, or empty."""
+    catalogue = hub.catalogue()
+    subject = {"source_ref": f"P{number}", "family_name": "Khan-Reid", "date_of_birth": date(2008, 4, 1)}
+    fields = {"effective_on": date(2025, 9, 1), "subject": subject, "data": {"achieved": True}}
+    value = catalogue.frame(TYPE, catalogue.encode(TYPE, fields))
+    headers = {"ce_id": f"nvc-{number}", "ce_source": PARTNER, "ce_type": TYPE.removesuffix(".v1")}
+    told: list[str] = []
+    producer = hub.record().broker(f"partner-{PARTNER}").connect(Producer, {"log_level": 0})
+    producer.produce(
+        f"partner.{PARTNER}", value, headers=headers, on_delivery=lambda e, _: told.append(e.name() if e else "")
+    )
+    producer.flush(30)
+    return told[0] if told else "no answer"
 
 
 def test_everything_answers(hub: Hub) -> None:
@@ -83,6 +135,51 @@ def test_the_doctor_finds_no_fault_in_a_hub_that_has_just_started(hub: Hub) -> N
     assert code == 4 and {one["check"] for one in found["warning"]} <= {"migrations", "ticks", "disk"}, found
 
 
+def test_the_pipeline_flows_from_both_doors_to_the_alerts(hub: Hub) -> None:
+    run = hub.record()
+    assert hub.run("tick", "--on", "2025-09-01")[0] == 0
+    with Feed(run.addresses["door"], json.loads(hub.home.keys.read_text()), simulate=True) as feed:
+        feed.send(county(people=40, days=30, seed=5))
+    assert tell(hub, 1) == ""
+    assert hub.run("tick", "--on", "2025-10-15")[0] == 0
+    hub.drained()
+    code, answer = hub.run("status")
+    assert code == 0 and feed.answers["taken"] > 30
+    records = answer["records"]
+    assert records["attributions"] > 30 and records["statuses"] > 30 and records["quarantine"] == 0
+    assert hub.facts("alerts") and hub.facts("deliveries")
+    doors = [fact.fields["door"] for fact in hub.facts("submissions") if fact.kind == "submission.v1"]
+    assert doors.count("kafka") == 1
+    behind = {service["service"]: service["behind"] for service in answer["services"]}
+    assert set(behind.values()) == {0}, "what came in is decided, and the date reached every service"
+    assert {process.restarts for process in hub.record().processes} == {0}
+
+
+def test_each_process_runs_under_its_own_user_and_none_under_the_administrator_s(hub: Hub) -> None:
+    administrator = hub.record().administered().password
+    users = {}
+    for process in hub.record().processes:
+        environment = Path(f"/proc/{process.pid}/environ").read_text()
+        held = dict(pair.split("=", 1) for pair in environment.split("\0") if "=" in pair)
+        users[process.name] = held.get("HUB_KAFKA_USER", "")
+        assert administrator not in environment
+        assert held.get("HUB_KAFKA_PASSWORD", "") == ""
+    assert users["matching"] == "hub-matching" and users["kafka-door"] == users["door"] == "hub-ingest-door"
+
+
+def test_each_process_has_a_database_role_of_its_own_and_none_is_the_owner(hub: Hub) -> None:
+    administrator = urlsplit(hub.record().addresses["postgres"]).password
+    assert administrator
+    for process in hub.record().processes:
+        environment = Path(f"/proc/{process.pid}/environ").read_text()
+        held = dict(pair.split("=", 1) for pair in environment.split("\0") if "=" in pair)
+        if process.name not in BY_NAME:
+            continue
+        assert administrator not in environment, process.name
+        schema = BY_NAME[process.name].schema
+        assert urlsplit(held["HUB_POSTGRES"]).username == (role_of(schema) if schema else None), process.name
+
+
 def test_a_killed_service_comes_back(hub: Hub) -> None:
     (before,) = [p for p in hub.record().processes if p.name == "matching"]
     os.kill(before.pid, signal.SIGKILL)
@@ -94,31 +191,7 @@ def test_a_killed_service_comes_back(hub: Hub) -> None:
     assert wait_until(back, 30)
 
 
-def test_what_comes_in_is_decided_and_the_date_reaches_every_service(hub: Hub) -> None:
-    from hub.backlog import backlogs
-    from hub.feed import Feed
-    from hub.sample.county import county
-    from hub.topics import read_topics
-
-    run = hub.record()
-    keys = json.loads(hub.home.keys.read_text())
-    lines = county(people=30, days=20, seed=5)
-    assert hub.run("tick", "--on", "2025-09-01")[0] == 0
-    with Feed(run.addresses["door"], keys, simulate=True) as feed:
-        feed.send(lines)
-    topics = read_topics(ROOT / "contracts")
-    drain(lambda: backlogs(run.addresses["kafka"], run.addresses["postgres"], topics), lambda: [], 120)
-    _, answer = hub.run("status")
-    assert feed.answers["taken"] > 30
-    assert answer["records"]["attributions"] > 30
-    assert answer["records"]["quarantine"] == 0
-    behind = {service["service"]: service["behind"] for service in answer["services"]}
-    assert set(behind.values()) == {0}
-
-
 def test_a_file_that_a_partner_uploads_is_read_and_a_test_key_s_file_is_a_test(hub: Hub) -> None:
-    from tests.ingest.files.conftest import COLLEGE, ENROLLED, csv_text
-
     _, answer = hub.run("status")
     address = urlsplit(answer["addresses"]["sftp"])
     mine, trial = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
@@ -151,6 +224,23 @@ def test_a_file_that_a_partner_uploads_is_read_and_a_test_key_s_file_is_a_test(h
     assert wait_until(lambda: bool(said(live) and said(live / "test")), 30)
     assert [one["state"] for one in said(live) + said(live / "test")] == ["taken", "taken"]
     assert "test" not in said(live)[0] and said(live / "test")[0]["test"] is True
+
+
+def test_a_suspended_partner_is_refused_by_the_broker_from_the_next_apply_on(hub: Hub) -> None:
+    assert hub.run("topics", "plan")[0] == 0
+    assert hub.run("contracts", "suspend", PARTNER, "--by", "Priya Nair")[0] == 0
+    code, answer = hub.run("topics", "plan")
+    assert code == 4
+    assert {change["name"] for change in answer["changes"]} == {f"User:partner-{PARTNER}"}
+    assert tell(hub, 2) == "", "until then the gate keeps what comes, sealed"
+    assert hub.run("topics", "apply")[0] == 0
+    assert tell(hub, 3) == "TOPIC_AUTHORIZATION_FAILED"
+    hub.drained()
+    assert hub.run("contracts", "resume", PARTNER, "--by", "Priya Nair")[0] == 0
+    code, answer = hub.run("contracts", "resume", PARTNER, "--by", "Stella Roy", "--approve")
+    assert code == 0 and answer["redriven"] == 1
+    assert hub.run("topics", "apply")[0] == 0
+    assert tell(hub, 4) == ""
 
 
 def test_down_ends_every_process(hub: Hub) -> None:
