@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hub.machine.process import end, spawn
+from hub.machine.process import end_all, spawn
 from hub.up.record import ProcessRecord, born
 
 #: Exit code by which a service says ``Halt``: going on would lose or double something.
@@ -68,11 +67,11 @@ class Supervisor:
         return tuple(kept.record for kept in self._kept if kept.record is not None)
 
     def stop(self) -> None:
-        """End the children, last started first: readers go before what they read from."""
-        for kept in reversed(self._kept):
-            if kept.process is not None and kept.process.poll() is None:
-                end(kept.process.pid, signal.SIGTERM)
-                kept.process.poll()
+        """End the children, all at once: each can do without the others, and their servers go later."""
+        running = [kept.process for kept in reversed(self._kept) if kept.process is not None]
+        end_all([process.pid for process in running if process.poll() is None])
+        for process in running:
+            process.poll()
         self._changed()
 
     def _start(self, kept: _Kept) -> None:

@@ -1,4 +1,5 @@
-"""Both doors and the gate as processes, on a broker and a database of their own."""
+"""Both doors and the gate as processes, on a broker and a database of their own. Suspending takes effect within
+seconds; resuming, by two people, redrives what waited."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,8 +21,10 @@ from typing import Any
 import httpx2
 import pytest
 from confluent_kafka import Producer
+from typer.testing import CliRunner
 
 from hub import key_file
+from hub.__main__ import app
 from hub.machine import kafka
 from hub.machine.ports import free_ports
 from hub.sharing import ensure_built
@@ -32,6 +36,7 @@ from spine.schema import Catalogue
 ROOT = Path(__file__).resolve().parents[2]
 PARTIES = sorted(p.name.partition(".")[0].split("-", 3)[3] for p in (ROOT / "contracts" / "agreements").glob("*.yaml"))
 WAIT_SECONDS_MAX = 60
+EFFECT_SECONDS_MAX = 5.0
 KEY = "process-test-key"
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
@@ -62,12 +67,26 @@ class Machine:
             assert time.monotonic() < deadline, "it did not come"
             time.sleep(0.2)
 
+    def hub(self, *command: str, code: int = 0) -> Any:
+        """What the command answers, in this process: starting one takes longer than most of them."""
+        environment = {**self.environment, "HUB_REGISTRY": ""}
+        ran = CliRunner(env=environment).invoke(app, [*command, "--json"])
+        assert ran.exit_code == code, ran.output
+        return json.loads(ran.stdout)
+
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-m", "services.ingest", *command], cwd=ROOT, env=self.environment)
 
 
-@pytest.fixture
-def machine(tmp_path: Path, fresh_database: str) -> Iterator[Machine]:
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, module_database: str) -> Iterator[Machine]:
+    with running(tmp_path_factory.mktemp("machine"), module_database) as held:
+        yield held
+
+
+@contextmanager
+def running(tmp_path: Path, database: str) -> Iterator[Machine]:
+    """Gate, HTTP door and Kafka door, until they have ended in order."""
     os.environ.setdefault("HUB_CACHE", str(ROOT / ".hub" / "cache"))
     reason = kafka.missing()
     if reason:
@@ -82,7 +101,7 @@ def machine(tmp_path: Path, fresh_database: str) -> Iterator[Machine]:
     environment = {
         **os.environ,
         "HUB_KAFKA": server.address,
-        "HUB_POSTGRES": fresh_database,
+        "HUB_POSTGRES": database,
         "HUB_KEK": base64.b64encode(bytes(range(1, 33))).decode(),
         "HUB_SEAL_KEY": base64.b64encode(bytes(range(32))).decode(),
         "HUB_API_KEYS": str(keys),
@@ -165,3 +184,47 @@ def keys_follow_the_file(machine: Machine, client: httpx2.Client) -> None:
     assert client.get("/v1/me").json()["principal"] == "key:nvc-1"
     key_file.revoke(file, made.entry.key_id, date(2025, 1, 1))
     machine.wait_for(lambda: client.get("/v1/me", headers=new).status_code == 401)
+
+
+def accepted(machine: Machine, ids: set[str]) -> bool:
+    return ids <= {fact.fields["message_id"] for fact in machine.facts("observations")}
+
+
+def test_suspending_takes_effect_within_five_seconds_and_resuming_redrives(machine: Machine) -> None:
+    client = httpx2.Client(base_url=machine.door, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+    assert machine.hub("contracts", "release", "--by", "R. Osei")["number"] == 1
+    assert client.post("/v1/events", json=event(901)).status_code == 202
+    machine.wait_for(lambda: accepted(machine, {"nvc-901"}))
+
+    why = ("--because", "DPIA under review")
+    suspended = machine.hub("contracts", "suspend", "isa-2024-011", "--by", "R. Osei", *why)
+    begun = time.monotonic()
+    assert suspended["agreements"] == ["isa-2024-011"]
+    number = 1_000
+    while client.post("/v1/events", json=event(number)).status_code == 202:
+        assert time.monotonic() - begun < EFFECT_SECONDS_MAX, "the door still takes what is suspended"
+        number += 1
+        time.sleep(0.1)
+    refused = client.post("/v1/events", json=event(1_500))
+    assert refused.status_code == 422 and refused.json()["reason"] == "suspended"
+    machine.wait_for(lambda: {"nvc-1500"} <= {fact.fields["message_id"] for fact in machine.facts("refusals")})
+    assert not accepted(machine, {"nvc-1500"})
+    (item,) = [item for item in client.get("/v1/refusals").json()["items"] if item["id"] == "nvc-1500"]
+    assert item["reason"] == "suspended" and item["kept"] and item["open"]
+
+    listed = ("quarantine", "list", "--class", "suspended")
+    waiting = machine.hub(*listed)
+    assert {row["state"] for row in waiting} == {"waits"} and sum(row["count"] for row in waiting) >= 1
+    would_be = machine.hub("quarantine", "redrive", "--class", "suspended", "--dry-run")
+    assert {row["would be"] for row in would_be} == {"suspended"}
+    machine.hub("contracts", "resume", "isa-2024-011", "--by", "M. Pereira", "--approve", code=2)
+    machine.hub("contracts", "resume", "isa-2024-011", "--by", "R. Osei")
+    machine.hub("contracts", "resume", "isa-2024-011", "--by", "r. osei", "--approve", code=2)
+    assert not accepted(machine, {"nvc-1500"}), "asked for, and not yet approved"
+    resumed = machine.hub("contracts", "resume", "isa-2024-011", "--by", "M. Pereira", "--approve")
+    assert resumed["agreements"] == [] and resumed["redriven"] == sum(row["count"] for row in waiting)
+    machine.wait_for(lambda: accepted(machine, {"nvc-1500"}))
+    assert client.get("/v1/receipts/nvc-1500").json()["state"] == "accepted"
+    machine.wait_for(
+        lambda: {row["state"] for row in machine.hub("quarantine", "list", "--class", "suspended")} == {"settled"}
+    )
