@@ -224,6 +224,12 @@ def test_a_file_that_a_partner_uploads_is_read_and_a_test_key_s_file_is_a_test(h
     assert wait_until(lambda: bool(said(live) and said(live / "test")), 30)
     assert [one["state"] for one in said(live) + said(live / "test")] == ["taken", "taken"]
     assert "test" not in said(live)[0] and said(live / "test")[0]["test"] is True
+    hub.drained()
+    filed = [fact for fact in hub.facts("submissions") if fact.fields.get("door") == "file"]
+    received = {str(fact.fields["message_id"]) for fact in filed if not fact.fields["test"]}
+    observed = [fact for fact in hub.facts("observations") if fact.kind == "observation.v1"]
+    types = {str(fact.fields["type"]) for fact in observed if fact.fields["message_id"] in received}
+    assert types == {"education.enrolment.started", "feed.extract_received"}
 
 
 def test_a_suspended_partner_is_refused_by_the_broker_from_the_next_apply_on(hub: Hub) -> None:

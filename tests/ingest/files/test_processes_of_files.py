@@ -17,7 +17,7 @@ from tests.ingest.test_processes import Machine, machine
 __all__ = ["machine"]
 WAIT_SECONDS_MAX = 60
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow, pytest.mark.long]
 
 
 async def _upload(port: int, key: asyncssh.SSHKey, text: str) -> None:
