@@ -188,7 +188,7 @@ def steward_reads(
     hub = SimpleNamespace(log=log, catalogue=catalogue, ingest=journal, contracts=folder, heads=_NoHead())
     with (
         patch.object(command, "running_hub", lambda: nullcontext(hub)),
-        patch.object(command, "_sealer", lambda: sealer),
+        patch.object(command, "sealer_at_hand", lambda: sealer),
     ):
         for said in (["list"], ["show", "--limit", "10000"], ["redrive", "--dry-run"]):
             for more in ([], ["--json"]):

@@ -138,6 +138,18 @@ def test_a_door_seals_on_while_ingest_or_the_database_is_away(database: str, mon
 
 
 @pytest.mark.postgres
+def test_while_a_version_is_rolled_out_the_root_seals_on(database: str) -> None:
+    """A gate from before may still be at work, and could not open a day's body."""
+    with psycopg.connect(database) as connection:
+        row = "'submissions', 0, 0, 'e', 'k', '', '', '', '[]', 'b', 's', NULL, '', ''"
+        connection.execute(f"INSERT INTO ingest.decision VALUES ({row})".encode())
+    assert made(database).today() is None
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE ingest.day_key SET made_at = made_at - interval '1 hour'")
+    assert made(database).today() is not None
+
+
+@pytest.mark.postgres
 def test_a_door_that_begins_waits_for_the_database_and_not_for_ingests_tables(fresh_database: str) -> None:
     assert PostgresDays(fresh_database, ROOT, Clock()).today() is None
     with pytest.raises(Retry):

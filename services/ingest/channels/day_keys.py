@@ -23,6 +23,8 @@ from spine.telemetry import log
 DAY_KEY_BYTES = 32
 #: Keys made ahead: doors go on while ingest or the database is away, also over a midnight.
 AHEAD_DAYS = 7
+#: Doors use no younger key: while a version is rolled out, a gate from before may still be at work.
+SETTLE_SECONDS = 3600.0
 #: How often a door looks for a key that is not there yet.
 LOOK = timedelta(seconds=10)
 REMEMBER_SECONDS = 60.0
@@ -34,14 +36,18 @@ READABLE_DAYS = 40
 SETTING = "submission_readable_days"
 
 _READ: LiteralString = "SELECT day, wrapped FROM ingest.day_key WHERE day = ANY(%s)"
+#: In a hub that has decided nothing yet no gate from before can be at work: doors may begin at once.
 _NEW: LiteralString = (
-    "INSERT INTO ingest.day_key (day, wrapped) SELECT * FROM unnest(%s::date[], %s::bytea[]) ON CONFLICT DO NOTHING"
+    "INSERT INTO ingest.day_key (day, wrapped, made_at)"
+    " SELECT made.*, now() - make_interval(secs => CASE WHEN EXISTS (SELECT 1 FROM ingest.decision) THEN 0 ELSE %s END)"
+    " FROM unnest(%s::date[], %s::bytea[]) AS made ON CONFLICT DO NOTHING"
 )
 _DESTROY: LiteralString = (
     "UPDATE ingest.day_key SET wrapped = NULL, destroyed_at = now() WHERE day < %s AND wrapped IS NOT NULL"
 )
 _STANDING: LiteralString = (
-    "SELECT day, wrapped FROM ingest.day_key WHERE wrapped IS NOT NULL ORDER BY day DESC LIMIT 40"
+    "SELECT day, wrapped FROM ingest.day_key WHERE wrapped IS NOT NULL"
+    " AND made_at <= now() - make_interval(secs => %s) ORDER BY day DESC LIMIT 40"
 )
 _OVERDUE: LiteralString = "SELECT count(day) FROM ingest.day_key WHERE day < %s AND destroyed_at IS NULL"
 
@@ -59,7 +65,7 @@ class PostgresDays:
 
     def today(self) -> tuple[date, bytes] | None:
         """Of the keys that ingest has made, today's; else the one before it: events are taken, and live a little
-        shorter. So it is while the database is away, too. None until ingest has made the first."""
+        shorter. So it is while the database is away, too. None until ingest has made the first, an hour ago."""
         with self._turn:
             if self._stale():
                 try:
@@ -76,7 +82,7 @@ class PostgresDays:
     def _look(self) -> None:
         try:
             with self._connection() as connection:
-                found = connection.execute(_STANDING).fetchall()
+                found = connection.execute(_STANDING, (SETTLE_SECONDS,)).fetchall()
         except NO_TABLES:
             found = []
         self._ahead = {day: self._unwrapped(day, bytes(wrapped)) for day, wrapped in found}
@@ -109,7 +115,7 @@ class PostgresDays:
         # Another process may have made one first: what stands is the key.
         wrapped = [self._root.seal(os.urandom(DAY_KEY_BYTES), _about(one)) for one in wanted]
         with self._connection() as connection:
-            connection.execute(_NEW, (wanted, wrapped))
+            connection.execute(_NEW, (SETTLE_SECONDS, wanted, wrapped))
             return connection.execute(_DESTROY, (day - timedelta(days=readable_days),)).rowcount
 
     def _unwrapped(self, day: date, wrapped: bytes) -> bytes:
