@@ -264,7 +264,9 @@ class Step:
             self._reopen(alert, news)
         if alert is None or not alert.open:
             return
-        if news.verb == "acknowledge" and not alert.acknowledged:
+        if news.verb == "ask_review":
+            self.case.state = workers.with_review_asked(self.case.state, alert, news.event_id)
+        elif news.verb == "acknowledge" and not alert.acknowledged:
             self.put(replace(alert, acknowledged=True))
             self.acts.add(self.case, replace(alert, acknowledged=True), "acknowledged")
         elif news.verb == "outcome":

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 from services.alerts.case import Case
 from services.alerts.reading import Acted
-from services.alerts.state import Alert, Recipient
+from services.alerts.state import Alert, Recipient, State
 
 DAY_CHARACTERS = len("2026-01-31")
 
@@ -51,6 +51,17 @@ def handed(alert: Alert, role: str, worker: str) -> Alert | None:
     fresh = replace(found, worker=worker.strip())
     recipients = tuple(fresh if r == found else r for r in alert.recipients)
     return replace(alert, recipients=recipients, former=with_former(alert, [found]))
+
+
+def with_review_asked(state: State, alert: Alert, event_id: str) -> State:
+    """Whoever holds the alert is not sure that its records are of one person: a review is open, and the alert stands.
+
+    While one that was asked for at this alert is open, asking again opens no other.
+    """
+    asked = f"asked:{alert.alert_id}:"
+    if alert.rule == "MR" or any(review.startswith(asked) for review in state.reviews):
+        return state
+    return replace(state, reviews={**state.reviews, f"{asked}{event_id}": False})
 
 
 def with_former(alert: Alert, lost: list[Recipient]) -> tuple[Recipient, ...]:

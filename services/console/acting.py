@@ -92,11 +92,20 @@ def reopenable(acts: Sequence[tuple[str, date]], verbs: Sequence[str], today: da
 
 def reopen(reason: str) -> str | Wrong:
     """Value of ``reopen``: why the outcome was a mistake."""
-    said = " ".join(text_of(reason).split())
+    return _reason("reopen", reason, "Enter why the outcome was a mistake")
+
+
+def ask_review(reason: str) -> str | Wrong:
+    """Value of ``ask_review``: what does not fit."""
+    return _reason("doubt", reason, "Enter what does not fit")
+
+
+def _reason(field: str, typed: str, missing: str) -> str | Wrong:
+    said = " ".join(text_of(typed).split())
     if not said:
-        return Wrong("reopen", "Enter why the outcome was a mistake")
+        return Wrong(field, missing)
     if len(said) > REASON_CHARACTERS_MAX:
-        return Wrong("reopen", f"Reason must be {REASON_CHARACTERS_MAX} characters or fewer")
+        return Wrong(field, f"Reason must be {REASON_CHARACTERS_MAX} characters or fewer")
     return said
 
 

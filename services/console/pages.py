@@ -39,6 +39,7 @@ VERBS = {
     "snooze": "Put off",
     "wrong_person": "Wrong person: taken back, and the match is looked at",
     "reopen": "Asked to reopen it",
+    "ask_review": "Asked a data steward to look at the match",
 }
 OUTCOMES = {
     "done": "Done: the young person was helped or contacted",
@@ -237,6 +238,7 @@ FLASHES = {
     "outcome": "Outcome recorded. The alert closes shortly.",
     "note": "Note added.",
     "telling": "Saved. It holds for what comes from now on.",
+    "ask_review": "A data steward is asked to look at the match. The alert stands meanwhile.",
     "reopen": "Noted. The alert stands again shortly; if its ground has ended since, the history says so.",
     "snooze": "You put this alert off.",
     "assign": "Handed over. Your colleague is told.",

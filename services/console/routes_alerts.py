@@ -52,6 +52,16 @@ def wrong_person(known: Known, ref: str, csrf: str = Form(""), sure: str = Form(
     return _act(known, _open(known, ref), "wrong_person", value)
 
 
+@router.post("/alerts/{ref}/ask-review")
+def ask_review(known: Known, ref: str, csrf: str = Form(""), doubt: str = Form("")) -> Response:
+    """The records may not be of one person: a steward looks, and the alert stands meanwhile."""
+    known.check(csrf)
+    row = _open(known, ref)
+    if about_a_feed(row):
+        raise NotFound
+    return _act(known, row, "ask_review", acting.ask_review(doubt), doubt=doubt)
+
+
 @router.post("/alerts/{ref}/put-off")
 def put_off(known: Known, ref: str, csrf: str = Form(""), until: str = Form(""), reason: str = Form("")) -> Response:
     known.check(csrf)
@@ -200,6 +210,7 @@ def _alert(known: Visitor, row: Mapping[str, Any], status: int = 200, **more: An
         "put_off_until": until if row["open"] and until > today.isoformat() else "",
         "may_put_off": row["severity"] not in known.console.limits.never,
         "closing": _asked_for(actions, history, ("outcome", "wrong_person")),
+        "review_asked": any(one["verb"] == "ask_review" for one in actions),
         "reopening": _asked_for(actions, history, ("reopen",)),
         "kept_closed": "" if row["open"] or taken or row.get("glass") else _kept_closed(known, row),
         "colleagues": [] if taken else _colleagues(known, row),

@@ -99,6 +99,19 @@ def test_the_wrong_person_retracts_opens_a_match_review_and_is_not_raised_again(
     assert world.alert("MR").outcome == "resolved"
 
 
+def test_a_review_that_a_worker_asks_for_reaches_the_steward_once_and_the_alert_stands() -> None:
+    world = low()
+    world.act("A10", "ask_review", "2025-10-21", "another school is named")
+    assert world.to("MR") == {"data-steward"}
+    world.act("A10", "ask_review", "2025-10-22", "another birth date, too")
+    assert len(world.alerts("MR")) == 1
+    assert world.alert("A10").open
+    world.act("MR", "outcome", "2025-10-23", "done")
+    assert world.alert("MR").outcome == "resolved"
+    world.act("A10", "ask_review", "2025-10-24", "it came again")
+    assert [alert.open for alert in world.alerts("MR")] == [False, True]
+
+
 def test_an_outcome_that_a_partner_records_closes_too() -> None:
     world = low()
     world.tell("alert.outcome_recorded", "2025-10-22", source="care", rule="A10", outcome="done")

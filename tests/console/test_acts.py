@@ -123,6 +123,17 @@ def test_a_wrong_person_is_confirmed_before_it_is_said(visit: Any, desk: Any) ->
     assert [f["verb"] for f in desk.sent()] == ["wrong_person"]
 
 
+def test_a_worker_who_is_not_sure_asks_for_a_review_and_says_what_does_not_fit(visit: Any, desk: Any) -> None:
+    ref = desk.alert("a1")
+    visit.sign_in("inclusion-team")
+    refused = visit.post(f"/alerts/{ref}/ask-review")
+    assert refused.status_code == 422 and "Enter what does not fit" in refused.text
+    page = visit.post(f"/alerts/{ref}/ask-review", doubt="Another school is named").text
+    assert "The alert stands meanwhile." in page and "A data steward was asked to look at the match." in page
+    assert "Record outcome" in page
+    assert [(f["verb"], f["value"]) for f in desk.sent()] == [("ask_review", "Another school is named")]
+
+
 def test_each_act_begins_a_trace_without_a_receipt_where_somebody_collects(visit: Any, desk: Any) -> None:
     refs = [desk.alert(f"a{n}") for n in range(2)]
     visit.sign_in("inclusion-team").post(f"/alerts/{refs[0]}/acknowledge")
