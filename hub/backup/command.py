@@ -17,7 +17,7 @@ from hub.backup.rewind import Standing, facts_without_key, rewind, standings
 from hub.layout import Home, schemas_folder
 from hub.machine.process import MachineError
 from hub.output import HALTED, AsJson, fail, show_json, show_table
-from hub.running import Where, where
+from hub.running import Where, database_here
 from hub.up.machine import servers_of
 from spine.errors import SpineError
 from spine.kafka import KafkaLog
@@ -38,7 +38,7 @@ def backup(
     Exit codes: 0 the backup stands; 1 it could not be taken; 2 wrong usage.
     """
     try:
-        made = take(where().postgres, folder, keys_only=keys_only)
+        made = take(database_here(), folder, keys_only=keys_only)
     except (BackupError, MachineError, SpineError) as error:
         fail(str(error), as_json=as_json)
     if as_json:
