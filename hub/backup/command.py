@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from hub.backup.dump import BackupError, Manifest, load, read_manifest, take
-from hub.backup.erasures import Again, destroy_again, ordered
-from hub.backup.rewind import Standing, facts_without_key, rewind, standings
+from hub.backup.erasures import Again, destroy_again
+from hub.backup.rewind import Standing, rewind, standings
+from hub.backup.unread import unread, without_key
 from hub.layout import Home, schemas_folder
 from hub.machine.process import MachineError
 from hub.output import HALTED, AsJson, fail, show_json, show_table
@@ -94,8 +95,10 @@ def _keys(at: Where, found: list[Standing]) -> tuple[Again, list[str]]:
     _take_ids(catalogue, at.postgres)
     log = KafkaLog(at.kafka, catalogue.frame, source="operator")
     try:
-        again = destroy_again(at.postgres, ordered(log, catalogue, found))
-        missing = facts_without_key(log, catalogue, found, at.postgres)
+        read = unread(log, catalogue, found, at.postgres)
+        again = destroy_again(at.postgres, read.orders)
+        # What was erased meanwhile stands as destroyed by now, and halts nobody.
+        missing = len(without_key(at.postgres, read.keyless))
     finally:
         log.close()
     if not missing:
@@ -132,5 +135,6 @@ def _say(made: Manifest, found: list[Standing], faults: list[str], again: Again,
     if again.keys or again.orders:
         orders = f", by orders {', '.join(again.orders)}" if again.orders else ""
         typer.echo(f"{again.keys} keys were destroyed again, which were erased after the copy was taken{orders}")
+        typer.echo("`hub doctor` names the erasures to be taken up once the services run, with `hub erase --approve`")
     for fault in faults:
         typer.echo(f"hub: {fault}", err=True)
