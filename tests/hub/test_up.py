@@ -249,6 +249,36 @@ def test_a_suspended_partner_is_refused_by_the_broker_from_the_next_apply_on(hub
     assert tell(hub, 4) == ""
 
 
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_who_was_erased_after_a_backup_is_erased_again_when_it_is_restored(hub: Hub, tmp_path: Path) -> None:
+    with Feed(hub.record().addresses["door"], json.loads(hub.home.keys.read_text()), simulate=True) as feed:
+        feed.send(county(people=12, days=30, seed=11))
+    assert hub.run("tick", "--on", "2025-10-15")[0] == 0
+    hub.drained()
+    people = sorted({fact.fields["person_id"] for fact in hub.facts("alerts")})
+    free = (one for one in people if not hub.run("erase", one, "--dry-run")[1].get("forbidden", "nobody"))
+    person = next(free)
+    assert hub.run("backup", str(tmp_path / "backup"))[0] == 0
+    assert hub.run("erase", person, "--reason", "request", "--by", "R. Patel")[0] == 0
+    code, done = hub.run("erase", person, "--approve", "--by", "J. Okafor")
+    assert code == 0 and done["went"]["keys"], done
+    assert hub.run("down")[0] == 0
+    code, told = hub.run("restore", str(tmp_path / "backup"), "--replace")
+    assert code == 0 and told["erased_again"]["orders"] == [done["erasure_id"]], told
+    assert told["erased_again"]["keys"] == sum(done["went"]["keys"].values())
+    assert hub.run("up", "--demo", "--secure-kafka", "--database-roles", "--detach")[0] == 0
+    hub.drained()
+    # The register is back, the services have read the order once more: it is certified again.
+    code, again = hub.run("erase", person, "--approve", "--by", "J. Okafor")
+    assert code == 0, again
+    assert [again[name] for name in ("erasure_id", "ordered_at", "ground")] == [
+        done[name] for name in ("erasure_id", "ordered_at", "ground")
+    ]
+    assert again["went"]["keys"] == done["went"]["keys"] and again["to_be_told"] == done["to_be_told"]
+    assert hub.run("person", "show", person, "--reason", "test") == (1, {"error": "person show: nobody has that id"})
+
+
 def test_down_ends_every_process(hub: Hub) -> None:
     processes = hub.record().processes
     code, answer = hub.run("down")
