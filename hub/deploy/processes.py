@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 #: Where every process answers for its health and metrics, inside its own container.
 HEALTH_PORT = 9464
@@ -274,7 +275,7 @@ def _command(name: str, *words: str, role: str, **more: object) -> Process:
     return Process(name, "hub", words, role=role, **given)  # type: ignore[arg-type]
 
 
-_BROKER = {"speaks_as": "operator", "calls": ("registry",)}
+_BROKER: Mapping[str, Any] = {"speaks_as": "operator", "calls": ("registry",)}
 _KEPT = (ARCHIVE_DISK.looked_at, BUILDS_DISK.looked_at)
 
 #: What is run once at each version: tables grow, then the agreements that the image carries are put in force.
@@ -286,7 +287,8 @@ TOOLS = (
     # Signs the certificate, opens what is held of a person, and names references as the gate does.
     _command("erase", "erase", role="officer", secrets=("kek", "seal_key", "ledger_key"), **_BROKER),
     _command("backup", "backup", role="reader", image="backup", disks=(BACKUPS_DISK,)),
-    _command("replay", "replay", role="reader", secrets=("kek",), disks=(*_KEPT, REPORTS_DISK), **_BROKER),
+    # The gate's replay opens what partners sent, as far as the keys of its days stand.
+    _command("replay", "replay", role="reader", secrets=("kek", "seal_key"), disks=(*_KEPT, REPORTS_DISK), **_BROKER),
     _command("verify", "verify", "--keys", VERIFIERS, role="reader", checks=True, disks=(*_KEPT, REPORTS_DISK)),
 )
 JOBS = (MIGRATE, RELEASE, *TOOLS)

@@ -206,7 +206,7 @@ def test_a_command_at_hand_never_starts_by_itself_and_holds_what_it_needs_and_no
     broker = {"hub-operator", "eet-hub-cluster-ca-cert"}
     assert held == {
         "erase": {"kek", "seal-key", "ledger-key", "postgres-officer", *broker},
-        "replay": {"kek", "postgres-reader", *broker},
+        "replay": {"kek", "seal-key", "postgres-reader", *broker},
         "backup": {"postgres-reader"},
         "verify": {"postgres-reader"},
     }
