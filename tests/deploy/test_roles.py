@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from hub.access import write_down
 from hub.backlog import _journal
-from hub.backup.dump import take
+from hub.backup.dump import load, take
 from hub.deploy import app, roles
 from hub.deploy.processes import PROCESSES
 from hub.heads import SERVICE as HEADS
@@ -167,7 +167,7 @@ def test_the_officer_writes_orders_down_and_destroys_keys_and_changes_nothing_el
     )
 
 
-def test_the_reader_takes_a_whole_backup_and_writes_nowhere(url: str, tmp_path: Path) -> None:
+def test_the_reader_takes_a_whole_backup_writes_nowhere_and_the_owner_puts_it_back(url: str, tmp_path: Path) -> None:
     made = take(as_role(url, roles.READER), tmp_path / "backup")
     assert set(made.schemas) == set(roles.schemas())
     # As a replay begins: nothing to migrate, no move of the head left to send.
@@ -177,3 +177,11 @@ def test_the_reader_takes_a_whole_backup_and_writes_nowhere(url: str, tmp_path: 
     assert head_kept(journal) is None and publish(journal, MemoryLog({}, lambda kind, body: body)) == 0
     journal.close()
     refused(url, roles.READER, *(f'DELETE FROM "{schema}"."{_table(schema)}"' for schema in roles.schemas()))
+    owner = as_role(url, roles.OWNER)
+    load(owner, tmp_path / "backup", replace=True)
+    hub_deploy(owner, "migrate")
+    for schema in ("status", "keystore", "governance", "audit"):
+        refused(url, roles.role_of("delivery"), f'SELECT * FROM "{schema}"."{_table(schema)}"')
+    journal = PostgresJournal(as_role(url, "hub_status"), "status")
+    assert journal.positions("attributions")[("attributions", 0)].next == 7
+    journal.close()
