@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from hub.running import where
+from hub.running import database_here
 from services.console.tables import ACCESS
 from spine.clock import now
 from spine.postgres import engine_for
@@ -23,7 +22,7 @@ def write_down(page: str, people: Iterable[str], about: str) -> None:
     rows = [{**who, "person_id": person, "about": about.strip()[:500]} for person in dict.fromkeys(people)]
     if not rows:
         return
-    engine = engine_for(os.environ.get("HUB_POSTGRES") or where().postgres, "console")
+    engine = engine_for(database_here(), "console")
     try:
         with engine.begin() as connection:
             connection.execute(sa.insert(ACCESS), rows)

@@ -5,7 +5,6 @@ On PostgreSQL all of them stream through a server-side cursor, so that a county 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from hub.inprocess import InProcessHub
-from hub.running import where
+from hub.running import database_here
 
 ROWS_AT_ONCE = 2_000
 
@@ -77,7 +76,7 @@ def stored(postgres: str | None = None) -> Iterator[Stored]:
 
     Raises psycopg.OperationalError when nobody answers, Retry when no hub is known here.
     """
-    url = postgres or os.environ.get("HUB_POSTGRES") or where().postgres
+    url = postgres or database_here()
     with psycopg.connect(url, application_name="hub-held") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True

@@ -59,6 +59,11 @@ def where() -> Where:
     return Where(kafka, postgres, os.environ.get("HUB_REGISTRY") or held.get("registry", ""))
 
 
+def database_here() -> str:
+    """Address of the database, for what asks no broker. Raises Retry where nothing runs and none is given."""
+    return os.environ.get("HUB_POSTGRES") or where().postgres
+
+
 def kek_at_hand() -> Kek:
     """From the environment, else the file of this machine's hub. Raises ValueError or OSError."""
     own = Home.of_environment().kek

@@ -20,6 +20,8 @@ from alembic.script import ScriptDirectory
 from spine.postgres import engine_for, retrying
 
 _HERE = Path(__file__).resolve().parent
+#: How long a step waits for a table that is in use.
+LOCK_MS = 3_000
 #: Alembic's context is one for the process.
 _ONE = threading.Lock()
 
@@ -67,6 +69,8 @@ def _upgrade(url: str, service: str, folders: list[Path]) -> None:
             connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
             lock = zlib.crc32(f"migrate {service}".encode())
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": lock})
+            # A step that waits for a table makes everybody behind it wait: it gives up soon and is tried again.
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = {LOCK_MS}"))
             ensure_schema(connection, service)
             config.attributes.update({"connection": connection, "schema": service})
             command.upgrade(config, "heads")

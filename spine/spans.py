@@ -74,10 +74,10 @@ class Spans:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("eet-hub")
 
-    def taken(self, name: str = "take") -> str:
-        """Begin a trace: the door has taken something, or somebody did something (``name``). Its ``traceparent``; empty
-        where the sampler leaves it out."""
-        span = self._span(name, None, time.time_ns(), SpanKind.PRODUCER)
+    def taken(self, name: str = "take", under: Traced | None = None) -> str:
+        """Begin a trace, or go on with ``under``: the door has taken something, or somebody did something (``name``).
+        Its ``traceparent``; empty where the sampler leaves it out."""
+        span = self._span(name, under, time.time_ns(), SpanKind.PRODUCER)
         span.end()
         context = span.get_span_context()
         return Traced(context.trace_id, context.span_id, 1).text if context.trace_flags.sampled else ""

@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 
 from hub.backup.dump import BackupError, Manifest, load, read_manifest, take
-from hub.backup.erasures import Again, destroy_again, ordered
-from hub.backup.rewind import Standing, facts_without_key, rewind, standings
+from hub.backup.erasures import Again, destroy_again
+from hub.backup.rewind import Standing, rewind, standings
+from hub.backup.unread import unread, without_key
 from hub.layout import Home, schemas_folder
 from hub.machine.process import MachineError
 from hub.output import HALTED, AsJson, fail, show_json, show_table
-from hub.running import Where, where
+from hub.running import Where, database_here
 from hub.up.machine import servers_of
 from spine.errors import SpineError
 from spine.kafka import KafkaLog
@@ -38,7 +39,7 @@ def backup(
     Exit codes: 0 the backup stands; 1 it could not be taken; 2 wrong usage.
     """
     try:
-        made = take(where().postgres, folder, keys_only=keys_only)
+        made = take(database_here(), folder, keys_only=keys_only)
     except (BackupError, MachineError, SpineError) as error:
         fail(str(error), as_json=as_json)
     if as_json:
@@ -94,8 +95,10 @@ def _keys(at: Where, found: list[Standing]) -> tuple[Again, list[str]]:
     _take_ids(catalogue, at.postgres)
     log = KafkaLog(at.kafka, catalogue.frame, source="operator")
     try:
-        again = destroy_again(at.postgres, ordered(log, catalogue, found))
-        missing = facts_without_key(log, catalogue, found, at.postgres)
+        read = unread(log, catalogue, found, at.postgres)
+        again = destroy_again(at.postgres, read.orders)
+        # What was erased meanwhile stands as destroyed by now, and halts nobody.
+        missing = len(without_key(at.postgres, read.keyless))
     finally:
         log.close()
     if not missing:
@@ -132,5 +135,6 @@ def _say(made: Manifest, found: list[Standing], faults: list[str], again: Again,
     if again.keys or again.orders:
         orders = f", by orders {', '.join(again.orders)}" if again.orders else ""
         typer.echo(f"{again.keys} keys were destroyed again, which were erased after the copy was taken{orders}")
+        typer.echo("`hub doctor` names the erasures to be taken up once the services run, with `hub erase --approve`")
     for fault in faults:
         typer.echo(f"hub: {fault}", err=True)

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hub.machine import postgres
 from hub.private import write_private
@@ -179,18 +179,13 @@ def _connected(url: str) -> psycopg.Connection[Any]:
 
 def _client(program: str, url: str, arguments: Sequence[str]) -> None:
     """Run a client program of PostgreSQL. The password travels in the environment: a command line is there for all."""
-    parts = urlsplit(url)
-    where = {
-        "PGHOST": parts.hostname or "",
-        "PGPORT": str(parts.port or 5432),
-        "PGUSER": unquote(parts.username or ""),
-        "PGPASSWORD": unquote(parts.password or ""),
-        "PGDATABASE": parts.path.lstrip("/"),
-        "PGAPPNAME": MINE,
-    }
-    database = [f"--dbname={where['PGDATABASE']}"] if program == "pg_restore" else []
-    command = [str(postgres.client(program)), *database, *arguments]
-    done = subprocess.run(command, env={**os.environ, **where}, capture_output=True, text=True, check=False)
+    held = {name: str(value) for name, value in conninfo_to_dict(url, application_name=MINE).items()}
+    password = held.pop("password", "")
+    # All of the address but the password: without its `sslmode` and root the server would not be proved.
+    command = [str(postgres.client(program)), f"--dbname={make_conninfo(**held)}", *arguments]
+    done = subprocess.run(
+        command, env={**os.environ, "PGPASSWORD": password}, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         # Its words name tables and settings; a row's content would follow "DETAIL" or "CONTEXT".
         told = [line for line in done.stderr.splitlines() if "error:" in line and "DETAIL" not in line]

@@ -1,4 +1,4 @@
-"""Erasures that an older copy of the key store has undone: which keys stand again, and destroying them anew.
+"""Erasures that a restored database has undone: which keys stand again, destroying them anew, and the register.
 
 Three witnesses say which keys must not stand: the register of erasures, what matching remembers of orders it has read,
 and the orders themselves on the log, for those that the restored database does not know yet.
@@ -6,20 +6,20 @@ and the orders themselves on the log, for those that the restored database does 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.types.json import Jsonb
 
-from hub.backup.rewind import Standing, first_of
-from hub.whole_topic import records_of
-from spine.errors import Poison
-from spine.log import Log
+from hub.backup.unread import Ordered
+from hub.held import Stored
+from hub.subject.registers import registers
+from hub.subject.shred import Reach, alerts_of, told_of
 from spine.postgres import retrying
-from spine.schema import Catalogue
 
-KIND = "erased.v1"
 #: Of orders that stand on the log and whose keys were destroyed at some time. The steps: hub/subject/erasure.py.
 _REGISTERED: LiteralString = (
     "SELECT jsonb_array_elements_text(plan -> 'refs') FROM governance.erasure WHERE step = ANY(%s)"
@@ -36,6 +36,21 @@ _BURIED: LiteralString = (
     " SELECT r.ref, split_part(r.ref, '/', 1), max(a.number), NULL, now() FROM unnest(%s::text[]) AS r(ref)"
     " JOIN keystore.agency_key a ON a.agency = split_part(r.ref, '/', 1) GROUP BY r.ref ON CONFLICT (ref) DO NOTHING"
 )
+_UNFINISHED: LiteralString = (
+    "SELECT erasure_id, person_id, ordered_at, step FROM governance.erasure"
+    " WHERE step <> 'certified' AND ordered_at < now() - %s ORDER BY ordered_at"
+)
+_PUT_BACK: LiteralString = (
+    "INSERT INTO governance.erasure (erasure_id, person_id, ground, asked_by, approved_by, ordered_at, step, plan)"
+    " SELECT %(id)s, %(person)s, %(ground)s, coalesce(max(asked_by), %(unknown)s), %(unknown)s, %(at)s, 'told',"
+    " %(plan)s FROM governance.request WHERE kind = 'erase' AND what = %(asked)s ON CONFLICT DO NOTHING"
+)
+#: What stands on the log and whose keys are destroyed now.
+_SHREDDED: LiteralString = (
+    "UPDATE governance.erasure SET step = 'shredded' WHERE step = 'told' OR (step = 'planned' AND erasure_id = ANY(%s))"
+)
+#: The name of who ordered it, where only the log is left.
+UNKNOWN = "unknown: the register was restored"
 TOLD, SHREDDED = "told", ("shredded", "forgotten", "certified")
 
 
@@ -70,35 +85,42 @@ def _standing(connection: psycopg.Connection[Any], refs: set[str]) -> list[str]:
     return [ref for (ref,) in connection.execute(_STANDING, (sorted(refs),))] if there else []
 
 
-def ordered(log: Log, catalogue: Catalogue, found: Iterable[Standing]) -> Mapping[str, frozenset[str]]:
-    """By order: the references that it destroys, of those on the log that no journal in ``found`` has read yet.
-
-    What services passed on counts too: it names keys that came to light after the order. Raises Retry.
-    """
-    orders: dict[str, set[str]] = {}
-    for place, first in sorted(first_of(found).items()):
-        for record in records_of(log, *place, first):
-            try:
-                fact = catalogue.sealed_fact(record)
-            except Poison:
-                continue
-            if fact.kind == KIND:
-                orders.setdefault(fact.fields["erasure_id"], set()).update(fact.fields["refs"])
-    return {order: frozenset(refs) for order, refs in orders.items()}
+def unfinished(connection: psycopg.Connection[Any], since: timedelta) -> list[tuple[str, str, datetime, str]]:
+    """Erasures ordered longer ago than ``since`` and not certified: id, person, when, step. Raises psycopg.Error."""
+    there = _there(connection, "governance.erasure")
+    return connection.execute(_UNFINISHED, (since,)).fetchall() if there else []
 
 
-def destroy_again(url: str, orders: Mapping[str, Iterable[str]]) -> Again:
+def destroy_again(url: str, orders: Mapping[str, Ordered]) -> Again:
     """Destroy what stands again, and what ``orders`` name, in one transaction. Safe to repeat. Raises Retry.
 
     Also of an order that the register has as told only: it stands on the log, and may have been done since the backup.
+    An order that the register does not know is put back into it. `hub erase` goes on with all of these and certifies.
     """
-    named = sorted({ref for refs in orders.values() for ref in refs})
+    if orders:
+        with registers(url):
+            pass
     with retrying(), psycopg.connect(url, application_name="hub-backup") as connection:
         if not _there(connection, "keystore.data_key"):
             return Again(0, sorted(orders))
-        connection.execute(_BURIED, (named,))
+        for order in orders.values():
+            connection.execute(_BURIED, (sorted(order.refs),))
+            connection.execute(_PUT_BACK, _row(connection, order))
+        named = {ref for order in orders.values() for ref in order.refs}
         refs = {*named, *_registered(connection, (TOLD, *SHREDDED)), *_remembered(connection)}
-        return Again(connection.execute(_DESTROY, (sorted(refs),)).rowcount, sorted(orders))
+        keys = connection.execute(_DESTROY, (sorted(refs),)).rowcount
+        if _there(connection, "governance.erasure"):
+            connection.execute(_SHREDDED, (sorted(orders),))
+        return Again(keys, sorted(orders))
+
+
+def _row(connection: psycopg.Connection[Any], order: Ordered) -> dict[str, Any]:
+    """What the log and the restored database know. Whom alerts told between backup and order, they do not."""
+    lists = {name: tuple(sorted(getattr(order, name))) for name in ("refs", "choices", "reviews")}
+    plan = Reach(order.person_id, told=told_of(alerts_of(Stored(connection), order.person_id)), rows={}, **lists)
+    asked = f"{order.person_id} {order.ground}"
+    values = {"id": order.erasure_id, "person": order.person_id, "ground": order.ground, "at": order.at}
+    return {**values, "asked": asked, "unknown": UNKNOWN, "plan": Jsonb(plan.document())}
 
 
 def _there(connection: psycopg.Connection[Any], table: str) -> bool:

@@ -5,24 +5,20 @@ Services position themselves at their journal's offset whatever a group says; th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from hub.topics import counts
-from hub.whole_topic import records_of
 from spine import kafka
-from spine.errors import Poison, Retry
-from spine.kafka import Broker, KafkaLog
+from spine.errors import Retry
+from spine.kafka import Broker
 from spine.log import Place
-from spine.schema import Catalogue
 
 ASK_SECONDS_MAX = 20
-REFS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,42 +87,6 @@ def rewind(where: str | Broker, found: Sequence[Standing], groups: Mapping[str, 
             raise Retry(f"group {group} was not rewound, is {service} still running? {error.args[0].name()}") from error
         done.append(group)
     return done
-
-
-def facts_without_key(log: KafkaLog, catalogue: Catalogue, found: Iterable[Standing], url: str) -> int:
-    """How many references of facts still to be read have no row in the key store at ``url``.
-
-    Their keys were made after the copy of the key store that was put back. A service that met them would halt.
-    """
-    missing = 0
-    with psycopg.connect(url, autocommit=True, application_name="hub-backup") as connection:
-        (there,) = connection.execute("SELECT to_regclass('keystore.data_key') IS NOT NULL").fetchone() or (False,)
-        for refs in _refs(log, catalogue, found):
-            if not there:
-                missing += len(refs)
-                continue
-            query = (
-                "SELECT count(*) FROM unnest(%s::text[]) AS r(ref)"
-                " WHERE NOT EXISTS (SELECT 1 FROM keystore.data_key k WHERE k.ref = r.ref)"
-            )
-            row = connection.execute(query, (sorted(refs),)).fetchone()
-            missing += int(row[0]) if row else 0
-    return missing
-
-
-def _refs(log: KafkaLog, catalogue: Catalogue, found: Iterable[Standing]) -> Iterator[set[str]]:
-    """References under which facts from the journals' offsets on are sealed, each at least once, in portions."""
-    refs: set[str] = set()
-    for place, first in sorted(first_of(found).items()):
-        for record in records_of(log, *place, first):
-            try:
-                refs |= catalogue.named([catalogue.sealed_fact(record)])
-            except Poison:
-                continue
-            if len(refs) > REFS_AT_ONCE:
-                yield refs
-                refs = set()
-    yield refs
 
 
 def first_of(found: Iterable[Standing]) -> dict[Place, int]:

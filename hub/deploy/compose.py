@@ -6,11 +6,23 @@ on loopback. Passwords come from the environment file that ``hub deploy secrets`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hub.deploy.documents import Document
 from hub.deploy.kafka_resources import VERSION
-from hub.deploy.processes import HEALTH_PORT, PROCESSES, SECRET_SETTINGS, SECRETS, Process
+from hub.deploy.processes import (
+    HEALTH_PORT,
+    MIGRATE,
+    PROCESSES,
+    RELEASE,
+    SECRET_SETTINGS,
+    SECRETS,
+    TOOLS,
+    VERIFIERS,
+    Disk,
+    Process,
+)
 from hub.deploy.workloads import IMAGE, TAG
 
 POSTGRES = "postgres:18"
@@ -21,19 +33,28 @@ SECRET_FILES = {
     **{"seal_key": "seal.key", "kek": "kek.key", "api_keys": "api_keys.yaml", "steward_key": "steward.key"},
     "ledger_key": "ledger.key",
 }
+VOLUMES = ("kafka", "postgres", "files", "archive", "builds", "reports", "backups", "prometheus", "grafana")
+#: On Kubernetes Strimzi keeps the topics.
+TOPICS = Process("topics", "hub", ("topics", "apply"), settings={"HUB_HOME": "/tmp"}, image="command")
 BUILD = {"context": "..", "dockerfile": "deploy/Dockerfile"}
 
 
 def compose() -> Document:
-    services: dict[str, Any] = {"kafka": _kafka(), "postgres": _postgres(), "topics": _topics(), "migrate": _migrate()}
+    services: dict[str, Any] = {"kafka": _kafka(), "postgres": _postgres()}
+    services["topics"] = _once(TOPICS, {"kafka": "service_healthy"}, HUB_KAFKA="kafka:9092")
+    services["migrate"] = _once(MIGRATE, {"postgres": "service_healthy"})
     services |= {process.name: _process(process) for process in PROCESSES}
-    services |= {"release": _release(), "prometheus": _prometheus(), "grafana": _grafana()}
+    # To be run again after every change of the agreements.
+    services["release"] = _once(RELEASE, {"ingest": "service_healthy", "registry": "service_healthy"})
+    services |= {tool.name: _tool(tool) for tool in TOOLS}
+    services |= {"prometheus": _prometheus(), "grafana": _grafana()}
     return {
         "name": "eet-hub",
         "services": services,
         # Whoever has to reach out (mail, issuers of tokens) stands on both networks.
         "networks": {"inside": {"internal": True}, "outside": {}},
-        "volumes": {name: {} for name in ("kafka", "postgres", "files", "archive", "builds", "prometheus", "grafana")},
+        "volumes": {name: {} for name in VOLUMES},
+        "configs": {"ledger_verifiers": {"file": "secrets/ledger.verifiers"}},
         "secrets": {name: {"file": f"secrets/{file}"} for name, file in SECRET_FILES.items()},
     }
 
@@ -94,32 +115,38 @@ def _closed() -> dict[str, Any]:
     }
 
 
-def _once(command: list[str], after: dict[str, str], environment: dict[str, str]) -> Document:
+def _once(process: Process, after: dict[str, str], **more: str) -> Document:
     """A command that ends, and is tried again while a server does not answer."""
     return {
-        **_image("command"),
+        **_image(process.runs_in),
         **_closed(),
-        "command": command,
+        "command": process.command,
         "restart": "on-failure",
-        "depends_on": {name: {"condition": condition} for name, condition in after.items()},
-        "environment": {"HUB_HOME": "/tmp", **environment},
+        "depends_on": _after(after),
+        "environment": {**_reached(process), **more},
         "networks": ["inside"],
     }
 
 
-def _topics() -> Document:
-    return _once(["hub", "topics", "apply"], {"kafka": "service_healthy"}, {"HUB_KAFKA": "kafka:9092"})
+def _after(conditions: Mapping[str, str]) -> Document:
+    return {name: {"condition": condition} for name, condition in conditions.items()}
 
 
-def _migrate() -> Document:
-    return _once(["hub", "deploy", "migrate"], {"postgres": "service_healthy"}, {"HUB_POSTGRES": DATABASE})
-
-
-def _release() -> Document:
-    """Puts the agreements that the image carries in force; to be run again after every change of them."""
-    after = {"ingest": "service_healthy", "registry": "service_healthy"}
-    where = {"HUB_KAFKA": "kafka:9092", "HUB_POSTGRES": DATABASE, "HUB_REGISTRY": "http://registry:8081"}
-    return _once(["hub", "contracts", "release", "--by", "deployment"], after, where)
+def _tool(process: Process) -> Document:
+    """A command at hand: `docker compose run --rm NAME` and its words."""
+    held: dict[str, Any] = {
+        **_image(process.runs_in),
+        **_closed(),
+        "profiles": ["tools"],
+        "entrypoint": process.command,
+        "command": ["--help"],
+        "environment": _reached(process),
+        "networks": ["inside"],
+        "secrets": list(process.secrets),
+        "configs": [{"source": "ledger_verifiers", "target": VERIFIERS}] if process.checks else [],
+        "volumes": [_volume(disk) for disk in process.disks],
+    }
+    return {name: value for name, value in held.items() if value}
 
 
 def _process(process: Process) -> Document:
@@ -131,7 +158,7 @@ def _process(process: Process) -> Document:
         **_image(process.name),
         **_closed(),
         "restart": "on-failure",
-        "depends_on": {name: {"condition": condition} for name, condition in after.items()},
+        "depends_on": _after(after),
         "environment": _settings(process),
         "healthcheck": _health(probe(process)),
         "networks": ["inside", *(["outside"] if process.outside or process.front else [])],
@@ -139,10 +166,14 @@ def _process(process: Process) -> Document:
     if process.secrets:
         held["secrets"] = list(process.secrets)
     keys = ["./secrets/sftp_keys:/var/hub/sftp_keys:ro"] if process.files and process.port else []
-    held["volumes"] = [*(f"{name}:{path}" for name, path in process.disks), *keys]
+    held["volumes"] = [*(_volume(disk) for disk in process.disks), *keys]
     if process.front:
         held["ports"] = [f"127.0.0.1:{process.port}:{process.port}"]
     return {name: value for name, value in held.items() if value}
+
+
+def _volume(disk: Disk) -> str:
+    return f"{disk.name}:{disk.path}" + (":ro" if disk.read_only else "")
 
 
 def probe(process: Process) -> list[str]:
@@ -152,7 +183,12 @@ def probe(process: Process) -> list[str]:
 
 
 def _settings(process: Process) -> dict[str, str]:
-    held = {"HUB_HEALTH_PORT": str(HEALTH_PORT), "HUB_HEALTH_HOST": "0.0.0.0"}
+    return {"HUB_HEALTH_PORT": str(HEALTH_PORT), "HUB_HEALTH_HOST": "0.0.0.0", **_reached(process)}
+
+
+def _reached(process: Process) -> dict[str, str]:
+    """Servers, folders and keys as the process finds them."""
+    held: dict[str, str] = {}
     if process.speaks_as:
         held["HUB_KAFKA"] = "kafka:9092"
     if process.database:

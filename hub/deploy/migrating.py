@@ -9,6 +9,8 @@ import psycopg
 from psycopg import sql
 
 from hub.deploy import roles
+from hub.subject.registers import SCHEMA as GOVERNANCE
+from hub.subject.registers import registers
 from hub.topics.users import held_or_made
 from spine.keystore.postgres import SCHEMA as KEYSTORE
 from spine.migrate import migrate, migrate_keystore, migrate_ledger
@@ -33,6 +35,9 @@ def migrate_all(url: str) -> Migrated:
             migrate_keystore(url)
         elif name == roles.AUDIT:
             migrate_ledger(url)
+        elif name == GOVERNANCE:
+            with registers(url):
+                pass
         elif name == REGISTRY:
             with retrying():
                 Registry(url).engine.dispose()

@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.deploy.documents import Document
 from hub.deploy.kafka_resources import CLUSTER, PORT
-from hub.deploy.processes import BY_NAME, HEALTH_PORT, Process
+from hub.deploy.processes import BY_NAME, HEALTH_PORT, JOBS, Process
 from hub.deploy.workloads import labels_of
 
 API = "networking.k8s.io/v1"
@@ -48,9 +48,7 @@ def of(process: Process, processes: tuple[Process, ...]) -> list[Document]:
 def _comes(process: Process, processes: tuple[Process, ...]) -> Iterator[Document]:
     if not process.port:
         return
-    sources = [_pods(other.name) for other in processes if process.name in other.calls]
-    if process.name == "registry":
-        sources.append(_pods("release"))
+    sources = [_pods(other.name) for other in (*processes, *JOBS) if process.name in other.calls]
     if process.front:
         sources.append(_namespace(FRONT))
     if sources:
@@ -64,12 +62,6 @@ def _goes(process: Process) -> Iterator[Document]:
         # Outside, and not to other pods or the cloud's own metadata.
         anywhere = {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"]}
         yield {"to": [{"ipBlock": anywhere}], "ports": [_port(number) for number in process.outside]}
-
-
-def job(name: str) -> Document:
-    """A job's policy: the registry, no more than ``common`` gives besides."""
-    to_registry = {"to": [_pods("registry")], "ports": [_port(BY_NAME["registry"].port)]}
-    return _policy(name, {"matchLabels": {"app.kubernetes.io/name": name}}, _egress([to_registry]))
 
 
 def _policy(name: str, selector: Document, spec: Document) -> Document:

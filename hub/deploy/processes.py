@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 #: Where every process answers for its health and metrics, inside its own container.
 HEALTH_PORT = 9464
@@ -15,6 +16,8 @@ USER_ID = 10_001
 SECRETS = "/run/secrets"
 #: Where the drop folders and the archive are in every container that has them.
 FILES, ARCHIVE = "/var/hub/files", "/var/hub/archive"
+#: Where the ledger's public keys are in the container that checks it.
+VERIFIERS = "/etc/hub/ledger/ledger.verifiers"
 
 #: Files that hold a secret, and the setting that names each.
 SECRET_SETTINGS = {
@@ -33,6 +36,30 @@ class Health:
     port: int = HEALTH_PORT
     live: str = "/health/live"
     ready: str = "/health/ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A lasting volume in a container, and the settings that name it to the process."""
+
+    name: str
+    path: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    read_only: bool = False
+
+    @property
+    def looked_at(self) -> Disk:
+        """The same for one that may read it and no more."""
+        return replace(self, read_only=True)
+
+
+FILES_DISK = Disk("files", FILES, {"HUB_FILES": FILES})
+ARCHIVE_DISK = Disk("archive", ARCHIVE, {"HUB_ARCHIVE": ARCHIVE})
+#: Who keeps builds sees nothing else of the archive.
+BUILDS_DISK = Disk("builds", f"{ARCHIVE}/builds", {"HUB_ARCHIVE": ARCHIVE})
+#: What ``hub replay`` and ``hub verify`` write for the console to list.
+REPORTS_DISK = Disk("reports", "/var/hub/reports", {"HUB_REPORTS": "/var/hub/reports"})
+BACKUPS_DISK = Disk("backups", "/var/hub/backups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +89,12 @@ class Process:
     front: bool = False
     #: TCP ports outside the cluster that it may reach.
     outside: tuple[int, ...] = ()
-    files: bool = False
-    #: It keeps its build for a later replay; with ``archives`` it has the whole archive.
-    builds: bool = False
-    archives: bool = False
+    #: Lasting volumes. Who keeps builds for a later replay has those, who archives the whole archive.
+    disks: tuple[Disk, ...] = ()
+    #: It is given the ledger's public keys.
+    checks: bool = False
+    #: Its target in deploy/Dockerfile, where that is not its own.
+    image: str = ""
     health: Health = Health()
     #: Asked for and allowed, MiB: docs/scale.md has what was measured, and a test holds these to it.
     memory_mib: tuple[int, int] = (256, 1024)
@@ -81,21 +110,23 @@ class Process:
         return self.schema or self.role
 
     @property
-    def disks(self) -> list[tuple[str, str]]:
-        """Lasting volumes: the name of each, and where it is. Who keeps builds sees nothing else of the archive."""
-        held = [("files", FILES, self.files), ("archive", ARCHIVE, self.archives)]
-        held.append(("builds", f"{ARCHIVE}/builds", self.builds or self.archives))
-        return [(name, path) for name, path, wanted in held if wanted]
-
-    @property
     def folders(self) -> dict[str, str]:
         """The settings that name its lasting folders."""
-        held = {"HUB_FILES": FILES} if self.files else {}
-        return held | ({"HUB_ARCHIVE": ARCHIVE} if self.builds or self.archives else {})
+        return {name: value for disk in self.disks for name, value in disk.settings.items()}
+
+    @property
+    def files(self) -> bool:
+        """Whether it has the partners' drop folders."""
+        return FILES_DISK in self.disks
 
     @property
     def command(self) -> list[str]:
         return ["python", "-m", self.package, *self.arguments]
+
+    @property
+    def runs_in(self) -> str:
+        """The target of deploy/Dockerfile."""
+        return self.image or self.name
 
 
 #: Whose decisions the ledger and the archive hold.
@@ -103,7 +134,9 @@ DECIDERS = ("ingest", "matching", "status", "alerts", "delivery", "console", "an
 
 
 def _service(name: str, package: str, topic: str, secrets: tuple[str, ...] = ("kek",)) -> Process:
-    return Process(name, package, ("run",), name, name, secrets=secrets, reads=topic, calls=("registry",), builds=True)
+    return Process(
+        name, package, ("run",), name, name, secrets=secrets, reads=topic, calls=("registry",), disks=(BUILDS_DISK,)
+    )
 
 
 def _door(name: str, *arguments: str, schema: str, **more: object) -> Process:
@@ -149,7 +182,7 @@ PROCESSES = (
         outside=(443,),
     ),
     _door("kafka-door", "kafka", schema="ingest-door", looks_into=("audit", "ingest")),
-    _door("files", "files", schema="ingest", alone=True, files=True),
+    _door("files", "files", schema="ingest", alone=True, disks=(FILES_DISK,)),
     Process(
         "sftp",
         "services.ingest",
@@ -162,7 +195,7 @@ PROCESSES = (
         port=2222,
         alone=True,
         front=True,
-        files=True,
+        disks=(FILES_DISK,),
     ),
     Process(
         "console",
@@ -170,6 +203,8 @@ PROCESSES = (
         ("run",),
         "console",
         "console",
+        # What was ordered and what was recorded of it: no person's content.
+        looks_into=("governance", "policy", "audit"),
         secrets=("kek", "steward_key", "api_keys"),
         settings={
             "HUB_CONSOLE_HOST": "0.0.0.0",
@@ -179,6 +214,7 @@ PROCESSES = (
         port=8090,
         calls=("registry", "door"),
         front=True,
+        disks=(REPORTS_DISK.looked_at,),
     ),
     Process(
         "answers",
@@ -215,7 +251,7 @@ PROCESSES = (
         settings={"HUB_HOME": "/tmp"},
         alone=True,
         calls=("registry",),
-        archives=True,
+        disks=(ARCHIVE_DISK, BUILDS_DISK),
     ),
     Process("ticker", "spine.ticker", (), "ticker", "ticker", alone=True, calls=("registry",)),
     # Looks at all the others every few minutes, so that what `hub doctor` would find wakes somebody.
@@ -231,3 +267,28 @@ PROCESSES = (
     ),
 )
 BY_NAME = {process.name: process for process in PROCESSES}
+
+
+def _command(name: str, *words: str, role: str, **more: object) -> Process:
+    """A command of ``hub`` that ends."""
+    given = {"settings": {"HUB_HOME": "/tmp"}, "image": "command", **more}
+    return Process(name, "hub", words, role=role, **given)  # type: ignore[arg-type]
+
+
+_BROKER: Mapping[str, Any] = {"speaks_as": "operator", "calls": ("registry",)}
+_KEPT = (ARCHIVE_DISK.looked_at, BUILDS_DISK.looked_at)
+
+#: What is run once at each version: tables grow, then the agreements that the image carries are put in force.
+MIGRATE = _command("migrate", "deploy", "migrate", role="owner")
+RELEASE = _command("release", "contracts", "release", "--by", "deployment", role="operator", **_BROKER)
+
+#: What people run, each in a container with what it needs and no more; they add the words that it takes besides.
+TOOLS = (
+    # Signs the certificate, opens what is held of a person, and names references as the gate does.
+    _command("erase", "erase", role="officer", secrets=("kek", "seal_key", "ledger_key"), **_BROKER),
+    _command("backup", "backup", role="reader", image="backup", disks=(BACKUPS_DISK,)),
+    # The gate's replay opens what partners sent, as far as the keys of its days stand.
+    _command("replay", "replay", role="reader", secrets=("kek", "seal_key"), disks=(*_KEPT, REPORTS_DISK), **_BROKER),
+    _command("verify", "verify", "--keys", VERIFIERS, role="reader", checks=True, disks=(*_KEPT, REPORTS_DISK)),
+)
+JOBS = (MIGRATE, RELEASE, *TOOLS)

@@ -12,14 +12,19 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from hub.deploy.processes import PROCESSES, Process
 from hub.heads import SERVICE as HEADS
+from hub.subject.registers import SCHEMA as GOVERNANCE
 from spine.keystore.postgres import SCHEMA as KEYSTORE
 
 OWNER, OPERATOR = "hub_owner", "hub_operator"
+#: For whoever erases, holds and answers about a person: keys are destroyed, orders and looks written down.
+OFFICER = "hub_officer"
+#: For backups, replays and verifications: reads everything, writes nothing.
+READER = "hub_reader"
 #: For who watches: positions and outboxes may be counted, not one row of content read.
 WATCHER = "hub_watcher"
 AUDIT = "audit"
 #: Schemas that no one process has to itself.
-SHARED = (KEYSTORE, HEADS)
+SHARED = (KEYSTORE, HEADS, GOVERNANCE)
 ROWS = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -35,8 +40,8 @@ def as_role(url: str, role: str, password: str) -> str:
 
 
 def schemas(processes: Iterable[Process] = PROCESSES) -> list[str]:
-    """Every schema of a process, the one where the policy heads stand, and the key store."""
-    return sorted({process.schema for process in processes if process.schema} | {HEADS, KEYSTORE})
+    """Every schema of a process, those of the policy heads and of people's orders, and the key store."""
+    return sorted({process.schema for process in processes if process.schema} | {*SHARED})
 
 
 def makers(names: Sequence[str]) -> list[str]:
@@ -47,7 +52,7 @@ def makers(names: Sequence[str]) -> list[str]:
 
 def made(names: Sequence[str]) -> list[str]:
     """Every role."""
-    return [OWNER, OPERATOR, WATCHER, *(role_of(name) for name in names if name not in SHARED)]
+    return [OWNER, OPERATOR, OFFICER, READER, WATCHER, *(role_of(name) for name in names if name not in SHARED)]
 
 
 def _role(role: str) -> str:
@@ -87,13 +92,27 @@ def grants(names: Sequence[str], processes: Iterable[Process] = PROCESSES) -> li
         elif name == AUDIT:
             # What people order (an erasure, an un-suspending) is a leaf in the same transaction.
             held += [*_rows(name, role_of(name)), *_rows(name, OPERATOR)]
+        elif name == GOVERNANCE:
+            held += _rows(name, OFFICER)
+            # Un-suspending and redriving are asked for by one and approved by another.
+            held.append(f'GRANT {ROWS} ON "{name}".request TO {OPERATOR}')
         else:
             held += _rows(name, role_of(name))
         lookers = {role_of(p.schema) for p in processes if p.schema and name in p.looks_into}
         held += [one for role in sorted(lookers) for one in _reading(name, role)]
-        held += _reading(name, OPERATOR)
+        for role in (OPERATOR, OFFICER, READER):
+            held += _reading(name, role)
+        held += _counting(name, READER)
         held.append(f'GRANT USAGE ON SCHEMA "{name}" TO {WATCHER}')
-    return held
+    return [*held, *_ordering()]
+
+
+def _ordering() -> Iterator[str]:
+    """What an order about a person changes beside the register: keys, the ledger's leaf, the record of who looked."""
+    yield f'GRANT UPDATE (wrapped, destroyed_at) ON "{KEYSTORE}".data_key TO {OFFICER}'
+    yield f'GRANT INSERT ON "{AUDIT}".operation TO {OFFICER}'
+    for role in (OFFICER, OPERATOR):
+        yield f"GRANT INSERT ON console.access TO {role}"
 
 
 def watching(tables: Iterable[tuple[str, str]]) -> list[str]:
@@ -122,6 +141,14 @@ def _rows(schema: str, role: str) -> list[str]:
         f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{schema}" TO {role}',
         f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT {ROWS} ON TABLES TO {role}',
         f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT USAGE, SELECT ON SEQUENCES TO {role}',
+    ]
+
+
+def _counting(schema: str, role: str) -> list[str]:
+    """A dump holds where each sequence stands."""
+    return [
+        f'GRANT SELECT ON ALL SEQUENCES IN SCHEMA "{schema}" TO {role}',
+        f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT ON SEQUENCES TO {role}',
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from hub.deploy.documents import Document
 from hub.deploy.kafka_resources import CLUSTER, PORT
-from hub.deploy.processes import HEALTH_PORT, SECRET_SETTINGS, SECRETS, USER_ID, Process
+from hub.deploy.processes import HEALTH_PORT, SECRET_SETTINGS, SECRETS, USER_ID, VERIFIERS, Disk, Process
 
 #: What the images are called in base; an overlay names the registry and pins the digest.
 IMAGE = "eet-hub"
@@ -54,13 +55,13 @@ def _deployment(process: Process) -> Document:
             "strategy": strategy,
             "selector": {"matchLabels": {"app.kubernetes.io/name": process.name}},
             "template": {
-                "metadata": {"labels": {**labels, **_reaches(process)}},
+                "metadata": {"labels": {**labels, **reaches(process)}},
                 "spec": {
                     **pod(process.name),
                     "terminationGracePeriodSeconds": GRACE_SECONDS,
                     "topologySpreadConstraints": [_spread(process.name)],
                     "containers": [_container(process)],
-                    "volumes": volumes(process.speaks_as, process.secrets, process.disks),
+                    "volumes": volumes(process),
                 },
             },
         },
@@ -70,7 +71,7 @@ def _deployment(process: Process) -> Document:
 _ROLLING = {"maxUnavailable": 0, "maxSurge": 1}
 
 
-def _reaches(process: Process) -> dict[str, str]:
+def reaches(process: Process) -> dict[str, str]:
     """Labels by which the network policies know whom this pod may reach."""
     held = {"eet-hub/kafka": process.speaks_as, "eet-hub/postgres": process.database}
     return {label: "yes" for label, wanted in held.items() if wanted}
@@ -115,7 +116,7 @@ def _container(process: Process) -> Document:
         ports.append({"name": "main", "containerPort": process.port})
     held: dict[str, Any] = {
         "name": process.name,
-        "image": f"{IMAGE}-{process.name}",
+        "image": f"{IMAGE}-{process.runs_in}",
         "args": process.command,
         "env": environment(process),
         "ports": ports,
@@ -125,7 +126,7 @@ def _container(process: Process) -> Document:
             "limits": {"cpu": "1", "memory": f"{process.memory_mib[1]}Mi"},
         },
         "securityContext": closed(),
-        "volumeMounts": mounts(process.speaks_as, process.secrets, process.disks),
+        "volumeMounts": mounts(process),
     }
     if process.front:
         held["lifecycle"] = {"preStop": {"sleep": {"seconds": LEAVING_SECONDS}}}
@@ -153,67 +154,81 @@ def environment(process: Process) -> list[Document]:
     return [
         {"name": "HUB_HEALTH_HOST", "value": "0.0.0.0"},
         {"name": "HUB_HEALTH_PORT", "value": str(HEALTH_PORT)},
-        *servers(process.speaks_as, process.database, process.calls),
+        *_servers(process),
         # A pod keeps its name when its container is restarted, and so takes its partitions again at once.
         {"name": "HUB_INSTANCE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        *({"name": name, "value": value} for name, value in sorted(_settings(process).items())),
+        *_settings(process),
     ]
 
 
-def servers(speaks_as: str, schema: str, calls: tuple[str, ...] = ()) -> Iterator[Document]:
-    if speaks_as:
+def of_a_command(process: Process) -> list[Document]:
+    """The environment of a container that is asked for nothing and keeps no partitions."""
+    return [*_servers(process), *_settings(process)]
+
+
+def _servers(process: Process) -> Iterator[Document]:
+    if process.speaks_as:
         settings = {
             "HUB_KAFKA": f"{CLUSTER}-kafka-bootstrap:{PORT}",
             "HUB_KAFKA_PROTOCOL": "SSL",
-            "HUB_KAFKA_USER": f"hub-{speaks_as}",
+            "HUB_KAFKA_USER": f"hub-{process.speaks_as}",
             "HUB_KAFKA_CA_FILE": f"{KAFKA_CA}/ca.crt",
             "HUB_KAFKA_CERTIFICATE_FILE": f"{KAFKA_FILES}/user.crt",
             "HUB_KAFKA_KEY_FILE": f"{KAFKA_FILES}/user.key",
         }
         yield from ({"name": name, "value": value} for name, value in settings.items())
-    if schema:
+    if process.database:
         # The URL of the schema's own role; sslmode=verify-full belongs into it (docs/operations.md).
-        reference = {"name": f"postgres-{schema}", "key": "url"}
+        reference = {"name": f"postgres-{process.database}", "key": "url"}
         yield {"name": "HUB_POSTGRES", "valueFrom": {"secretKeyRef": reference}}
-    if "registry" in calls:
+    if "registry" in process.calls:
         yield {"name": "HUB_REGISTRY", "value": "http://registry:8081"}
 
 
-def _settings(process: Process) -> dict[str, str]:
+def _settings(process: Process) -> Iterator[Document]:
     held = dict(process.settings) | {SECRET_SETTINGS[name]: f"{SECRETS}/{name}/{name}" for name in process.secrets}
     held |= process.folders
     if process.name == "console":
         # TLS ends at the front, which tells the visitor's address.
         held |= {"HUB_CONSOLE_SECURE": "1", "HUB_CONSOLE_PROXIED": "1"}
-    return held
+    yield from ({"name": name, "value": value} for name, value in sorted(held.items()))
 
 
-def mounts(speaks_as: str, secrets: tuple[str, ...], disks: Sequence[tuple[str, str]] = ()) -> list[Document]:
+def mounts(process: Process) -> list[Document]:
     held: list[Document] = [{"name": "tmp", "mountPath": "/tmp"}]
-    if speaks_as:
+    if process.speaks_as:
         held += [
             {"name": "kafka-user", "mountPath": KAFKA_FILES, "readOnly": True},
             {"name": "kafka-ca", "mountPath": KAFKA_CA, "readOnly": True},
         ]
     # Whole folders: a file that is replaced in the secret is seen by the door without a restart.
-    held += [{"name": _named(name), "mountPath": f"{SECRETS}/{name}", "readOnly": True} for name in secrets]
-    held += [{"name": name, "mountPath": path} for name, path in disks]
-    if "files" in dict(disks):
+    held += [{"name": _named(name), "mountPath": f"{SECRETS}/{name}", "readOnly": True} for name in process.secrets]
+    held += [_mounted(disk) for disk in process.disks]
+    if process.checks:
+        held.append({"name": "ledger-verifiers", "mountPath": str(PurePosixPath(VERIFIERS).parent), "readOnly": True})
+    if process.files:
         held.append({"name": "sftp-keys", "mountPath": "/var/hub/sftp_keys", "readOnly": True})
     return held
 
 
-def volumes(speaks_as: str, secrets: tuple[str, ...], disks: Sequence[tuple[str, str]] = ()) -> list[Document]:
+def _mounted(disk: Disk) -> Document:
+    return {"name": disk.name, "mountPath": disk.path, **({"readOnly": True} if disk.read_only else {})}
+
+
+def volumes(process: Process) -> list[Document]:
     held: list[Document] = [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
-    if speaks_as:
+    if process.speaks_as:
         ca = {"secretName": f"{CLUSTER}-cluster-ca-cert", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
         held += [
-            {"name": "kafka-user", "secret": {"secretName": f"hub-{speaks_as}", "defaultMode": 0o440}},
+            {"name": "kafka-user", "secret": {"secretName": f"hub-{process.speaks_as}", "defaultMode": 0o440}},
             {"name": "kafka-ca", "secret": ca},
         ]
-    held += [{"name": _named(name), "secret": {"secretName": _named(name), "defaultMode": 0o440}} for name in secrets]
-    held += [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name, _ in disks]
-    if "files" in dict(disks):
+    secrets = [_named(name) for name in process.secrets]
+    held += [{"name": name, "secret": {"secretName": name, "defaultMode": 0o440}} for name in secrets]
+    held += [{"name": disk.name, "persistentVolumeClaim": {"claimName": disk.name}} for disk in process.disks]
+    if process.checks:
+        held.append({"name": "ledger-verifiers", "configMap": {"name": "ledger-verifiers"}})
+    if process.files:
         keys = {"secretName": "sftp-keys", "defaultMode": 0o440, "optional": True}
         held.append({"name": "sftp-keys", "secret": keys})
     return held

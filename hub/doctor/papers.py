@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ruamel.yaml.error import YAMLError
 
 from hub import key_file, sharing
-from hub.backup.erasures import standing_again
+from hub.backup.erasures import standing_again, unfinished
 from hub.doctor.finding import Finding, fault, sound, unseen, warning
 from hub.heads import SERVICE, head_kept
 from hub.key_file import KeyFault
@@ -27,6 +27,8 @@ from spine.postgres import PostgresJournal
 from spine.telemetry import metrics
 from spine.who.keys import KeyEntry
 
+#: A run waits two minutes for the services; after this nobody is at work on it.
+ERASURE_MAX = timedelta(hours=1)
 KEY_DAYS, AGREEMENT_DAYS = 14, 60
 DISK_WARNING, DISK_FAULT = 0.10, 0.03
 
@@ -51,9 +53,12 @@ def kek(postgres: str) -> Iterator[Finding]:
 
 
 def erasures(postgres: str) -> Iterator[Finding]:
-    """Whether keys of erased people stand again. Raises psycopg.Error."""
+    """Whether keys of erased people stand again, and what was begun and not done. Raises psycopg.Error."""
     with psycopg.connect(postgres, autocommit=True) as connection:
-        count = len(standing_again(connection))
+        count, waiting = len(standing_again(connection)), unfinished(connection, ERASURE_MAX)
+    for erasure_id, person_id, ordered_at, step in waiting:
+        what = f"{erasure_id}, ordered on {ordered_at:%Y-%m-%d}, stands at `{step}`: it was stopped, or restored"
+        yield warning("erasures", what, f"take it up: `hub erase {person_id} --approve --by NAME`")
     if count:
         what = f"{count} keys of erased people stand again: an older copy of the key store was put back"
         yield fault("erasures", what, "run `hub sealing reapply`, and tell information governance (docs/recovery.md)")

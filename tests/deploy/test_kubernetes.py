@@ -55,6 +55,8 @@ def pods() -> Iterator[tuple[str, dict[str, Any]]]:
     for kind in ("Deployment", "Job"):
         for name, document in of_kind(kind).items():
             yield name, document["spec"]["template"]
+    for name, document in of_kind("CronJob").items():
+        yield name, document["spec"]["jobTemplate"]["spec"]["template"]
 
 
 def test_what_stands_in_deploy_is_what_the_contracts_give(wanted: dict[str, str]) -> None:
@@ -155,22 +157,74 @@ def test_every_pod_is_locked_down(name: str, template: dict[str, Any]) -> None:
 
 def test_only_those_who_open_what_is_sealed_are_given_the_key() -> None:
     holders = {name for name, t in pods() if "kek" in {volume["name"] for volume in t["spec"]["volumes"]}}
-    assert holders == {"ingest", "matching", "status", "alerts", "console", "answers"}
+    assert holders == {"ingest", "matching", "status", "alerts", "console", "answers", "erase", "replay"}
 
 
 def test_only_the_archives_process_sees_the_archive_and_every_claim_is_there() -> None:
-    claimed: dict[str, set[str]] = {}
-    for name, template in pods():
-        for volume in template["spec"]["volumes"]:
-            if "persistentVolumeClaim" in volume:
-                claimed.setdefault(volume["persistentVolumeClaim"]["claimName"], set()).add(name)
+    claimed, writing = mounted(), mounted(writing=True)
     claims = of_kind("PersistentVolumeClaim")
     assert set(claimed) == set(claims)
-    assert claimed["archive"] == {"archive"}
-    assert claimed["builds"] == {"archive", "ingest", "matching", "status", "alerts"}
-    for name, held_by in claimed.items():
-        shared = claims[name]["spec"]["accessModes"] == ["ReadWriteMany"]
-        assert shared or len(held_by) == 1, name
+    assert writing["archive"] == {"archive"} and claimed["archive"] == {"archive", "replay", "verify"}
+    assert writing["builds"] == {"archive", "ingest", "matching", "status", "alerts"}
+    assert writing["reports"] == {"replay", "verify"} and claimed["reports"] == {"console", "replay", "verify"}
+    assert claimed["backups"] == {"backup"}
+    for claim, held_by in claimed.items():
+        shared = claims[claim]["spec"]["accessModes"] == ["ReadWriteMany"]
+        # One node has it: whoever reads it goes to where its holder is.
+        beside = {name for name in held_by if _goes_to(name) == writing[claim]}
+        assert shared or held_by - writing[claim] == beside, claim
+
+
+def mounted(*, writing: bool = False) -> dict[str, set[str]]:
+    """By claim: the pods that have it, or that may write there."""
+    found: dict[str, set[str]] = {}
+    for name, template in pods():
+        claims = {v["name"] for v in template["spec"]["volumes"] if "persistentVolumeClaim" in v}
+        for mount in template["spec"]["containers"][0]["volumeMounts"]:
+            if mount["name"] in claims and not (writing and mount.get("readOnly")):
+                found.setdefault(mount["name"], set()).add(name)
+    return found
+
+
+def _goes_to(name: str) -> set[str]:
+    affinity = dict(pods())[name]["spec"].get("affinity", {}).get("podAffinity", {})
+    terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", [])
+    return {term["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] for term in terms}
+
+
+def test_a_command_at_hand_never_starts_by_itself_and_holds_what_it_needs_and_no_more() -> None:
+    """Secrets, and whose database role each has; ``kafka-user`` is the operator's certificate."""
+    held = {}
+    for name, cron in of_kind("CronJob").items():
+        job = cron["spec"]["jobTemplate"]["spec"]
+        assert cron["spec"]["suspend"] is True and job["backoffLimit"] == 0
+        spec = job["template"]["spec"]
+        assert spec["restartPolicy"] == "Never" and spec["containers"][0]["args"] == ["--help"]
+        named = {v["secret"]["secretName"] for v in spec["volumes"] if "secret" in v}
+        url = next(e for e in spec["containers"][0]["env"] if e["name"] == "HUB_POSTGRES")
+        held[name] = named | {url["valueFrom"]["secretKeyRef"]["name"]}
+    broker = {"hub-operator", "eet-hub-cluster-ca-cert"}
+    assert held == {
+        "erase": {"kek", "seal-key", "ledger-key", "postgres-officer", *broker},
+        "replay": {"kek", "seal-key", "postgres-reader", *broker},
+        "backup": {"postgres-reader"},
+        "verify": {"postgres-reader"},
+    }
+
+
+def test_words_are_given_to_a_command_at_hand_as_the_guide_says() -> None:
+    """The guide's own line, without a cluster: the words reach the container and nothing else changes."""
+    if not shutil.which("kubectl"):
+        pytest.skip("kubectl is not installed")
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    (line,), (words,) = re.findall(r"kubectl patch .*(?= \|)", guide), re.findall(r"run erase erase-7 '(.*)'", guide)
+    spec = of_kind("CronJob")["erase"]["spec"]["jobTemplate"]["spec"]
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "erase-7"}, "spec": spec}
+    asked = ["sh", "-c", line, "run", "erase", "erase-7", words]
+    ran = subprocess.run(asked, input=json.dumps(job), capture_output=True, text=True, check=True)
+    (container,) = json.loads(ran.stdout)["spec"]["template"]["spec"]["containers"]
+    (given,) = spec["template"]["spec"]["containers"]
+    assert container == {**given, "args": ["p-1", "--approve", "--by", "J. Okafor", "--json"]}
 
 
 def test_no_secret_stands_in_clear() -> None:

@@ -6,19 +6,30 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from hub.access import write_down
 from hub.backlog import _journal
+from hub.backup.dump import load, take
 from hub.deploy import app, roles
 from hub.deploy.processes import PROCESSES
+from hub.heads import SERVICE as HEADS
+from hub.heads import head_kept
+from hub.subject import holds
+from hub.subject.operations import note
+from hub.subject.registers import registers
+from spine.clock import now
 from spine.journal import Position
 from spine.keystore.kek import LocalKek
 from spine.keystore.postgres import PostgresKeys
+from spine.log import MemoryLog
 from spine.migrate import migrate, migrate_keystore
 from spine.postgres import PostgresJournal
+from spine.publisher import publish
 from spine.registry_service import Registry
 
 #: Roles stand for the whole server, which ends with the run.
@@ -52,7 +63,7 @@ def url(module_database: str) -> Iterator[str]:
 
 
 def test_the_schemas_are_those_of_the_processes_the_heads_and_the_keys() -> None:
-    assert roles.schemas() == sorted({p.schema for p in PROCESSES if p.schema} | {"policy", "keystore"})
+    assert roles.schemas() == sorted({p.schema for p in PROCESSES if p.schema} | {"policy", "keystore", "governance"})
 
 
 def test_without_the_roles_everything_is_migrated_and_no_right_is_given(fresh_database: str) -> None:
@@ -73,7 +84,8 @@ def test_a_service_works_with_its_own_role_and_its_own_start_migrates_nothing(ur
 
 def _table(schema: str) -> str:
     """One with content."""
-    return {"keystore": "data_key", "registry": "schema", "audit": "operation"}.get(schema, "state")
+    named = {"keystore": "data_key", "registry": "schema", "audit": "operation", "governance": "hold"}
+    return named.get(schema, "state")
 
 
 @pytest.mark.parametrize("schema", sorted({p.schema for p in PROCESSES if p.schema} - {"registry"}))
@@ -126,3 +138,50 @@ def test_the_watcher_counts_positions_and_reads_no_content(url: str) -> None:
                 connection.execute(f"SELECT * FROM {content}".encode())
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT body FROM status.outbox")
+
+
+def refused(url: str, role: str, *statements: str) -> None:
+    with psycopg.connect(as_role(url, role), autocommit=True) as connection:
+        for statement in statements:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
+def test_the_officer_writes_orders_down_and_destroys_keys_and_changes_nothing_else(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = as_role(url, roles.OFFICER)
+    monkeypatch.setenv("HUB_POSTGRES", mine)
+    with registers(mine) as engine, engine.begin() as connection:
+        hold = holds.place(connection, "p-1", "CASE-7", "R. Patel", now())
+        holds.lift(connection, hold.number, "R. Patel", now())
+    write_down("hub erase", ["p-1"], "asked by R. Patel")
+    note(mine, "erasure", {"erasure_id": "e-1"})
+    PostgresKeys(mine, LocalKek(os.urandom(32))).destroy(["northvale-college/1"])
+    refused(
+        url,
+        roles.OFFICER,
+        *(f"DELETE FROM {table}" for table in ("status.state", "console.access", "keystore.data_key", "policy.state")),
+        "UPDATE keystore.agency_key SET wrapped = NULL",
+        "UPDATE audit.operation SET kind = 'x'",
+    )
+
+
+def test_the_reader_takes_a_whole_backup_writes_nowhere_and_the_owner_puts_it_back(url: str, tmp_path: Path) -> None:
+    made = take(as_role(url, roles.READER), tmp_path / "backup")
+    assert set(made.schemas) == set(roles.schemas())
+    # As a replay begins: nothing to migrate, no move of the head left to send.
+    mine = as_role(url, roles.READER)
+    migrate(mine, HEADS)
+    journal = PostgresJournal(mine, HEADS)
+    assert head_kept(journal) is None and publish(journal, MemoryLog({}, lambda kind, body: body)) == 0
+    journal.close()
+    refused(url, roles.READER, *(f'DELETE FROM "{schema}"."{_table(schema)}"' for schema in roles.schemas()))
+    owner = as_role(url, roles.OWNER)
+    load(owner, tmp_path / "backup", replace=True)
+    hub_deploy(owner, "migrate")
+    for schema in ("status", "keystore", "governance", "audit"):
+        refused(url, roles.role_of("delivery"), f'SELECT * FROM "{schema}"."{_table(schema)}"')
+    journal = PostgresJournal(as_role(url, "hub_status"), "status")
+    assert journal.positions("attributions")[("attributions", 0)].next == 7
+    journal.close()

@@ -28,7 +28,7 @@ from hub.backlog import backlogs
 from hub.demo.drain import drain
 from hub.demo.summary import facts
 from hub.deploy.processes import BY_NAME
-from hub.deploy.roles import role_of
+from hub.deploy.roles import OFFICER, READER, as_role, role_of
 from hub.feed import Feed
 from hub.layout import Home
 from hub.machine import kafka, postgres
@@ -56,9 +56,13 @@ class Hub:
         self._env = {**os.environ, "HUB_HOME": str(folder), "HUB_KAFKA_HEAP": "512m"}
         self._env.setdefault("HUB_CACHE", str(ROOT / ".hub" / "cache"))
 
-    def run(self, *words: str) -> tuple[int, Any]:
-        command = [sys.executable, "-m", "hub", *words, "--json"]
-        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False, cwd=ROOT)
+    def run(self, *words: str, role: str = "") -> tuple[int, Any]:
+        """``role``: with this role of the database, as a Job of the command has it."""
+        command, environment = [sys.executable, "-m", "hub", *words, "--json"], self._env
+        if role:
+            password = (self.home.database_users / f"{role}.password").read_text()
+            environment = {**environment, "HUB_POSTGRES": as_role(self.record().addresses["postgres"], role, password)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
         return done.returncode, json.loads(done.stdout) if done.stdout.strip() else done.stderr
 
     def record(self) -> RunRecord:
@@ -247,6 +251,41 @@ def test_a_suspended_partner_is_refused_by_the_broker_from_the_next_apply_on(hub
     assert code == 0 and answer["redriven"] == 1
     assert hub.run("topics", "apply")[0] == 0
     assert tell(hub, 4) == ""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_who_was_erased_after_a_backup_is_erased_again_when_it_is_restored(hub: Hub, tmp_path: Path) -> None:
+    with Feed(hub.record().addresses["door"], json.loads(hub.home.keys.read_text()), simulate=True) as feed:
+        feed.send(county(people=12, days=30, seed=11))
+    assert hub.run("tick", "--on", "2025-10-15")[0] == 0
+    hub.drained()
+    people = sorted({fact.fields["person_id"] for fact in hub.facts("alerts")})
+
+    def officer(*words: str) -> tuple[int, Any]:
+        return hub.run("erase", *words, role=OFFICER)
+
+    person = next(one for one in people if not officer(one, "--dry-run")[1].get("forbidden", "nobody"))
+    assert hub.run("backup", str(tmp_path / "backup"), role=READER)[0] == 0
+    assert officer(person, "--reason", "request", "--by", "R. Patel")[0] == 0
+    code, done = officer(person, "--approve", "--by", "J. Okafor")
+    assert code == 0 and done["went"]["keys"], done
+    assert hub.run("down")[0] == 0
+    code, told = hub.run("restore", str(tmp_path / "backup"), "--replace")
+    assert code == 0 and told["erased_again"]["orders"] == [done["erasure_id"]], told
+    assert told["erased_again"]["keys"] == sum(done["went"]["keys"].values())
+    assert hub.run("up", "--demo", "--secure-kafka", "--database-roles", "--detach")[0] == 0
+    hub.drained()
+    # The register is back, the services have read the order once more: it is certified again.
+    code, again = officer(person, "--approve", "--by", "J. Okafor")
+    assert code == 0, again
+    assert [again[name] for name in ("erasure_id", "ordered_at", "ground")] == [
+        done[name] for name in ("erasure_id", "ordered_at", "ground")
+    ]
+    assert again["went"]["keys"] == done["went"]["keys"] and again["to_be_told"] == done["to_be_told"]
+    code, replayed = hub.run("replay", "--service", "status", role=READER)
+    assert code == 0, replayed
+    assert hub.run("person", "show", person, "--reason", "test") == (1, {"error": "person show: nobody has that id"})
 
 
 def test_down_ends_every_process(hub: Hub) -> None:

@@ -92,6 +92,7 @@ KEYS: dict[str, tuple[str, str, Mode, date | None, frozenset[Scope]]] = {
     "expired": ("northvale-college", "college-old-key", "live", date(2025, 11, 1), SCOPES),
     "reader": ("northvale-college", "college-read-key", "live", None, frozenset({READ})),
     "stranger": ("nobody-knows-them", "stranger-key", "live", None, SCOPES),
+    "steward": ("northshire-data-steward", "steward-key", "live", None, SCOPES),
     "jobcentre": ("jobcentre-plus", "jcp-key", "live", None, SCOPES),
 }
 

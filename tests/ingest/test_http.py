@@ -7,8 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.ingest.door import PAYLOAD_BYTES_MAX
+from spine import traces
+from spine.carried import carried, trace_of
 
 
 def test_an_event_under_an_agreement_gets_a_receipt_and_becomes_an_observation(http: Any, withdrawal: Any) -> None:
@@ -209,3 +212,28 @@ def test_the_door_describes_itself(http: Any) -> None:
             assert operation["security"] and {name for way in operation["security"] for name in way} <= set(schemes)
     assert "409" in described["paths"]["/v1/events"]["post"]["responses"]
     assert json.dumps(described).count("problem+json") > 5
+
+
+def test_a_trace_is_taken_over_from_the_hub_s_own_steward_and_from_no_partner(http: Any, withdrawal: Any) -> None:
+    click = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
+    told = {"feed_source": "northvale-college", "shape": "delta", "rows": 5, "leaver_rows": 0}
+    event = {**withdrawal, "source": "northshire-data-steward", "type": "feed.extract_received"}
+    event["data"] = {"effective_on": "2025-11-24", "subject": {}, "data": told}
+
+    def taken(number: int, who: str, said: dict[str, Any]) -> str:
+        assert http.post({**said, "id": f"n{number}"}, who=who, traceparent=click).status_code == 202
+        places = [("submissions", n) for n in range(http.log.partitions("submissions"))]
+        found = [record for place in places for record in http.log.read({place: 0}, 100)]
+        (mine,) = [r for r in found if http.catalogue.fact(r).fields["message_id"] == f"n{number}"]
+        return carried(mine.headers).trace
+
+    assert [taken(1, "college", withdrawal), taken(2, "steward", event)] == ["", click]
+    spans = InMemorySpanExporter()
+    traces.use("door", spans)
+    try:
+        partner, steward = (trace_of(taken(*one)) for one in ((3, "college", withdrawal), (4, "steward", event)))
+    finally:
+        traces.end()
+    under = {span.context.span_id: span.parent for span in spans.get_finished_spans()}
+    assert partner and under[partner.span_id] is None
+    assert steward and steward.trace_id == int("ab" * 16, 16) and under[steward.span_id].span_id == int("cd" * 8, 16)

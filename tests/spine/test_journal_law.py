@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -161,6 +162,34 @@ def test_services_that_start_at_once_migrate_once(fresh_database: str) -> None:
         journal = PostgresJournal(fresh_database, name)
         assert journal.positions("things") == {}
         journal.close()
+
+
+STEP = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "toy_0001", "journal_0001", None, None
+
+def upgrade() -> None:
+    op.add_column("state", sa.Column("more", sa.Text))
+"""
+
+
+@pytest.mark.postgres
+def test_a_migration_that_waits_for_a_table_in_use_gives_up_soon_and_is_tried_again(
+    fresh_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spine.migrate.LOCK_MS", 100)
+    migrate(fresh_database, "toy")
+    step = tmp_path / "toy" / "migrations" / "versions" / "toy_0001.py"
+    step.parent.mkdir(parents=True)
+    step.write_text(STEP)
+    with psycopg.connect(fresh_database) as reader:
+        reader.execute("SELECT count(*) FROM toy.state")
+        with pytest.raises(Retry, match="LockNotAvailable"):
+            migrate(fresh_database, "toy", tmp_path)
+    migrate(fresh_database, "toy", tmp_path)
+    with psycopg.connect(fresh_database) as reader:
+        assert reader.execute("SELECT count(more) FROM toy.state").fetchone() == (0,)
 
 
 @pytest.mark.postgres

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from hub.backup.erasures import destroy_again, ordered, standing_again
+from hub.backup.erasures import UNKNOWN, destroy_again, standing_again
 from hub.backup.rewind import Standing
+from hub.backup.unread import unread
 from hub.doctor import papers
 from hub.doctor.finding import Verdict
 from hub.heads import NotAllowed
@@ -314,6 +315,8 @@ def test_keys_that_a_backup_brings_back_are_found_and_destroyed_again(county: Co
         connection.execute(
             sa.text("UPDATE governance.erasure SET step = 'told' WHERE person_id = :id"), {"id": person_id}
         )
+    told = list(papers.erasures(county.hub.url))
+    assert any(one.verdict is Verdict.WARNING and f"hub erase {person_id} --approve" in one.mend for one in told)
     assert stand() == [] and destroy_again(county.hub.url, {}).keys == len(refs)
     # A database from before the order knows of nothing; the log does, and one key was made and destroyed since.
     brought_back()
@@ -327,12 +330,19 @@ def test_keys_that_a_backup_brings_back_are_found_and_destroyed_again(county: Co
         ("matching", "observations", n, log.end(("observations", n))) for n in range(log.partitions("observations"))
     ]
     places = [Standing(*place, next=0, start=0, end=end) for *place, end in ends]
-    orders = ordered(log, county.hub.hub.catalogue, places)
-    assert set(orders[standing.erasure_id]) == set(refs)
-    destroy_again(county.hub.url, orders)
+    catalogue, url = county.hub.hub.catalogue, county.hub.url
+    orders = unread(log, catalogue, places, url).orders
+    assert orders[standing.erasure_id].refs == set(refs)
+    destroy_again(url, orders)
+    again = found(engine, person_id)
+    assert again is not None and (again.erasure_id, again.step) == (standing.erasure_id, "shredded")
+    assert (again.ground, again.ordered_at, again.asked_by) == (standing.ground, standing.ordered_at, UNKNOWN)
+    assert {name: again.plan[name] for name in ("refs", "choices")} == {
+        name: standing.plan[name] for name in ("refs", "choices")
+    }
     query = (
         "SELECT count(*) FROM keystore.data_key WHERE ref = ANY(%s) AND wrapped IS NULL AND destroyed_at IS NOT NULL"
     )
     assert county.hub.rows(query, (refs,)) == [(len(refs),)], "each stands as destroyed, also what had no row"
-    unread = [Standing(*place, next=end, start=0, end=end) for *place, end in ends]
-    assert ordered(log, county.hub.hub.catalogue, unread) == {}
+    heard = [Standing(*place, next=end, start=0, end=end) for *place, end in ends]
+    assert unread(log, catalogue, heard, url).orders == {}

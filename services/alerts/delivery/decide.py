@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 import orjson
 
 from services.alerts.delivery.policy import DeliveryPolicy, Retry
-from services.alerts.delivery.telling import INBOX, Telling, by, chosen
+from services.alerts.delivery.telling import INBOX, Telling, by, chosen, known
 from spine.record import Effect, Fact
 
 TOPIC = "deliveries"
@@ -125,7 +125,7 @@ def encode(state: Delivery) -> bytes:
 
 
 def decode(body: bytes) -> Delivery:
-    return Delivery(**orjson.loads(body))
+    return Delivery(**known(body, Delivery.__slots__))
 
 
 def told(state: Delivery, life: str, *, attempt: int, at_ms: int, reason: str = "") -> Effect:

@@ -34,7 +34,7 @@ class WorkingHours:
         hours = self.hours.get(recipient) or self.hours.get("default")
         digest = None if hours is None else hours.digest
         if chosen:
-            digest = None if chosen == AT_ONCE else time.fromisoformat(chosen)
+            digest = None if chosen == AT_ONCE else _time(chosen, digest)
         if digest is not None:
             moment = self._next(created.astimezone(LONDON), digest)
             if moment > now:
@@ -50,6 +50,14 @@ class WorkingHours:
         """The first ``at`` of a working day that is not before ``here``. Summer time is the day's own."""
         day = here.date() if here.time() <= at else here.date() + DAY
         return datetime.combine(self.days.on_or_after(day), at, LONDON)
+
+
+def _time(chosen: str, otherwise: time | None) -> time | None:
+    """A word of a later version says nothing to this one."""
+    try:
+        return time.fromisoformat(chosen)
+    except ValueError:
+        return otherwise
 
 
 def parse(read: Mapping[str, Any], days: WorkingDays) -> WorkingHours:

@@ -20,7 +20,7 @@ from services.ingest.channels.appender import Appender
 from services.ingest.channels.receipts import Receipts, Recent
 from services.ingest.decide import Heard
 from services.ingest.door import PAYLOAD_BYTES_MAX, Arrival, Door, event_message, unreadable_message
-from services.ingest.extracts import Extract, extract_told
+from services.ingest.extracts import STEWARD, Extract, extract_told
 from services.ingest.faults import fault
 from services.ingest.gate import Gate, Judge, No, Said
 from services.ingest.parse import ID, Envelope, content, from_event
@@ -42,15 +42,21 @@ class _Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """One request: who speaks, when it came, and the gate of that moment, which judges all of its events."""
+    """One request: who speaks, when it came, and the gate of that moment, which judges all of its events. ``trace``:
+    what the request says of one."""
 
     who: Principal
     received_at: datetime
     gate: Gate
+    trace: str = ""
 
     @property
     def arrival(self) -> Arrival:
-        return Arrival(self.who.party, self.who.name, "http", self.received_at, self.who.test, self.gate.stand)
+        policy = self.gate.policy
+        # The console's: a steward's decision is in the trace of their click. A partner's trace is its own affair.
+        own = policy is not None and policy.kinds.get(self.who.party) == STEWARD
+        trace = self.trace if own else ""
+        return Arrival(self.who.party, self.who.name, "http", self.received_at, self.who.test, self.gate.stand, trace)
 
     def examine(self, envelope: Envelope | None) -> Said | No:
         return self.gate.examine(self.who.party, self.received_at, envelope)
@@ -66,9 +72,11 @@ class Desk:
     receipts: Receipts
     recent: Recent
 
-    def take(self, who: Principal, events: Sequence[object], received_at: datetime) -> list[dict[str, Any] | Problem]:
+    def take(
+        self, who: Principal, events: Sequence[object], received_at: datetime, trace: str = ""
+    ) -> list[dict[str, Any] | Problem]:
         """An answer for each event, in order. Raises Retry or Busy: then nothing is promised of any."""
-        visit = _Visit(who, received_at, self.gate.now())
+        visit = _Visit(who, received_at, self.gate.now(), trace)
         envelopes = [from_event(event) for event in events]
         known = self._known(who, envelopes)
         judged: list[_Judged] = []

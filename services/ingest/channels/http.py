@@ -33,6 +33,7 @@ from services.ingest.channels.openapi import (
 from services.ingest.door import PAYLOAD_BYTES_MAX
 from services.ingest.fields import Bad, read_moment
 from services.ingest.parse import ID
+from spine.carried import TRACE
 from spine.errors import Retry
 from spine.ledger.watch import NoCheckpoint
 from spine.telemetry import log, where
@@ -71,6 +72,7 @@ class _Call:
     received_at: datetime
     body: bytes = b""
     word: str = ""
+    trace: str = ""
 
 
 class _Stop(Exception):
@@ -162,7 +164,8 @@ async def _call(api: Api, request: Request, scope: Scope | None, *, body: bool =
         forbidden(who)
         raise _Stop(Problem("forbidden"), who)
     at = _moment(api, request, now, who)
-    return _Call(api, who, at, await _body(api, request, who.party, who) if body else b"", word)
+    said = await _body(api, request, who.party, who) if body else b""
+    return _Call(api, who, at, said, word, request.headers.get(TRACE, ""))
 
 
 def _unheard(nobody: Nobody) -> _Stop:
@@ -273,7 +276,7 @@ def _take(call: _Call) -> Response:
             return _problem(Problem("unreadable"))
         _paced(call, 1)
         return _problem(call.api.desk.refuse_unreadable(call.who, call.body, call.received_at))
-    answers = call.api.desk.take(call.who, events, call.received_at)
+    answers = call.api.desk.take(call.who, events, call.received_at, call.trace)
     if single:
         (answer,) = answers
         return _problem(answer) if isinstance(answer, Problem) else _json(answer, 202)
