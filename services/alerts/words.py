@@ -67,6 +67,19 @@ REFUSED: Mapping[str, str] = {
     "wrong_principal": "they were sent in the name of another party",
 }
 
+#: A39 besides refusals, by its tag: nothing in it is of a young person, so everybody who is told reads it.
+BREACHES: Mapping[str, str] = {
+    "after_consent": "Told after consent had ended",
+    "overreach": "A role tried what it may not",
+}
+TRIED: Mapping[str, str] = {
+    "page": "pages",
+    "act": "acts",
+    "emergency": "emergency openings",
+    "role": "questions as another role",
+    "scope": "addresses outside its scope",
+}
+
 TODO: Mapping[str, tuple[str, ...]] = {
     "A01": ("Contact the young person.", "Agree next steps and record the contact."),
     "A02": ("Contact the young person.", "Record the present activity."),
