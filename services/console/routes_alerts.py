@@ -94,8 +94,16 @@ def row_of(known: Visitor, ref: str) -> Mapping[str, Any]:
         opened = reader.opened_by_role(user, ref)
         row = None if opened is None else {**opened, "open": False, "glass": True}
     if row is None:
-        raise NotFound
+        raise not_theirs(known, ref)
     return row
+
+
+def not_theirs(known: Visitor, ref: str, doing: str = "") -> NotFound:
+    """A mistyped address is none of anybody's; nor is trying again what was opened with a reason that day."""
+    since = known.console.clock() - timedelta(days=1)
+    if known.console.reader.stands(ref) and not known.console.reader.glass_broken(known.user, ref, since):
+        return known.refused(ref, doing)
+    return NotFound()
 
 
 def about_a_feed(row: Mapping[str, Any]) -> bool:

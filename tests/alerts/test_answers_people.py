@@ -16,9 +16,11 @@ from hub.inprocess import InProcessHub
 from services.alerts.answers.__main__ import asking
 from services.alerts.answers.agent import HASHED_UNDER, SERVICE, ReferenceProcessor, given, hashed, write
 from services.alerts.answers.door import Api, create_app
+from services.alerts.answers.overreach import TOPIC, Tried, Tries, untold
 from services.alerts.answers.people import Asked, Shown, router
 from services.alerts.answers.store import PostgresHeld
 from services.alerts.decide import Settings
+from services.alerts.reading import Breached, read
 from services.alerts.settings import load
 from services.alerts.sharing import Closed, Sharing
 from services.alerts.state import State, decode
@@ -94,15 +96,15 @@ def hub() -> InProcessHub:
     return made
 
 
-def client(held: MemoryHeld, mode: str = "live") -> TestClient:
+def client(held: MemoryHeld, mode: str = "live", tried: Tried = untold) -> TestClient:
     keys = [
         ApiKey(party, party, hashlib.sha256(party.encode()).digest(), mode, scopes=frozenset({ANSWERS}))  # type: ignore[arg-type]
         for party in (COLLEGE, HOUSING, CARE, CAREERS)
     ]
     hearing = Hearing(lambda: KeyRing(keys), Heard(lambda: 0.0))
     rate = Rate(PartyLimits(1000, 1000), lambda: 0.0)
-    mounted = (router(held, parties().get, lambda: NOW),)
-    return TestClient(create_app(Api(hearing, rate, lambda: NOW, [], mounted)))
+    mounted = (router(held, parties().get, lambda: NOW, tried),)
+    return TestClient(create_app(Api(hearing, rate, lambda: NOW, [], mounted, tried)))
 
 
 def ask(held: MemoryHeld, party: str, ref: str, mode: str = "live", what: str = "person", **more: str) -> Any:
@@ -267,3 +269,25 @@ def test_on_a_database_whom_a_reference_means_follows_the_log(hub: InProcessHub,
         held.close()
         journal.close()
         alerts.close()
+
+
+def test_who_asks_as_a_role_that_is_not_its_own_is_told_of_and_named_by_nothing_that_was_sent(
+    hub: InProcessHub,
+) -> None:
+    journal = MemoryJournal()
+    tries = Tries(journal, hub.catalogue, lambda: NOW)
+    held = MemoryHeld(hub, rules().sharing)
+    for ref in ("one", "one", "another"):
+        for mode in ("live", "test"):
+            asking_as = client(held, mode, tries).post(
+                "/v1/people/person", json={"ref": ref, "role": "dpo"}, headers={"X-Api-Key": CARE}
+            )
+            assert asking_as.status_code == 404
+    told = journal.unsent(100)
+    assert {row.topic for row in told} == {TOPIC} and len(told) == 2
+    facts = [hub.catalogue.decode(row.kind, row.body) for row in told]
+    assert {(fact["who"], fact["party"], fact["doing"]) for fact in facts} == {(f"key:{CARE}", CARE, "role")}
+    assert len({fact["person_id"] for fact in facts}) == 1
+    assert "another" not in str(facts)
+    heard = [read(Fact(row.kind, row.event_id, fact), hub.catalogue) for row, fact in zip(told, facts, strict=True)]
+    assert [one.seen.source for one in heard if isinstance(one, Breached)] == [CARE, CARE]

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.alerts.answers.door import Stop, caller
+from services.alerts.answers.overreach import Tried, untold
 from services.alerts.case import Case
 from services.alerts.decide import Settings
 from services.alerts.disclosure import View, about, disclose
@@ -96,14 +97,21 @@ class Opened:
         ]
 
 
-def router(held: Held, asked_of: Callable[[str], Asked | None], clock: Callable[[], datetime]) -> APIRouter:
-    """Routes about people. ``asked_of``: as whom a party asks; None for one that no team stands for."""
+def router(
+    held: Held, asked_of: Callable[[str], Asked | None], clock: Callable[[], datetime], tried: Tried = untold
+) -> APIRouter:
+    """Routes about people. ``asked_of``: as whom a party asks; None for one that no team stands for. ``tried`` hears
+    who asks as a role that is not its own."""
     found = APIRouter()
 
     def opening(question: Question, who: Annotated[Principal, Depends(caller)]) -> Opened:
         team, role = asked_of(who.party), question.role
         # What is known of real people is nothing for test keys.
-        if who.test or team is None or not team.roles or (role and role not in team.roles):
+        if who.test or team is None or not team.roles:
+            raise Stop("not_found")
+        if role and role not in team.roles:
+            # As many people as are asked about, as many tries: a role misspelt in one question is one.
+            tried(who, "role", f"{question.ref}\x1f{role}")
             raise Stop("not_found")
         state = held.meant(who.party, question.ref)
         if state is None or state.belief is None:
