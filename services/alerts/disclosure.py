@@ -8,12 +8,12 @@ not give away. Every text is built from what passed; nothing is built first and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from services.alerts import breaches, consent, masks, words
-from services.alerts.belief import Span
+from services.alerts.belief import Belief, Span
 from services.alerts.case import Case
 from services.alerts.sharing import Sharing
 from services.alerts.sight import Sight
@@ -334,17 +334,20 @@ def _withheld(eyes: Sight) -> tuple[Withheld, ...]:
 
 
 def _timeline(eyes: Sight) -> tuple[ViewSpan, ...]:
+    return joined(eyes, eyes.case.belief, eyes.case.today, code_label)
+
+
+def joined(eyes: Sight, belief: Belief, until: date, label_of: Callable[[Sight, Span], str]) -> tuple[ViewSpan, ...]:
     """Status over time as the role may read it, neighbours that read alike joined."""
     out: list[ViewSpan] = []
-    today = eyes.case.today
-    for span in eyes.case.belief.timeline:
-        if span.start > today:
+    for span in belief.timeline:
+        if span.start > until:
             break
-        label = code_label(eyes, span)
+        label = label_of(eyes, span)
         if out and out[-1].label == label:
-            out[-1] = ViewSpan(out[-1].start, _past(span.end, today), label)
+            out[-1] = ViewSpan(out[-1].start, _past(span.end, until), label)
         else:
-            out.append(ViewSpan(span.start, _past(span.end, today), label))
+            out.append(ViewSpan(span.start, _past(span.end, until), label))
     return tuple(out[-SPANS_MAX:])
 
 
