@@ -99,11 +99,10 @@ def row_of(known: Visitor, ref: str) -> Mapping[str, Any]:
 
 
 def not_theirs(known: Visitor, ref: str, doing: str = "") -> NotFound:
-    """A mistyped address is none of anybody's; nor is trying again what was opened with a reason that day."""
-    since = known.console.clock() - timedelta(days=1)
-    if known.console.reader.stands(ref) and not known.console.reader.glass_broken(known.user, ref, since):
-        return known.refused(ref, doing)
-    return NotFound()
+    """Told of where the role may not; another team's of the same role is for an emergency, and a guess is nobody's."""
+    reader = known.console.reader
+    beyond = reader.stands(ref) and reader.opened_by_role(known.user, ref) is None
+    return known.refused(ref, doing) if beyond else NotFound()
 
 
 def about_a_feed(row: Mapping[str, Any]) -> bool:
