@@ -95,11 +95,12 @@ TODO: Mapping[str, tuple[str, ...]] = {
     "A12": ("Talk with the provider before the planned date.",),
     "A13": ("Secure a place and record its start.",),
     "A36": ("Act today under the joint protocol.",),
+    "A39": ("Find out today what was sent, told or tried, and have it put right.", "Record the outcome."),
     "MR": ("Decide in match review who the record is about.",),
 }
 TODO_OTHERS = ("Look at the case and record the outcome.",)
 #: Rules whose advice says no more than the title that everybody reads.
-_TODO_FOR_ALL = frozenset({"A36", "MR"})
+_TODO_FOR_ALL = frozenset({"A36", "A39", "MR"})
 
 #: How a type of fact is told: "<party> told us on <day> that …".
 SAYS: Mapping[str, str] = {
