@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from services.alerts import due, escalation, reopening, workers
+from services.alerts import due, escalation, reopening, withdrawn, workers
 from services.alerts.acts import Acts
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
@@ -64,7 +64,9 @@ def judge(settings: Settings, state: State, news: News) -> tuple[State, Acts]:
     # Copied once: a copy of the state costs as much as asking a rule.
     if step.touched or step.skipped:
         alerts, skips = tuple(case.alerts), tuple(case.skips)
-        return replace(case.state, alerts=alerts, skipped=skips, last_day=today, settled=None), step.acts
+        shared = withdrawn.noted(case, step.acts.effects)
+        held = replace(case.state, alerts=alerts, skipped=skips, last_day=today, settled=None, shared=shared)
+        return held, step.acts
     settled = None if step.left_open else settled_until(settings.name, case, before, news, step.moved_by)
     return replace(case.state, last_day=today, settled=settled), step.acts
 

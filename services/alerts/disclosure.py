@@ -8,12 +8,12 @@ not give away. Every text is built from what passed; nothing is built first and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from services.alerts import consent, masks, words
-from services.alerts.belief import Span
+from services.alerts import breaches, consent, masks, words
+from services.alerts.belief import Belief, Span
 from services.alerts.case import Case
 from services.alerts.sharing import Sharing
 from services.alerts.sight import Sight
@@ -154,6 +154,8 @@ def seen_now(case: Case, alert: Alert, sharing: Sharing) -> str:
 
 
 def _title(eyes: Sight) -> str:
+    if eyes.alert.tag in words.BREACHES:
+        return words.BREACHES[eyes.alert.tag]
     category, title, otherwise = words.TITLES.get(eyes.alert.rule, words.TITLE_OTHERS)
     return title if not category or eyes.stands(category) else otherwise
 
@@ -291,29 +293,16 @@ def _party(eyes: Sight, fact: Seen) -> str:
 def _why(eyes: Sight, title: str, relied: tuple[str, ...], withheld: tuple[Withheld, ...]) -> Iterator[str]:
     yield f"You are told as {words.role(eyes.recipient.role)}."
     yield f"Rule: {title}."
-    if eyes.case.about_a_feed:
-        party = _partner(eyes) or "A partner"
+    if eyes.alert.rule == "A39":
+        yield from breaches.sentences(eyes.case, eyes.alert, _partner(eyes))
+    elif eyes.case.about_a_feed and eyes.alert.tag in words.FEED:
         on = words.day(eyes.alert.anchor or eyes.case.today)
-        if eyes.alert.rule == "A39":
-            yield f"{party}: {_refused(eyes, on)}"
-        elif eyes.alert.tag in words.FEED:
-            yield f"{party}: {words.FEED[eyes.alert.tag]} Last extract: {on}."
+        yield f"{_partner(eyes) or 'A partner'}: {words.FEED[eyes.alert.tag]} Last extract: {on}."
     if relied:
         noun, verb = ("Agreement", "lets") if len(relied) == 1 else ("Agreements", "let")
         yield f"{noun} {words.listed(list(relied))} {verb} us share this."
     if withheld:
         yield f"Not shared: {words.listed([item.what for item in withheld])}."
-
-
-def _refused(eyes: Sight, on: str) -> str:
-    """What was refused of a party, by type and reason; of a person nothing is known."""
-    facts = [fact for event_id in eyes.alert.evidence if (fact := eyes.case.fact(event_id)) is not None]
-    kinds = sorted({fact.text("type") for fact in facts} - {""})
-    what = f"events of the type {words.listed(kinds)}" if kinds else "events"
-    reasons = sorted({fact.text("reason") for fact in facts} or {eyes.alert.tag})
-    known = [words.REFUSED[reason] for reason in reasons if reason in words.REFUSED]
-    why = f": {words.listed(known)}" if known else ""
-    return f"{what} were refused{why}. First on {on}."
 
 
 def _withheld(eyes: Sight) -> tuple[Withheld, ...]:
@@ -345,17 +334,20 @@ def _withheld(eyes: Sight) -> tuple[Withheld, ...]:
 
 
 def _timeline(eyes: Sight) -> tuple[ViewSpan, ...]:
+    return joined(eyes, eyes.case.belief, eyes.case.today, code_label)
+
+
+def joined(eyes: Sight, belief: Belief, until: date, label_of: Callable[[Sight, Span], str]) -> tuple[ViewSpan, ...]:
     """Status over time as the role may read it, neighbours that read alike joined."""
     out: list[ViewSpan] = []
-    today = eyes.case.today
-    for span in eyes.case.belief.timeline:
-        if span.start > today:
+    for span in belief.timeline:
+        if span.start > until:
             break
-        label = code_label(eyes, span)
+        label = label_of(eyes, span)
         if out and out[-1].label == label:
-            out[-1] = ViewSpan(out[-1].start, _past(span.end, today), label)
+            out[-1] = ViewSpan(out[-1].start, _past(span.end, until), label)
         else:
-            out.append(ViewSpan(span.start, _past(span.end, today), label))
+            out.append(ViewSpan(span.start, _past(span.end, until), label))
     return tuple(out[-SPANS_MAX:])
 
 

@@ -64,7 +64,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Breached:
-    """A party was refused what no agreement covers."""
+    """A party was refused what no agreement covers, or somebody what their role may not."""
 
     event_id: str
     at: datetime
@@ -73,6 +73,9 @@ class Breached:
 
 #: What a refusal is among the facts of a party's feed. No partner can send it: the catalogue has no such type.
 BREACH = "feed.breach"
+
+#: A try of what a role may not, among the facts of whoever tried; no partner can send it either.
+OVERREACH = "feed.overreach"
 
 News = Breached | Ticked | Told | Acted | Moved
 
@@ -86,6 +89,8 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         return Acted(fact.event_id, fields["at"], fields["alert_id"], fields["verb"], fields["value"], fields["role"])
     if fact.kind == "breach.v1":
         return Breached(fact.event_id, fields["received_at"], breach_of(fact))
+    if fact.kind == "overreach.v1":
+        return Breached(fact.event_id, fields["at"], overreach_of(fact))
     if fact.kind == "policy.v1":
         return Moved(fact.event_id, fields["at"])
     if fact.kind != "status.v1":
@@ -123,6 +128,23 @@ def breach_of(fact: Fact) -> Seen:
         received_ms=millis(received),
         known_ms=millis(received),
         data={"type": fields["type"], "reason": fields["reason"]},
+    )
+
+
+def overreach_of(fact: Fact) -> Seen:
+    """A try of what a role may not, as a fact about whoever tried."""
+    fields, at = fact.fields, fact.fields["at"]
+    return Seen(
+        event_id=fact.event_id,
+        source=fields["party"],
+        source_kind="",
+        message_id="",
+        type=OVERREACH,
+        effective_on=local_date(at),
+        received_on=local_date(at),
+        received_ms=millis(at),
+        known_ms=millis(at),
+        data={name: fields[name] for name in ("who", "role", "doing", "what")},
     )
 
 

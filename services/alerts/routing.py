@@ -15,14 +15,6 @@ PROVIDER_ROLES = frozenset({"provider-welfare", "school-careers-lead", "school-s
 _PROVIDER_KINDS = frozenset({"school", "college", "training-provider", "university"})
 _ENROLLED = ("education.enrolment.started", "provision.started")
 
-#: Roles that need consent besides an agreement.
-CONSENT_OF = {
-    "dwp-spoc": consent.DWP,
-    "health-lead": consent.HEALTH,
-    "tbag-coordinator": consent.TEENAGE_PARENT,
-    "early-help": consent.TEENAGE_PARENT,
-}
-
 
 def owner_roles(case: Case) -> tuple[str, ...]:
     """Roles of the first row of ``owner_order`` that matches today."""
@@ -141,7 +133,7 @@ def resolve(case: Case, role: str, ground: Ground) -> Recipient:
 
 def permitted(case: Case, role: str) -> bool:
     """Consent that the role itself needs, whatever the rule. Checked again at every act: it may end."""
-    purpose = CONSENT_OF.get(role)
+    purpose = consent.CONSENT_OF.get(role)
     return purpose is None or consent.allowed(case, purpose)
 
 
@@ -152,7 +144,10 @@ def may_be_told(case: Case, alert: Alert, role: str, sharing: Sharing) -> bool:
 
 
 def covered(case: Case, rule: str, ground: Ground, role: str, sharing: Sharing) -> bool:
-    """A role outside the council is told only under an agreement that covers the rule, for some fact behind it."""
+    """A role outside the council is told only under an agreement that covers the rule, for some fact behind it.
+
+    Also one that the agreement names and lets read nothing of it: a partner's data contact, of a breach.
+    """
     if role not in case.policy.directory.external or case.about_a_feed:
         return True
 
@@ -161,4 +156,4 @@ def covered(case: Case, rule: str, ground: Ground, role: str, sharing: Sharing) 
 
     named = [fact for event_id in ground.evidence if (fact := case.fact(event_id)) is not None]
     facts = [*named, *case.state.facts]
-    return any(sharing.readable(fact, role, rule, case.today, consented).categories for fact in facts)
+    return any(sharing.readable(fact, role, rule, case.today, consented).agreement for fact in facts)

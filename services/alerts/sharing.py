@@ -179,7 +179,7 @@ class Compiled:
         """What these rows of an agreement show of a kind of fact, without the day and the person."""
         shows: set[str] = set().union(*(row.shows for row in rows))
         if not shows:
-            return NOTHING
+            return Readable(held.name)
         only = self.only_roles.get(key, {})
         items = self.items.get(key, {})
         fields = {

@@ -141,11 +141,21 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """A role that may only be told with a consent was told of an alert on a day."""
+
+    on: date
+    alert_id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything kept under one person id (or stub).
 
     ``settled``: (day, name of the settings). Before that day and under those settings no rule has anything to say,
     unless a fact that it reads comes, the belief changes or a person acts. None: every rule must be asked.
+    ``shared``: what was told under a consent, while a late word may still show that the consent had ended.
     """
 
     person_id: str
@@ -158,6 +168,7 @@ class State:
     moved_to: str = ""
     last_day: date | None = None
     settled: tuple[date, str] | None = None
+    shared: tuple[Shared, ...] = ()
 
 
 _EFFECTIVE, _RECEIVED, _DROPPED, _WITHHELD = map(
@@ -211,6 +222,7 @@ def decode(body: bytes) -> State:
         moved_to=read["moved_to"],
         last_day=day_of(read["last_day"]),
         settled=_settled(read.get("settled")),
+        shared=tuple(Shared(_day(s["on"]), s["alert_id"], s["role"]) for s in read.get("shared", ())),
     )
 
 

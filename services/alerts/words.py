@@ -67,6 +67,19 @@ REFUSED: Mapping[str, str] = {
     "wrong_principal": "they were sent in the name of another party",
 }
 
+#: A39 besides refusals, by its tag: nothing in it is of a young person, so everybody who is told reads it.
+BREACHES: Mapping[str, str] = {
+    "after_consent": "Told after consent had ended",
+    "overreach": "A role tried what it may not",
+}
+TRIED: Mapping[str, str] = {
+    "page": "pages",
+    "act": "acts",
+    "emergency": "emergency openings",
+    "role": "questions as another role",
+    "scope": "addresses outside its scope",
+}
+
 TODO: Mapping[str, tuple[str, ...]] = {
     "A01": ("Contact the young person.", "Agree next steps and record the contact."),
     "A02": ("Contact the young person.", "Record the present activity."),
@@ -82,11 +95,12 @@ TODO: Mapping[str, tuple[str, ...]] = {
     "A12": ("Talk with the provider before the planned date.",),
     "A13": ("Secure a place and record its start.",),
     "A36": ("Act today under the joint protocol.",),
+    "A39": ("Find out today what was sent, told or tried, and have it put right.", "Record the outcome."),
     "MR": ("Decide in match review who the record is about.",),
 }
 TODO_OTHERS = ("Look at the case and record the outcome.",)
 #: Rules whose advice says no more than the title that everybody reads.
-_TODO_FOR_ALL = frozenset({"A36", "MR"})
+_TODO_FOR_ALL = frozenset({"A36", "A39", "MR"})
 
 #: How a type of fact is told: "<party> told us on <day> that …".
 SAYS: Mapping[str, str] = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from services.console import telling
+from services.console import overreach, telling
 from services.console.people import User
 from services.console.tables import ACCESS, ACTION, BREAK_GLASS
 from services.console.telling import Chosen
@@ -22,6 +22,7 @@ from spine.schema import Catalogue
 
 KIND, TOPIC = "action.v1", "statuses"
 LISTED_ONCE_IN = timedelta(hours=12)
+TRIES_MAX = 10_000
 
 
 def begun() -> Headers:
@@ -39,6 +40,8 @@ class Doings:
     catalogue: Catalogue
     #: Of the topic ``deliveries``: what a worker chooses must be heard in each.
     partitions: int
+    #: Tries that were told: one that is repeated is written once.
+    tries: set[str] = field(default_factory=set)
 
     def choose(self, user: User, chosen: Chosen, at: datetime) -> None:
         """How the worker wants to be told: one fact for every partition, each under an id of its own."""
@@ -83,6 +86,19 @@ class Doings:
             connection: sa.Connection = transaction.connection  # type: ignore[attr-defined]
             connection.execute(sa.insert(ACTION), done)
             transaction.enqueue(out)
+
+    def overreached(self, user: User, party: str, doing: str, what: str, at: datetime) -> None:
+        """Refused, and told to alerts: of many in a day the data protection officer hears (A39)."""
+        fact = overreach.tried(user, party, doing, what, at)
+        event_id, key = fact["event_id"], fact["person_id"]
+        if event_id in self.tries:
+            return
+        body = self.catalogue.encode(overreach.KIND, fact)
+        with self.journal.transaction() as transaction:
+            transaction.enqueue([Outgoing(0, event_id, overreach.TOPIC, key, overreach.KIND, body, begun())])
+        if len(self.tries) >= TRIES_MAX:
+            self.tries.clear()
+        self.tries.add(event_id)
 
     def saw(self, user: User, page: str, person_id: str, about: str, at: datetime) -> None:
         """Before the page is shown: no view without its row."""

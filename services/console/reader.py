@@ -78,6 +78,10 @@ class Reader:
         )
         return next(iter(self._all(query)), None)
 
+    def stands(self, ref: str) -> bool:
+        """Whether anybody was told of this alert. Not for what is shown: it says to nobody that it is there."""
+        return bool(self._one(sa.select(sa.exists().where(INBOX.c.ref == ref))))
+
     def caseload(self, user: User, today: date) -> Sequence[Row]:
         """Open alerts of the user's teams by who holds them: how many, overdue, due within a week, oldest due."""
         theirs = sa.and_(visible(user), INBOX.c.team.in_(user.teams), INBOX.c.open)

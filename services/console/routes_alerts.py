@@ -104,8 +104,15 @@ def row_of(known: Visitor, ref: str) -> Mapping[str, Any]:
         opened = reader.opened_by_role(user, ref)
         row = None if opened is None else {**opened, "open": False, "glass": True}
     if row is None:
-        raise NotFound
+        raise not_theirs(known, ref)
     return row
+
+
+def not_theirs(known: Visitor, ref: str, doing: str = "") -> NotFound:
+    """Told of where the role may not; another team's of the same role is for an emergency, and a guess is nobody's."""
+    reader = known.console.reader
+    beyond = reader.stands(ref) and reader.opened_by_role(known.user, ref) is None
+    return known.refused(ref, doing) if beyond else NotFound()
 
 
 def about_a_feed(row: Mapping[str, Any]) -> bool:

@@ -90,7 +90,7 @@ def as_csv(known: Known, month: str = "") -> Response:
 
 def _published(known: Visitor) -> Sequence[Mapping[str, Any]]:
     if not known.user.manages:
-        raise NotFound
+        raise known.refused("/measures")
     return known.console.reader.published()
 
 

@@ -40,7 +40,9 @@ def operations(known: Known) -> Response:
 @router.get("/operations/reports/{name}")
 def report(known: Known, name: str) -> Response:
     """It tells ids of facts and what differs: for those who watch over the hub, not for all who see its name."""
-    path = known.console.reports.find(name) if GOVERNANCE & set(known.user.roles) else None
+    if not GOVERNANCE & set(known.user.roles):
+        raise known.refused("/operations/reports")
+    path = known.console.reports.find(name)
     if path is None:
         raise NotFound
     known.console.doings.saw(known.user, "report", "", name, known.console.clock())
@@ -62,4 +64,4 @@ def _policy_version(contracts: Path) -> str:
 
 def _watching(known: Visitor) -> None:
     if not (known.user.keeps or GOVERNANCE & set(known.user.roles)):
-        raise NotFound
+        raise known.refused(known.request.url.path)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from services.console import then
 from services.console.acting import text_of
 from services.console.people import GOVERNANCE
-from services.console.routes_alerts import GLASS_OPEN, about_a_feed, row_of, with_due
+from services.console.routes_alerts import GLASS_OPEN, about_a_feed, not_theirs, row_of, with_due
 from services.console.timeline import picture, stretches
 from services.console.visit import NotFound, Visitor, elsewhere, visitor
 
@@ -105,7 +105,7 @@ def break_glass(known: Known, csrf: str = Form(""), alert: str = Form(""), reaso
     found = console.reader.alert(known.user, ref) or console.reader.opened_by_role(known.user, ref)
     console.doings.broke_glass(known.user, ref, said, found is not None, clock)
     if found is None:
-        raise NotFound
+        raise not_theirs(known, ref, "emergency")
     return elsewhere(f"/alerts/{ref}")
 
 
@@ -120,7 +120,7 @@ def _asking(known: Visitor, status: int = 200, **more: Any) -> Response:
 def oversight(known: Known, user: str = "", like: str = "") -> Response:
     """Who looked at whom, and who opened what in an emergency: for information governance and audit."""
     if not GOVERNANCE & set(known.user.roles):
-        raise NotFound
+        raise known.refused("/oversight")
     reader, number = known.console.reader, int(like) if like.isdigit() and len(like) < 19 else 0
     rows = reader.seen(user if user in known.console.people.users else "", number)
     return known.page("oversight.html", rows=rows, glass=reader.emergencies(), user_id=user, like=number)

@@ -27,7 +27,7 @@ NOT_TAKEN = {
 @router.get("/reviews")
 def reviews(known: Known, closed: str = "") -> Response:
     if STEWARD not in known.user.roles:
-        raise NotFound
+        raise known.refused("/reviews")
     rows, today = known.console.reader.reviews(known.user, closed=closed == "1"), known.console.today()
     rows = [{**row, "days": (today - local_date(row["opened_at"])).days} for row in rows]
     return known.page("reviews.html", rows=rows, closed=closed, backlog=known.console.reader.backlog(known.user))
@@ -37,7 +37,7 @@ def reviews(known: Known, closed: str = "") -> Response:
 def quality(known: Known) -> Response:
     """How the reviews of a reason were decided, and how often a decision was undone."""
     if STEWARD not in known.user.roles:
-        raise NotFound
+        raise known.refused("/reviews")
     return known.page("quality.html", rows=known.console.reader.review_quality())
 
 
@@ -82,7 +82,7 @@ def decide(
 @router.get("/refusals")
 def refusals(known: Known) -> Response:
     if not known.user.keeps:
-        raise NotFound
+        raise known.refused("/refusals")
     return known.page("refusals.html", rows=known.console.reader.refusals())
 
 
@@ -108,6 +108,8 @@ def _errors(options: Sequence[str], choice: str, grounds: Sequence[str]) -> dict
 
 
 def _review(known: Visitor, review_id: str) -> Mapping[str, Any]:
+    if STEWARD not in known.user.roles:
+        raise known.refused("/reviews")
     row = known.console.reader.review(known.user, review_id) if review_id.isprintable() else None
     if row is None:
         raise NotFound

@@ -105,6 +105,13 @@ class Visitor:
         if not same(token, self.session.csrf):
             raise BadForm
 
+    def refused(self, what: str, doing: str = "") -> NotFound:
+        """To be raised for what is there and not for this visitor's role: it looks like what is not, and is told."""
+        parties = sorted(self.console.people.parties_of(self.user))
+        doing = doing or ("act" if self.request.method == "POST" else "page")
+        self.console.doings.overreached(self.user, parties[0] if parties else "", doing, what, self.console.moment())
+        return NotFound()
+
     def say(self, flash: str) -> None:
         self.console.sessions.say(self.session, flash)
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from starlette.testclient import TestClient
 
 from services.alerts.answers.door import Api, caller, codes_of, create_app, team_calling
+from services.alerts.answers.overreach import Tried, untold
 from services.alerts.delivery import directory, policy
 from spine.errors import Retry
 from spine.who.hearing import Hearing
@@ -26,7 +27,7 @@ def _key(name: str, scopes: frozenset[str]) -> ApiKey:
     return ApiKey(PARTY, name, hashlib.sha256(name.encode()).digest(), "live", scopes=scopes)  # type: ignore[arg-type]
 
 
-def door(burst: int = 100, *mounted: APIRouter) -> TestClient:
+def door(burst: int = 100, *mounted: APIRouter, tried: Tried = untold) -> TestClient:
     ring = KeyRing([_key(ASKS, frozenset({ANSWERS})), _key(SENDS, SCOPES)])
     rate = Rate(PartyLimits(1, burst), lambda: 0.0)
     api = Api(
@@ -35,6 +36,7 @@ def door(burst: int = 100, *mounted: APIRouter) -> TestClient:
         lambda: datetime(2026, 1, 30, tzinfo=UTC),
         codes_of(CONTRACTS),
         mounted,
+        tried,
     )
     return TestClient(create_app(api), raise_server_exceptions=False)
 
@@ -60,8 +62,11 @@ def test_who_names_the_tag_gets_the_answer_once() -> None:
 
 
 def test_a_credential_that_names_no_scopes_may_not_ask() -> None:
-    answer = door().get("/v1/codes", headers=signed(SENDS))
+    told: list[tuple[str, str, str]] = []
+    asked = door(tried=lambda who, doing, what: told.append((who.name, doing, what)))
+    answer = asked.get("/v1/codes", headers=signed(SENDS))
     assert (answer.status_code, answer.json()["reason"]) == (403, "forbidden")
+    assert told == [(f"key:{SENDS}", "scope", "/v1/codes")]
 
 
 def test_every_refusal_of_nobody_is_the_same_bytes() -> None:

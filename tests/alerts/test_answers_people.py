@@ -9,19 +9,27 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
 from hub.inprocess import InProcessHub
+from services.alerts.answers import beliefs
 from services.alerts.answers.__main__ import asking
 from services.alerts.answers.agent import HASHED_UNDER, SERVICE, ReferenceProcessor, given, hashed, write
+from services.alerts.answers.beliefs import Beliefs, Known, body_of
 from services.alerts.answers.door import Api, create_app
+from services.alerts.answers.overreach import TOPIC, Tried, Tries, untold
 from services.alerts.answers.people import Asked, Shown, router
 from services.alerts.answers.store import PostgresHeld
+from services.alerts.belief import parse
+from services.alerts.case import Case
 from services.alerts.decide import Settings
+from services.alerts.earlier import believed
+from services.alerts.reading import Breached, read
 from services.alerts.settings import load
 from services.alerts.sharing import Closed, Sharing
-from services.alerts.state import State, decode
+from services.alerts.state import Recipient, State, decode
 from spine.journal import MemoryJournal
 from spine.migrate import migrate
 from spine.postgres import PostgresJournal
@@ -54,6 +62,15 @@ class MemoryHeld:
         asked = (party, hashed(self.hub.keys, party, ref))
         found = {row["person_id"] for row in (*rows(self.hub), *self.moved) if (row["party"], row["ref"]) == asked}
         return decode(self.hub.states("alerts")[found.pop()]) if len(found) == 1 else None
+
+    def known(self, person_id: str, moment: datetime) -> Known | None:
+        kept: list[tuple[datetime, bytes]] = []
+        for fact in self.hub.facts("statuses"):
+            told = fact.fields if fact.kind == "status.v1" and fact.fields["person_id"] == person_id else None
+            if told is not None and told["belief"] is not None and body_of(fact) not in [body for _, body in kept[-1:]]:
+                kept.append((max([told["known_at"], *(at for at, _ in kept[-1:])]), body_of(fact)))
+        found = [Known(at, parse(orjson.loads(body))) for at, body in kept if at <= moment]
+        return found[-1] if found else None
 
     def settings(self) -> Settings:
         return replace(rules(), sharing=self.sharing)
@@ -94,15 +111,15 @@ def hub() -> InProcessHub:
     return made
 
 
-def client(held: MemoryHeld, mode: str = "live") -> TestClient:
+def client(held: MemoryHeld, mode: str = "live", tried: Tried = untold) -> TestClient:
     keys = [
         ApiKey(party, party, hashlib.sha256(party.encode()).digest(), mode, scopes=frozenset({ANSWERS}))  # type: ignore[arg-type]
         for party in (COLLEGE, HOUSING, CARE, CAREERS)
     ]
     hearing = Hearing(lambda: KeyRing(keys), Heard(lambda: 0.0))
     rate = Rate(PartyLimits(1000, 1000), lambda: 0.0)
-    mounted = (router(held, parties().get, lambda: NOW),)
-    return TestClient(create_app(Api(hearing, rate, lambda: NOW, [], mounted)))
+    mounted = (router(held, parties().get, lambda: NOW, tried),)
+    return TestClient(create_app(Api(hearing, rate, lambda: NOW, [], mounted, tried)))
 
 
 def ask(held: MemoryHeld, party: str, ref: str, mode: str = "live", what: str = "person", **more: str) -> Any:
@@ -255,6 +272,10 @@ def test_on_a_database_whom_a_reference_means_follows_the_log(hub: InProcessHub,
         meant = held.meant(CARE, f"{CARE}-3")
         assert meant is not None and meant == memory.meant(CARE, f"{CARE}-3")
         assert held.meant(COLLEGE, f"{CARE}-3") is None
+        for fact in (f for f in hub.facts("statuses") if f.fields.get("person_id") == meant.person_id):
+            at = fact.fields["known_at"]
+            here, there = held.known(meant.person_id, at), memory.known(meant.person_id, at)
+            assert here == there
         held.write_down(Shown(NOW, CARE, "key:a", "personal-adviser", meant.person_id, "person", "a@1", "p"))
         moved = next(row for row in rows(hub) if row["person_id"] == meant.person_id and row["party"] == CARE)
         with journal.engine.begin() as connection:
@@ -263,7 +284,152 @@ def test_on_a_database_whom_a_reference_means_follows_the_log(hub: InProcessHub,
         with journal.engine.begin() as connection:
             write(connection, {}, [(moved["observation_id"], "p-other")])
         assert held.meant(CARE, f"{CARE}-3") == meant
+        last = Beliefs()
+        apart = {**fact.fields, "cause": "withdrawn", "known_at": NOW}
+        last.hear(Fact(fact.kind, "apart", apart))
+        with journal.engine.begin() as connection:
+            beliefs.write(connection, last, ())
+        before = held.known(meant.person_id, at)
+        assert before is not None and before.belief is None, "taken apart: of before nothing is told"
+        now_known = held.known(meant.person_id, NOW)
+        assert now_known is not None and now_known.belief is not None
+        with journal.engine.begin() as connection:
+            beliefs.write(connection, Beliefs(), {meant.person_id})
+        assert held.known(meant.person_id, NOW) is None, "erased"
     finally:
         held.close()
         journal.close()
         alerts.close()
+
+
+def test_who_asks_as_a_role_that_is_not_its_own_is_told_of_and_named_by_nothing_that_was_sent(
+    hub: InProcessHub,
+) -> None:
+    journal = MemoryJournal()
+    tries = Tries(journal, hub.catalogue, lambda: NOW)
+    held = MemoryHeld(hub, rules().sharing)
+    for ref in ("one", "one", "another"):
+        for mode in ("live", "test"):
+            asking_as = client(held, mode, tries).post(
+                "/v1/people/person", json={"ref": ref, "role": "dpo"}, headers={"X-Api-Key": CARE}
+            )
+            assert asking_as.status_code == 404
+    told = journal.unsent(100)
+    assert {row.topic for row in told} == {TOPIC} and len(told) == 2
+    facts = [hub.catalogue.decode(row.kind, row.body) for row in told]
+    assert {(fact["who"], fact["party"], fact["doing"]) for fact in facts} == {(f"key:{CARE}", CARE, "role")}
+    assert len({fact["person_id"] for fact in facts}) == 1
+    assert "another" not in str(facts)
+    heard = [read(Fact(row.kind, row.event_id, fact), hub.catalogue) for row, fact in zip(told, facts, strict=True)]
+    assert [one.seen.source for one in heard if isinstance(one, Breached)] == [CARE, CARE]
+
+
+def lives(hub: InProcessHub) -> tuple[str, list[Fact]]:
+    """A reference of social care, and the beliefs of whom it means, where they changed most often."""
+    held, found = MemoryHeld(hub, rules().sharing), []
+    for number in range(12):
+        state = held.meant(CARE, f"{CARE}-{number}")
+        assert state is not None
+        mine = [f for f in hub.facts("statuses") if f.kind == "status.v1" and f.fields["person_id"] == state.person_id]
+        told = [fact for fact in mine if fact.fields["belief"] is not None]
+        found.append((len({body_of(fact) for fact in told}), f"{CARE}-{number}", told))
+    _, ref, told = max(found, key=lambda one: one[:2])
+    return ref, told
+
+
+def asks(held: MemoryHeld, ref: str, **dates: str) -> dict[str, Any]:
+    answer = ask(held, CARE, ref, role="personal-adviser", **dates)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_the_status_of_another_day_is_that_of_the_timeline_and_who_it_is_stays(hub: InProcessHub) -> None:
+    held, (ref, _) = MemoryHeld(hub, rules().sharing), lives(hub)
+    today = asks(held, ref)
+    first = today["timeline"][0]
+    then = asks(held, ref, on=first["start"])
+    assert then["on"] == first["start"] and then["timeline"] == today["timeline"]
+    assert {"label": "Status", "value": first["label"], "category": "status"} in then["lines"]
+    of_whom = [line for line in today["lines"] if line["category"] in ("identity", "contact")]
+    assert of_whom and [line for line in then["lines"] if line["category"] in ("identity", "contact")] == of_whom
+    assert held.shown[-1].asked == f"person on {first['start']}"
+
+
+def test_as_known_at_a_moment_is_what_was_believed_then_and_it_is_said_that_it_is_told_otherwise_now(
+    hub: InProcessHub,
+) -> None:
+    held, (ref, told) = MemoryHeld(hub, rules().sharing), lives(hub)
+    moments = sorted({fact.fields["known_at"] for fact in told})
+    answers = [asks(held, ref, known=moment.isoformat()) for moment in moments]
+    assert all(one["since"] is None or one["since"] <= one["known"] for one in answers)
+    assert len({str(one["timeline"]) for one in answers}) > 1
+    assert answers[-1]["told_otherwise"] is False
+    for one in (one for one in answers if one["since"]):
+        now = asks(held, ref, on=one["on"])
+        status = [line["value"] for line in one["lines"] if line["label"] == "Status"]
+        otherwise = status != [line["value"] for line in now["lines"] if line["label"].startswith("Status")]
+        assert one["told_otherwise"] or not otherwise, "what is told otherwise now is said to be"
+        assert not [line for line in one["lines"] if line["category"] in ("identity", "contact")]
+        assert all(span["start"] <= one["known"][:10] for span in one["timeline"]), "nothing of what was ahead"
+    assert " known " in held.shown[0].asked
+
+
+def test_of_a_time_of_which_nothing_is_kept_nothing_is_said(hub: InProcessHub) -> None:
+    held, (ref, _) = MemoryHeld(hub, rules().sharing), lives(hub)
+    before = asks(held, ref, known="2001-01-01")
+    assert (before["since"], before["lines"], before["timeline"]) == (None, [], [])
+    assert (before["known"], before["on"]) == ("2001-01-01T23:59:59.999999+00:00", "2001-01-01")
+
+
+def test_what_was_known_then_is_read_by_the_agreements_of_today(hub: InProcessHub) -> None:
+    ref, told = lives(hub)
+    then = told[-1].fields["known_at"].isoformat()
+    assert ask(MemoryHeld(hub, Closed()), CARE, ref, known=then).status_code == 404
+    assert ask(MemoryHeld(hub, rules().sharing), CARE, ref, what="alerts", known=then).status_code == 422
+
+
+def test_days_of_a_source_of_which_nothing_is_held_any_more_are_not_shown(hub: InProcessHub) -> None:
+    held, (ref, told) = MemoryHeld(hub, rules().sharing), lives(hub)
+    state = held.meant(CARE, ref)
+    assert state is not None and state.last_day is not None
+    case = Case(replace(state, facts=tuple(f for f in state.facts if f.source == CARE)), state.last_day, rules().policy)
+    belief = parse(orjson.loads(body_of(told[-1])))
+    view = believed(case, Recipient("personal-adviser"), held.sharing, belief, state.last_day, state.last_day)
+    gone = [span for span in belief.timeline if span.source not in ("", CARE)]
+    shown = {(span.start, span.label) for span in view.timeline}
+    assert gone and all((span.start, "Not shown") in shown for span in gone if span.start in {day for day, _ in shown})
+
+
+@pytest.mark.parametrize(
+    ("asked", "faults"),
+    [
+        (
+            {"known": "tomorrow", "on": "31 March"},
+            {"known": "moment_form", "on": "date_from_datetime_parsing"},
+        ),
+        (
+            {"known": "2026-03-21", "on": "2026-03-21", "ref": ""},
+            {"known": "ahead", "on": "ahead", "ref": "string_too_short"},
+        ),
+        ({"known": "2026-03-20T12:00:01+00:00"}, {"known": "ahead"}),
+        ({"known": "2026-03-20T12:00:00"}, {"known": "moment_form"}),
+        ({"known": "2026-03-01", "on": "2026-03-02"}, {"on": "ahead"}),
+        ({"known": 7}, {"known": "moment_form"}),
+    ],
+)
+def test_every_fault_of_the_dates_is_told_at_once(
+    hub: InProcessHub, asked: dict[str, str], faults: dict[str, str]
+) -> None:
+    question = {"ref": f"{CARE}-3", **asked}
+    answer = client(MemoryHeld(hub, rules().sharing)).post(
+        "/v1/people/person", json=question, headers={"X-Api-Key": CARE}
+    )
+    assert answer.status_code == 422
+    assert {one["at"].removeprefix("body."): one["fault"] for one in answer.json()["faults"]} == faults
+
+
+def test_the_description_names_both_dates(hub: InProcessHub) -> None:
+    described = client(MemoryHeld(hub, rules().sharing)).get("/v1/openapi.json").json()["components"]["schemas"]
+    (form,) = [one for one in described.values() if "known" in one.get("properties", {})]
+    assert {"ref", "role", "known", "on"} == set(form["properties"]) and form["required"] == ["ref"]
+    assert "end in London" in form["properties"]["known"]["description"]

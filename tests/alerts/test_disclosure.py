@@ -268,6 +268,14 @@ def test_compiled_agreements_are_read_as_they_are_built() -> None:
     assert sharing.readable(Summary(), "dwp-spoc", "A01", case.today, lambda p: p == "dwp_sharing").categories
 
 
+def test_a_partners_data_contact_is_told_of_a_breach_and_reads_nothing_of_anybody() -> None:
+    sharing = Compiled.parse(compile_policy(ROOT / "contracts").content, "x")
+    fact, day = Kind("jobcentre-plus", "uc.claim_started", "isa-2024-010"), d("2026-01-15")
+    breach = sharing.readable(fact, "agency-spoc", "A39", day, lambda purpose: False)
+    assert breach.agreement and not breach.categories and not breach.fields
+    assert not sharing.readable(fact, "agency-spoc", "A01", day, lambda purpose: False).agreement
+
+
 @dataclass(frozen=True)
 class Kind:
     """A fact as far as an agreement asks."""

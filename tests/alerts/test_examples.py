@@ -1,13 +1,15 @@
 """Examples that a person of the field can read and correct: tests/alerts/examples/<rule>.yaml.
 
-``who``: what status believes all along. ``facts``: what arrives, at noon. ``raised``: days on which its alert was
-raised by the end of ``until``; an empty list says that it must not be.
+``who``: what status believes all along. ``facts``: what arrives, at noon; ``tries``, instead: what somebody tries that
+their role may not. ``raised``: days on which its alert was raised by the end of ``until``; an empty list says that it
+must not be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from services.alerts.belief import Belief
+from services.alerts.decide import Settings
 from services.alerts.policy import Policy, Schedule
+from services.alerts.reading import Breached, overreach_of
 from services.alerts.rules import RULES
+from services.alerts.state import State
+from spine.record import Fact
 from tests.alerts.world import World, belief, episode, mark, plan, settings, span, wait
 
 FOLDER = Path(__file__).parent / "examples"
@@ -73,6 +79,8 @@ def played(row: dict[str, Any], policy: Policy | None = None) -> World:
     if "feeds" in row:
         chosen = replace(chosen, policy=replace(chosen.policy, feeds=schedules(row["feeds"])))
     world, held = World(every_day=False, settings=chosen), believed(row.get("who", {}))
+    if "tries" in row:
+        return tried(row, chosen)
     for fact in row["facts"]:
         if world.state.last_day is not None:
             world.until(fact.get("received", fact["on"]))
@@ -89,6 +97,16 @@ def played(row: dict[str, Any], policy: Policy | None = None) -> World:
         )
     if "until" in row:
         world.until(row["until"])
+    return world
+
+
+def tried(row: dict[str, Any], chosen: Settings) -> World:
+    """Whoever signs in somewhere tries what their role may not: a thing on a day, in this order."""
+    world = World(State("feed:0123456789abcdef0123"), every_day=False, settings=chosen)
+    for n, one in enumerate(row["tries"]):
+        at = datetime.fromisoformat(f"{one['on']}T12:00:00+00:00")
+        fields = {"who": "w-4402", "role": "careers-adviser", "party": "", "doing": "page", "at": at, **one}
+        world.feed(Breached(f"o{n}", at, overreach_of(Fact("overreach.v1", f"o{n}", fields))))
     return world
 
 

@@ -60,7 +60,18 @@ def test_a_worker_sees_the_alerts_disclosed_to_their_role_and_team(visit: Any, d
         assert visit.get(path).status_code == 404
     for verb in ("acknowledge", "outcome", "note"):
         assert visit.post(f"/alerts/{other}/{verb}", note="x", outcome="done").status_code == 404
-    assert not desk.sent()
+    # One thing tried, however often; what never was is nothing.
+    (tried,) = desk.sent()
+    assert (tried["who"], tried["role"], tried["party"], tried["doing"]) == ("w-4401", "inclusion-team", "", "page")
+    assert tried["_key"] == tried["person_id"] and other not in str(tried)
+
+
+def test_pages_of_other_roles_are_tries_and_what_a_role_simply_has_not_is_none(visit: Any, desk: Any) -> None:
+    visit.sign_in("provider-welfare")
+    for path in ("/reviews", "/reviews/r1", "/refusals", "/oversight", "/agreements", "/measures", "/no-such-page"):
+        assert visit.get(path).status_code == 404, path
+    things = {fact["what"] for fact in desk.sent()}
+    assert len(things) == 5
 
 
 def test_the_answer_for_what_one_may_not_see_is_that_for_what_does_not_exist(visit: Any, desk: Any) -> None:

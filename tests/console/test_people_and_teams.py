@@ -112,6 +112,7 @@ def test_who_breaks_the_glass_reads_for_an_hour_and_governance_reads_why(visit: 
     with TestClient(create_app(desk.console())) as client:
         again = Visit(client).sign_in("inclusion-team")
         assert again.get(f"/alerts/{ref}").status_code == 404
+    assert not desk.sent(), "what the role may open in an emergency is beyond the team, not the role"
     with TestClient(create_app(desk.console())) as client:
         page = Visit(client).sign_in("dpo").get("/oversight").text
         assert reason in page and "Alert" in page
@@ -128,6 +129,8 @@ def test_the_glass_opens_no_other_role_and_a_guess_is_written_down(visit: Any, d
     with desk.journal.engine.connect() as connection:
         rows = connection.execute(sa.select(BREAK_GLASS.c.opened)).scalars().all()
     assert rows == [False, False]
+    (tried,) = desk.sent()
+    assert tried["doing"] == "emergency", "a guess at what never was is nobody's"
     for _ in range(8):
         visit.post("/emergency", alert="0" * 20, reason="He is in danger and nobody answers")
     assert "too many in a day" in visit.post("/emergency", alert="0" * 20, reason="He is in danger again").text

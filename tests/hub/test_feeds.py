@@ -112,3 +112,40 @@ def test_what_no_agreement_covers_is_told_once_of_the_feed_and_of_nobody(hub: In
     # Another reason is folded in; a mistake of form is none.
     overshares(hub, date(2025, 11, 4), "mistaken", kind="no.such.type")
     assert [(one.outcome, one.times) for one in raised(hub)] == [("open", 2)]
+
+
+def test_a_withdrawal_that_comes_late_is_told_through_every_service_under_the_agreements(hub: InProcessHub) -> None:
+    care, consent = "northshire-social-care", {"purpose": "dwp_sharing", "recipients": ["dwp-spoc"]}
+    told: list[tuple[str, date, date, dict[str, object]]] = [
+        ("care.leaver_status.changed", date(2025, 9, 1), date(2025, 9, 1), {"status": "former_relevant"}),
+        ("consent.given", date(2025, 9, 1), date(2025, 9, 1), {**consent, "given_by": "young_person"}),
+        (
+            "contact.verified",
+            date(2025, 11, 3),
+            date(2025, 11, 3),
+            {
+                "contact_role": "personal-adviser",
+                "method": "phone",
+                "activity": "not_in_eet",
+                "neet_reason": "seeking",
+                "since": "2025-11-03",
+            },
+        ),
+        ("consent.withdrawn", date(2025, 10, 20), date(2025, 11, 5), consent),
+    ]
+    who = {"source_ref": "C-1", "given_name": "Zara", "family_name": "Quill", "date_of_birth": "2006-05-02"}
+    for n, (kind, on, received, data) in enumerate(told):
+        event = {"specversion": "1.0", "id": f"late-{n}", "source": care, "type": kind}
+        body = {"effective_on": on.isoformat(), "subject": who, "data": data}
+        hub.submit({**event, "data": body}, party=care, received_at=datetime.combine(received, time(10), UTC))
+        hub.settle()
+    assert not list(hub.facts("refusals")), [fact.fields["faults"] for fact in hub.facts("refusals")]
+    acts = [fact.fields for fact in hub.facts("alerts")]
+    first = next(act for act in acts if act["rule"] == "A01" and act["act"] == "raised")
+    assert "dwp-spoc" in {one["role"] for one in first["recipients"]}
+    (breach,) = [act for act in acts if act["rule"] == "A39"]
+    views = {one["role"]: str(one["view"]) for one in breach["recipients"]}
+    assert set(views) == {"dpo", "agency-spoc"}
+    said = f"Alert {first['alert_id']} was told on 3 Nov 2025, after consent had ended on 20 Oct 2025."
+    assert all(said in view for view in views.values())
+    assert "Zara Quill" in views["dpo"] and "Quill" not in views["agency-spoc"]

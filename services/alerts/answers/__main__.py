@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from services.alerts.answers import people
 from services.alerts.answers.agent import SERVICE, processor
 from services.alerts.answers.door import Api, codes_of, create_app, team_calling
+from services.alerts.answers.overreach import Tried, Tries, untold
 from services.alerts.answers.people import Asked
 from services.alerts.answers.store import PostgresHeld
 from services.alerts.delivery import agent as delivery
@@ -47,7 +48,7 @@ def asking(contracts: Path) -> dict[str, Asked]:
     return own | {str(party): Asked("", tuple(map(str, roles))) for party, roles in read.get("asks_as", {}).items()}
 
 
-def application(held: PostgresHeld, url: str, contracts: Path) -> FastAPI:
+def application(held: PostgresHeld, url: str, contracts: Path, tried: Tried = untold) -> FastAPI:
     """The door with everything that is mounted in it."""
     # Each of the two may start first; the feed's tables are delivery's, the states those of alerts.
     for service in (delivery.SERVICE, "alerts"):
@@ -55,10 +56,10 @@ def application(held: PostgresHeld, url: str, contracts: Path) -> FastAPI:
     calling = team_calling(directory.load(contracts), policy.load(contracts).feed_services)
     mounted = (
         feed.router(engine_for(url, delivery.SERVICE), calling),
-        people.router(held, asking(contracts).get, now),
+        people.router(held, asking(contracts).get, now, tried),
     )
     hearing, rate = hearing_of(os.environ, time.monotonic), rate_of(os.environ, contracts, time.monotonic)
-    return create_app(Api(hearing, rate, now, codes_of(contracts), mounted))
+    return create_app(Api(hearing, rate, now, codes_of(contracts), mounted, tried))
 
 
 @dataclass(slots=True)
@@ -80,7 +81,8 @@ def beside(running: Running) -> Door:
     url = settings.postgres.get_secret_value()
     held = PostgresHeld(url, settings.contracts, running.catalogue.keys)
     host, port = os.environ.get("HUB_ANSWERS_HOST", "127.0.0.1"), int(os.environ.get("HUB_ANSWERS_PORT", "8083"))
-    made = application(held, url, settings.contracts)
+    tried = Tries(running.journal, running.catalogue, now)
+    made = application(held, url, settings.contracts, tried)
     tls = serving(tls_of(os.environ))
     config = uvicorn.Config(made, host=host, port=port, **{**tls, "timeout_graceful_shutdown": STOP_SECONDS})
     server = uvicorn.Server(config)

@@ -1,4 +1,5 @@
-"""The processor ``answers``: whom a party means by its own reference, from the facts that alerts reads, too."""
+"""The processor ``answers``: whom a party means by its own reference, and what was believed when, from the facts that
+alerts reads, too."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from services.alerts.answers import beliefs
 from services.alerts.answers.tables import REFERENCE
 from services.alerts.erasure import ERASED
 from spine import build
@@ -64,6 +66,7 @@ class ReferenceProcessor:
         self.build = build.name("alerts")
         self._catalogue = catalogue
         self.rows: dict[str, dict[str, str]] = {}
+        self.beliefs = beliefs.Beliefs()
         self._taken: list[tuple[str, str]] = []
         self._erased: set[str] = set()
         self._transaction: Transaction | None = None
@@ -78,7 +81,9 @@ class ReferenceProcessor:
             person = fact.fields["person_id"]
             self._erased.add(person)
             self.rows = {name: row for name, row in self.rows.items() if row["person_id"] != person}
+            self.beliefs.forget(person)
             return Decided()
+        self.beliefs.hear(fact)
         row = given(fact, self._catalogue)
         if row is not None:
             self.rows[row["observation_id"]] = row
@@ -89,6 +94,7 @@ class ReferenceProcessor:
     def changes(self) -> Changes:
         if isinstance(self._transaction, HasConnection):
             write(self._transaction.connection, self.rows, self._taken, self._erased)
+            beliefs.write(self._transaction.connection, self.beliefs, self._erased)
         self._forget()
         return Changes()
 
@@ -97,6 +103,7 @@ class ReferenceProcessor:
 
     def _forget(self) -> None:
         self.rows, self._taken, self._erased, self._transaction = {}, [], set(), None
+        self.beliefs = beliefs.Beliefs()
 
 
 def write(

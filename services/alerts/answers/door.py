@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 
+from services.alerts.answers.overreach import Tried, untold
 from services.alerts.delivery.directory import Directory
 from spine.errors import Retry
 from spine.telemetry import log, where
@@ -59,6 +60,7 @@ class Api:
     clock: Callable[[], datetime]
     codes: Sequence[Mapping[str, str]]
     mounted: Sequence[APIRouter] = ()
+    tried: Tried = untold
 
 
 def codes_of(contracts: Path) -> Sequence[Mapping[str, str]]:
@@ -78,6 +80,7 @@ def caller(request: Request) -> Principal:
         raise Stop("unavailable", who.again_seconds) if who.again_seconds else Stop("unauthorised")
     if ANSWERS not in who.scopes:
         forbidden(who)
+        api.tried(who, "scope", request.url.path)
         raise Stop("forbidden")
     wait = api.rate.take(who, 1)
     if wait:

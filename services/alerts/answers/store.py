@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from services.alerts import settings as alerts_settings
+from services.alerts.answers import beliefs
 from services.alerts.answers.agent import HASHED_UNDER, hashed
+from services.alerts.answers.beliefs import Known
 from services.alerts.answers.people import Shown
 from services.alerts.answers.tables import ACCESS, REFERENCE
 from services.alerts.decide import Settings
@@ -50,6 +53,10 @@ class PostgresHeld:
         with retrying(), self._alerts.connect() as connection:
             body = connection.scalar(sa.text("SELECT body FROM state WHERE key = :key"), {"key": people[0]})
         return None if body is None else decode(bytes(body))
+
+    def known(self, person_id: str, moment: datetime) -> Known | None:
+        with retrying(), self._mine.connect() as connection:
+            return beliefs.known(connection, person_id, moment)
 
     def settings(self) -> Settings:
         """The agreements of the partition furthest ahead: what was suspended anywhere is suspended here."""
