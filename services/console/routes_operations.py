@@ -33,6 +33,7 @@ def operations(known: Known) -> Response:
         journals=reader.journals(),
         deliveries=reader.deliveries_by_state(),
         refusals=reader.refusals(),
+        redrives=known.console.redrives.last(known.console.moment()),
         reports=known.console.reports.latest(),
     )
 
