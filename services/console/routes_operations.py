@@ -35,6 +35,9 @@ def operations(known: Known) -> Response:
         refusals=reader.refusals(),
         redrives=known.console.redrives.last(known.console.moment()),
         reports=known.console.reports.latest(),
+        under_way=known.console.reports.under_way(),
+        # Signs of life are by the machine's clock, in a demonstration too.
+        now=known.console.clock(),
     )
 
 

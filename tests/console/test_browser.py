@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.measures.publish import publish
+from hub.under_way import UnderWay
 from services.console import people
 from services.console.steward import remember
 from tests.console.conftest import CONTRACTS
@@ -165,6 +166,7 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any, tmp_path
     desk.refusal()
     orders(desk.url)
     (tmp_path / f"{LONG.replace(' ', '-')}.html").write_text("a report")
+    UnderWay(tmp_path / f"{LONG.replace(' ', '-')}.json.progress", "verify")
     try:
         page.goto(f"{url}/operations")
         page.get_by_role("link", name="Featherstonehaugh.html").wait_for()

@@ -255,7 +255,9 @@ def test_places_are_written_as_findings_name_them_and_asked_for_from_their_first
 
 
 def test_places_are_decided_apart_unless_an_event_stands_at_two(memory: Memory) -> None:
-    found = list(recorded(memory, "status", Everything()))
+    expected: list[int] = []
+    found = list(recorded(memory, "status", Everything(), expected.append))
+    assert expected == [len(found)]
     parted = list(batches(iter(found)))
     assert [one for batch in parted for one in batch] == sorted(found, key=lambda one: one[1:3])
     assert len(parted) == len(memory.places("status"))
