@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -114,7 +114,6 @@ def replay(
         # Not every service has decided about everybody, nor at every place.
         runs = [run for run in runs if run.judge.counts] or runs
     good = all(stands(run.judge.counts) and len(set(run.digests)) == 1 for run in runs)
-    rows = [(run.judge.service, *(run.judge.counts[v] for v in Verdict), *set(run.digests)) for run in runs]
     if as_json:
         show_json(
             {
@@ -138,10 +137,20 @@ def replay(
             }
         )
     else:
-        show_table("Replay", ("service", *(v.value for v in Verdict), "digest"), rows)
+        shown(runs)
         for name, why in left_out.items():
             typer.echo(f"{name} is left out: {why}", err=True)
     raise typer.Exit(DONE if good else FAILED)
+
+
+def shown(runs: Sequence[pages.Run]) -> None:
+    """Verdicts that nobody got have no column, and a digest has its line, so that both fit eighty characters."""
+    seen = [v for v in Verdict if v is Verdict.SAME or any(run.judge.counts[v] for run in runs)]
+    counts = [(run.judge.service, *(f"{run.judge.counts[v]:,}" for v in seen)) for run in runs]
+    show_table("Replay", ("service", *(v.value for v in seen)), counts)
+    for run in runs:
+        for digest in sorted(set(run.digests)):
+            typer.echo(f"{run.judge.service:<9}{digest}")
 
 
 def compare(

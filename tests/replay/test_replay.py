@@ -19,11 +19,11 @@ import pytest
 from hub.inprocess import SEAL_KEY, InProcessHub
 from hub.replay.asked import Everything, Person, Places, Span
 from hub.replay.child import Child, Code, KeysOf, ReplayFailed, walled
-from hub.replay.command import unpacked
+from hub.replay.command import shown, unpacked
 from hub.replay.engine import Plan, Replayed, batches, compared, recorded, replayed
 from hub.replay.report import Run, comparison, page
 from hub.replay.sources import no_keys, with_days
-from hub.replay.verdicts import Verdict, sealed_in_part, stands
+from hub.replay.verdicts import Judge, Verdict, sealed_in_part, stands
 from services.ingest.days import DailySealer
 from services.matching import agent as matching
 from spine import build
@@ -388,6 +388,23 @@ def test_in_its_namespace_a_process_has_no_interface_that_is_up() -> None:
 def test_a_child_that_ends_is_said(memory: Memory) -> None:
     with pytest.raises(ReplayFailed):
         run(memory, "alerts", code=replace(code("alerts"), contracts=ROOT / "nowhere"))
+
+
+def test_in_a_narrow_terminal_counts_and_digests_stand_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    judge = Judge("matching")
+    judge.counts |= dict.fromkeys(list(Verdict)[:5], 123_456)
+    shown([Run(judge, [], ["ab" * 32, "cd" * 32], 1.0)])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert f"matching {'ab' * 32}" in lines and f"matching {'cd' * 32}" in lines
+    (row,) = [line for line in lines if line.startswith("│ matching")]
+    assert row.count("123,456") == 5
+    judge.counts.clear()
+    shown([Run(judge, [], [], 1.0)])
+    assert "TAMPERED" not in capsys.readouterr().out
 
 
 def test_the_report_is_one_page_without_script_that_names_what_differs(memory: Memory) -> None:
