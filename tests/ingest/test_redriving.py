@@ -101,6 +101,16 @@ def test_a_long_quarantine_is_read_over_several_requests_and_remembers_the_newes
     assert {i["id"] for i in http.post({"dry_run": True}, "redriving", PATH).json()["items"]} == {"nvc-1", "nvc-2"}
 
 
+def test_what_retention_took_meanwhile_is_neither_judged_nor_sent(
+    http: DoorOnMemory, withdrawal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused(http, withdrawal, 2)
+    assert http.post({"dry_run": True}, "redriving", PATH).json()["judged"] == 2
+    monkeypatch.setattr(http.log, "start", lambda place: 1)
+    told = http.post({"dry_run": False}, "redriving", PATH).json()
+    assert (told["waiting"], told["judged"], told["redriven"]) == (2, 1, 1)
+
+
 def test_how_many_one_person_redrives_alone_stands_in_the_contracts(tmp_path: Path) -> None:
     (tmp_path / "policy").mkdir()
     (tmp_path / "policy" / "governance.yaml").write_text("redrive_alone_max: 7\n")
