@@ -30,13 +30,14 @@ class UnderWay:
         self.step("begins", 0, 0)
 
     def step(self, name: str, number: int, of: int) -> None:
-        """The next of ``of`` steps begins; how much there is to do is said by ``expect``, where it is known."""
+        """The next of ``of`` steps begins; ``expect`` says how much there is to do, where that is known."""
         self._held |= {"step": name, "number": number, "of": of, "done": 0, "expected": None}
         self._held["step_began_at"] = self._clock().isoformat()
         self.write()
 
     def expect(self, total: int) -> None:
-        self._held["expected"] = total
+        """Now it begins in earnest: what went before (a process that starts) is no part of the pace."""
+        self._held |= {"expected": total, "step_began_at": self._clock().isoformat()}
         self.write()
 
     def advance(self, count: int) -> None:

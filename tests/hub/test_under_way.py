@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,11 +16,13 @@ BEGUN = datetime(2026, 11, 27, 2, 0, tzinfo=UTC)
 
 
 def test_the_console_reads_what_the_command_wrote_and_a_killed_one_has_stopped(tmp_path: Path) -> None:
-    times: Iterator[int] = iter((0, 0, 10, 10, 30, 30))
-    far = UnderWay(tmp_path / f"march.html{SUFFIX}", "replay", lambda: BEGUN + timedelta(seconds=next(times, 30)))
+    clock = [BEGUN]
+    far = UnderWay(tmp_path / f"march.html{SUFFIX}", "replay", lambda: clock[0])
     far.step("status", 2, 8)
+    clock[0] += timedelta(seconds=10)
     far.expect(10_000)
     far.advance(4_000)
+    clock[0] += timedelta(seconds=20)
     far.write()
     ((name, read),) = Reports(tmp_path).under_way()
     assert (name, read.command, read.step, read.number, read.of) == ("march.html", "replay", "status", 2, 8)
