@@ -159,6 +159,18 @@ def test_of_a_submission_whose_day_is_over_the_record_proves_that_it_was_decided
     assert stands(found.counts)
 
 
+def test_the_gate_is_replayed_over_every_move_of_the_policy_head() -> None:
+    hub = InProcessHub(CONTRACTS, SCHEMAS)
+    for number, move in enumerate((None, hub.release, lambda at: hub.suspend("northvale-college", at))):
+        if move is not None:
+            move(BEGAN)
+        on, party, kind, data = next(life(number, random.Random(number)))
+        hub.submit(event(number, 0, on, party, kind, data), party=party, received_at=BEGAN)
+        hub.settle()
+    found = run(Memory(hub), "ingest")
+    assert set(found.judge.counts) == {Verdict.SAME} and len({row.settings for row in Memory(hub).of("ingest")}) == 3
+
+
 def tick_for_two(memory: Memory) -> tuple[int, DecisionRow, list[str]]:
     """A tick that brought something about two people of one partition: its number among the rows, the row, both."""
     number, row = next((n, r) for n, r in enumerate(memory.of("alerts")) if r.kind == "tick.v1" and len(r.effects) == 6)
