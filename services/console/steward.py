@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -117,18 +118,22 @@ class Door:
     transport: httpx2.BaseTransport | None = None
 
     def send(self, made: Sequence[Mapping[str, Any]], at: datetime) -> Taken | NotTaken:
+        if not self._set_up:
+            return NotTaken("not_set_up")
+        # One trace for the whole decision: it begins with the click, and the door goes on with it.
+        trace = {name: value.decode() for name, value in begun()}
         for event in made:
-            answer = self._post("/v1/events", event, at)
+            answer = self._post("/v1/events", event, at, trace)
             if isinstance(answer, NotTaken):
                 return answer
             if answer.status_code not in TAKEN:
                 log().warning("steward_refused", status=answer.status_code, reason="status")
                 return NotTaken(str(answer.status_code))
-        return Taken() if self._set_up else NotTaken("not_set_up")
+        return Taken()
 
     def redrive(self, asked: Mapping[str, Any], at: datetime) -> Mapping[str, Any] | NotTaken:
         """What the door says of refusals that wait (its ``/v1/refusals:redrive``); its own word for why not."""
-        answer = self._post("/v1/refusals:redrive", asked, at)
+        answer = self._post("/v1/refusals:redrive", asked, at) if self._set_up else NotTaken("not_set_up")
         if isinstance(answer, NotTaken):
             return answer
         if answer.status_code in TAKEN:
@@ -142,11 +147,9 @@ class Door:
     def _set_up(self) -> bool:
         return bool(self.url and self.key)
 
-    def _post(self, path: str, body: Mapping[str, Any], at: datetime) -> httpx2.Response | NotTaken:
-        if not self._set_up:
-            return NotTaken("not_set_up")
-        # One trace for the whole decision: it begins with the click, and the door goes on with it.
-        beside = {name: value.decode() for name, value in begun()}
+    def _post(
+        self, path: str, body: Mapping[str, Any], at: datetime, beside: Mapping[str, str] = MappingProxyType({})
+    ) -> httpx2.Response | NotTaken:
         headers = {"authorization": f"Bearer {self.key}", **beside}
         if self.simulated:
             headers["Hub-Simulated-Time"] = at.isoformat()

@@ -96,7 +96,6 @@ KEYS: dict[str, tuple[str, str, Mode, date | None, frozenset[Scope]]] = {
     "expired": ("northvale-college", "college-old-key", "live", date(2025, 11, 1), SCOPES),
     "reader": ("northvale-college", "college-read-key", "live", None, frozenset({READ})),
     "stranger": ("nobody-knows-them", "stranger-key", "live", None, SCOPES),
-    "steward": ("northshire-data-steward", "steward-key", "live", None, SCOPES),
     "jobcentre": ("jobcentre-plus", "jcp-key", "live", None, SCOPES),
     "redriving": ("northvale-college", "college-redrive-key", "live", None, SCOPES | {REDRIVE}),
     "steward": ("northshire-data-steward", "steward-key", "live", None, SCOPES | {REDRIVE}),
