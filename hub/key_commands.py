@@ -16,10 +16,11 @@ from hub.layout import Home, contracts_folder
 from hub.output import USAGE, AsJson, fail, show_json, show_table
 from spine.clock import local_date, now
 from spine.who.keys import KeyEntry
-from spine.who.principal import ANSWERS, MODES, SCOPES, Mode, Scope
+from spine.who.principal import ANSWERS, MODES, REDRIVE, SCOPES, Mode, Scope
 
 #: How long an old key counts after a rotation, if nothing is said; and how long a sandbox key lives.
 KEEP_DAYS, SANDBOX_DAYS = 14, 30
+NAMED: frozenset[Scope] = SCOPES | {ANSWERS, REDRIVE}
 
 app = typer.Typer(help="API keys of partners.", no_args_is_help=True)
 
@@ -51,7 +52,9 @@ def list_keys(
 def add(
     party: Annotated[str, typer.Option(help="Whose, as in contracts/parties.yaml.")],
     mode: Annotated[str, typer.Option(help="live, test or sandbox.")] = "live",
-    scope: Annotated[list[str] | None, typer.Option(help="events:write, receipts:read, answers:read; repeat.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="events:write, receipts:read, answers:read, refusals:redrive; repeat.")
+    ] = None,
     until: Day = None,
     file: File = None,
     as_json: AsJson = False,
@@ -131,9 +134,9 @@ def _mode(text: str, as_json: bool) -> Mode:
 
 
 def _scopes(words: list[str] | None, as_json: bool) -> frozenset[Scope]:
-    chosen = frozenset(scope for scope in {*SCOPES, ANSWERS} if scope in (words or SCOPES))
+    chosen = frozenset(scope for scope in NAMED if scope in (words or SCOPES))
     if words and len(chosen) != len(set(words)):
-        fail(f"scopes are {', '.join(sorted({*SCOPES, ANSWERS}))}", as_json=as_json, code=USAGE)
+        fail(f"scopes are {', '.join(sorted(NAMED))}", as_json=as_json, code=USAGE)
     return chosen
 
 

@@ -20,8 +20,10 @@ from hub.layout import Home
 from hub.private import write_private
 
 KEY_BYTES = 32
-#: Speaks for the humans who decide match reviews; the console sends their decisions through the door like anybody's.
+#: Speaks for the humans who decide match reviews, and for those who redrive what was refused; the console sends what
+#: they decide through the door like anybody's.
 STEWARD = "northshire-data-steward"
+MAY = ', scopes: ["events:write", "receipts:read", "refusals:redrive"]'
 
 
 def ensure(home: Home, contracts: Path) -> Mapping[str, str]:
@@ -46,5 +48,6 @@ def _hashed(keys: Mapping[str, str]) -> str:
     lines = ["# API keys of this machine's demo: sha256 of the key, never the key.", "keys:"]
     for party, key in keys.items():
         digest = hashlib.sha256(key.encode()).hexdigest()
-        lines.append(f"  - {{party: {party}, key_id: {party}-1, sha256: {digest}, mode: live}}")
+        more = MAY if party == STEWARD else ""
+        lines.append(f"  - {{party: {party}, key_id: {party}-1, sha256: {digest}, mode: live{more}}}")
     return "\n".join(lines) + "\n"

@@ -6,25 +6,22 @@ process, and nothing of it is shown.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from hub.whole_topic import facts_of
 from services.ingest.agent import Opener, decode_state
-from services.ingest.door import receipt
-from services.ingest.gate import Gate, No
-from services.ingest.processor import SUBMISSION, state_key
+from services.ingest.gate import Gate
 from services.ingest.processor import TOPIC as SUBMISSIONS
-from spine.clock import local_date
+from services.ingest.processor import state_key
+from services.ingest.redrive import redriven
+from services.ingest.redrive import rehearse as rehearsed
 from spine.headed import Head, decode_head, head_key
 from spine.journal import Journal
-from spine.keystore import Erased
 from spine.log import Log
-from spine.record import Fact, Fields, Outgoing
+from spine.record import Fields
 from spine.schema import Catalogue
 
 TOPIC, KIND = "refusals", "refusal.v1"
@@ -112,39 +109,13 @@ def classes(held: Sequence[Waiting]) -> list[tuple[str, str, str, str, int, date
     return [(*key, number, oldest[key]) for key, number in sorted(counted.items(), key=lambda row: (-row[1], row[0]))]
 
 
-def redriven(one: Waiting, catalogue: Catalogue, by: str, at: datetime, stand: str) -> Outgoing:
-    """The submission that brings a refusal before the gate again, as of now: judged by today's agreements.
-
-    Its id follows from the refused submission, the day and the head, so that asking twice redrives once.
-    """
-    fact = _again(one, by, at, stand)
-    body = catalogue.encode(SUBMISSION, fact.fields)
-    key = f"{one.fields['party']}|{one.fields['message_id']}"
-    return Outgoing(0, fact.event_id, "submissions", key, SUBMISSION, body, receipt())
-
-
-def _again(one: Waiting, by: str, at: datetime, stand: str) -> Fact:
-    held = one.fields
-    parts = ("redrive", held["submission_id"], local_date(at).isoformat(), stand)
-    identity = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
-    same = ("party", "door", "message_id", "type", "form", "schema", "test", "sealed_body")
-    fields: dict[str, Any] = {name: held[name] for name in same} | {
-        "event_id": identity,
-        "principal": f"redrive:{by}",
-        "received_at": at.replace(microsecond=at.microsecond // 1000 * 1000),
-        "attempt": held["attempt"] + 1,
-        "redrives": held["redrives"] or held["submission_id"],
-    }
-    return Fact(SUBMISSION, identity, fields)
-
-
 def redrive(
     log: Log, catalogue: Catalogue, held: Sequence[Waiting], by: str, at: datetime, stand: str
 ) -> list[Waiting]:
     """Send again what waits; returns what was sent. Raises Retry: asking again is safe."""
     chosen = [one for one in held if one.state == "waits"]
     for start in range(0, len(chosen), READ_MAX):
-        log.append([redriven(one, catalogue, by, at, stand) for one in chosen[start : start + READ_MAX]])
+        log.append([redriven(one.fields, catalogue, by, at, stand) for one in chosen[start : start + READ_MAX]])
     return chosen
 
 
@@ -152,23 +123,8 @@ Verdict = tuple[Waiting, str, tuple[str, ...]]
 
 
 def rehearse(held: Sequence[Waiting], opener: Opener, gate: Gate, at: datetime) -> Iterator[Verdict]:
-    """What the gate would say now of each that waits: (refusal, accepted or the reason, codes). Nothing is sent.
-
-    A person's own instruction to a provider is not looked up: ingest heeds it when it decides.
-    """
-    for one in held:
-        if one.state != "waits":
-            continue
-        try:
-            submission = opener.submission(_again(one, "rehearsal", at, gate.stand))
-        except Erased:
-            yield one, "gone", ("key_destroyed",)
-            continue
-        verdict = gate.examine(submission.party, submission.received_at, submission.envelope)
-        if isinstance(verdict, No):
-            yield one, verdict.reason, tuple(sorted({found.code for found in verdict.faults}))
-        else:
-            yield one, "accepted", ()
+    """What the gate would say now of each that waits: (refusal, accepted or the reason, codes). Nothing is sent."""
+    return rehearsed(((one, one.fields) for one in held if one.state == "waits"), opener, gate, at)
 
 
 def one_of(held: Sequence[Waiting], ref: str) -> Waiting | None:

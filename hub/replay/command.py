@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from hub.replay.sources import FromArchive, FromHub, Source, no_keys, with_days
 from hub.replay.traced import Passed
 from hub.replay.verdicts import Verdict, stands
 from hub.running import kek_at_hand, root_at_hand, running_hub, where
+from hub.under_way import UnderWay, under_way
 from services.ingest.channels.day_keys import PostgresDays
 from spine import traces
 from spine.build import kept_as
@@ -96,20 +98,22 @@ def replay(
     chosen = [name for name in chosen if name not in left_out]
     traces.begin("replay")
     try:
-        with sources(archive, root) as (source, keys, ids, builds):
-            runs = [_run(name, source, keys, ids, builds, judged, part(name), regardless, as_json) for name in chosen]
+        with under_way(report, "replay") as far, sources(archive, root) as (source, keys, ids, builds):
+            runs: list[pages.Run] = []
+            for name in chosen:
+                code = Code(name, ROOT, contracts_folder().absolute(), (schemas_folder().absolute(),), ids)
+                plan = Plan(name, source, code, keys, regardless=regardless, judged=judged, part=part(name))
+                steps = (len(runs) * len(SEEDS), len(chosen) * len(SEEDS))
+                runs.append(_run(plan, builds, far, steps, as_json))
+            _written(report, archive, runs)
     except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
         fail(f"replay: {_words(error)}", as_json=as_json, code=HALTED)
     finally:
         traces.end()
-    said = str(archive) if archive is not None else "the running hub"
-    if report is not None:
-        report.write_text(pages.page(runs, now(), said, walled()), "utf-8")
     if person or place:
         # Not every service has decided about everybody, nor at every place.
         runs = [run for run in runs if run.judge.counts] or runs
     good = all(stands(run.judge.counts) and len(set(run.digests)) == 1 for run in runs)
-    rows = [(run.judge.service, *(run.judge.counts[v] for v in Verdict), *set(run.digests)) for run in runs]
     if as_json:
         show_json(
             {
@@ -133,10 +137,20 @@ def replay(
             }
         )
     else:
-        show_table("Replay", ("service", *(v.value for v in Verdict), "digest"), rows)
+        shown(runs)
         for name, why in left_out.items():
             typer.echo(f"{name} is left out: {why}", err=True)
     raise typer.Exit(DONE if good else FAILED)
+
+
+def shown(runs: Sequence[pages.Run]) -> None:
+    """Verdicts that nobody got have no column, and a digest has its line, so that both fit eighty characters."""
+    seen = [v for v in Verdict if v is Verdict.SAME or any(run.judge.counts[v] for run in runs)]
+    counts = [(run.judge.service, *(f"{run.judge.counts[v]:,}" for v in seen)) for run in runs]
+    show_table("Replay", ("service", *(v.value for v in seen)), counts)
+    for run in runs:
+        for digest in sorted(set(run.digests)):
+            typer.echo(f"{run.judge.service:<9}{digest}")
 
 
 def compare(
@@ -159,13 +173,19 @@ def compare(
     if service not in COMPARED or (policy is None) == (code is None):
         fail("compare: name one service, and either --policy or --build", as_json=as_json, code=USAGE)
     try:
-        with sources(archive) as (source, keys, ids, _), TemporaryDirectory() as folder:
+        with (
+            under_way(report, "compare") as far,
+            sources(archive) as (source, keys, ids, _),
+            TemporaryDirectory() as folder,
+        ):
             mine = Code(service, ROOT, contracts_folder(), (schemas_folder(),), ids)
             other = Code(service, ROOT, (policy or contracts_folder()).absolute(), mine.schemas, ids)
             if code is not None:
                 other = unpacked(code, service, Path(folder), ids) if code.is_file() else _checkout(code, service, ids)
             with ticking("decided", shown=not as_json) as advance:
-                found = compared(Plan(service, source, mine, keys, advance=advance), other, TELL)
+                far.step(service, 1, 1)
+                told = _telling(advance, far)
+                found = compared(Plan(service, source, mine, keys, advance=told, expect=far.expect), other, TELL)
     except (SpineError, ReplayFailed, LookupError, OSError, psycopg.Error) as error:
         fail(f"compare: {_words(error)}", as_json=as_json, code=HALTED)
     if report is not None:
@@ -174,8 +194,8 @@ def compare(
         report.write_text(pages.comparison(found, service, against, now(), said), "utf-8")
     rows = [(what, *counts) for what, counts in found.told.items()]
     if as_json:
-        told = {what: dict(zip(("both", "only_now", "only_then"), counts, strict=True)) for what, *counts in rows}
-        show_json({"decisions": found.decisions, "otherwise": found.otherwise, "people": found.people, "told": told})
+        acts = {what: dict(zip(("both", "only_now", "only_then"), counts, strict=True)) for what, *counts in rows}
+        show_json({"decisions": found.decisions, "otherwise": found.otherwise, "people": found.people, "told": acts})
         return
     show_table(
         f"{found.otherwise:,} of {found.decisions:,} decisions otherwise, about {found.people:,} people",
@@ -184,28 +204,36 @@ def compare(
     )
 
 
-def _run(
-    name: str,
-    source: Source,
-    keys: KeysOf,
-    ids: dict[str, int],
-    builds: Builds,
-    judged: Callable[[datetime], bool],
-    part: Part,
-    regardless: bool,
-    as_json: bool,
-) -> pages.Run:
-    code = Code(name, ROOT, contracts_folder().absolute(), (schemas_folder().absolute(),), ids)
-    begun, passed = time.monotonic(), Passed(name)
+def _run(plan: Plan, builds: Builds, far: UnderWay, steps: tuple[int, int], as_json: bool) -> pages.Run:
+    """One service, once under each seed. ``steps``: how many of how many are behind."""
+    begun, passed, name = time.monotonic(), Passed(plan.service), plan.service
     with TemporaryDirectory() as folder, ticking(f"{name} replayed", shown=not as_json) as advance:
+        advanced = _telling(advance, far)
         runs: list[Replayed] = []
-        for seed in SEEDS:
-            kept = Path(folder) / str(seed)
-            known = _builds_under(builds, name, kept)
-            plan = Plan(name, source, code, keys, known, regardless, judged, part, advance, passed.seen)
-            runs.append(replayed(plan, seed))
+        for number, seed in enumerate(SEEDS, steps[0] + 1):
+            far.step(name, number, steps[1])
+            known = _builds_under(builds, name, Path(folder) / str(seed))
+            told = replace(plan, code_of=known, advance=advanced, expect=far.expect, seen=passed.seen)
+            runs.append(replayed(told, seed))
     passed.end(runs[0].judge.counts)
     return pages.Run(runs[0].judge, runs[0].builds, [run.judge.digest for run in runs], time.monotonic() - begun)
+
+
+def _telling(advance: Callable[[int], None], far: UnderWay) -> Callable[[int], None]:
+    """The terminal and the file."""
+
+    def both(count: int) -> None:
+        advance(count)
+        far.advance(count)
+
+    return both
+
+
+def _written(report: Path | None, archive: Path | None, runs: list[pages.Run]) -> None:
+    """The page, before the word that it is under way goes."""
+    said = str(archive) if archive is not None else "the running hub"
+    if report is not None:
+        report.write_text(pages.page(runs, now(), said, walled()), "utf-8")
 
 
 @contextmanager

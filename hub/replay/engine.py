@@ -33,7 +33,7 @@ class Plan:
 
     ``code_of``: the code of a recorded build and rules (``spine.build.rules_of``); None where it is not kept.
     ``regardless``: this build decides whatever build is recorded, and the name alone is no difference.
-    ``seen``: hears of each batch's records.
+    ``seen``: hears of each batch's records. ``expect``: hears how many there are, ``advance`` how many were decided.
     ``judged``: whether a decision recorded then is judged; the others are made, too, since states follow from them.
     ``part``: of which records.
     """
@@ -48,6 +48,7 @@ class Plan:
     part: Part = field(default_factory=Everything)
     advance: Callable[[int], object] = lambda count: None
     seen: Callable[[Sequence[Record]], object] = lambda records: None
+    expect: Callable[[int], object] = lambda count: None
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ def replayed(plan: Plan, seed: int) -> Replayed:
     found.builds.append(child.build)
     lost = False
     try:
-        for batch in batches(recorded(plan.source, plan.service, plan.part)):
+        for batch in batches(recorded(plan.source, plan.service, plan.part, plan.expect)):
             plan.advance(len(batch))
             plan.seen([one[3] for one in batch])
             found.decisions += len(batch)
@@ -114,10 +115,13 @@ def _judged(plan: Plan, judge: Judge, batch: Sequence[Recorded], child: Child | 
             judge.count(said, body, mine, at.date().isoformat())
 
 
-def recorded(source: Source, service: str, part: Part) -> Iterator[Recorded]:
+def recorded(
+    source: Source, service: str, part: Part, expect: Callable[[int], object] = lambda count: None
+) -> Iterator[Recorded]:
     """Everything that a service decided and that ``part`` needs, in the order in which it was recorded: an event that
-    stands in two partitions was decided where it came first."""
+    stands in two partitions was decided where it came first. ``expect`` is told how many there are."""
     ends = part.ends(source, service)
+    expect(sum(last + 1 for last in ends.values()))
     return heapq.merge(*(_of_place(source, service, *one) for one in sorted(ends.items())), key=lambda one: one[:3])
 
 
@@ -202,7 +206,7 @@ def compared(plan: Plan, other: Code, tell: Tell) -> Difference:
     now: dict[str, set[tuple[Any, ...]]] = {}
     then: dict[str, set[tuple[Any, ...]]] = {}
     with Child(plan.code, plan.keys, tell=tell) as mine, Child(other, plan.keys, tell=tell) as theirs:
-        for batch in batches(recorded(plan.source, plan.service, Everything())):
+        for batch in batches(recorded(plan.source, plan.service, Everything(), plan.expect)):
             plan.advance(len(batch))
             records = [one[3] for one in batch]
             for a, b, one in zip(mine.decide(records), theirs.decide(records), batch, strict=True):

@@ -47,6 +47,8 @@ def _verified(
     check_notes(archive, known, found)
     check_operations(archive, known, found)
     check_files(archive, known, found)
+    ends = [end for service in archive.services() for end in archive.files("decisions", service)]
+    found.step("decisions", 1, sum(last - first + 1 for first, last, _ in ends))
     for service in archive.services():
         check_decisions(archive, service, known, found)
     for tree in sorted(known.points.keys() - known.grown.keys()):

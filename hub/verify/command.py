@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,8 +20,9 @@ from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json
 from hub.progress import LINE_SECONDS
 from hub.running import database_here
 from hub.subject.attestation import broken
+from hub.under_way import UnderWay, under_way
 from hub.verify.checking import verify as check
-from hub.verify.finding import Found
+from hub.verify.finding import STEPS, Found
 from spine.errors import Retry
 from spine.ledger.checkpoint import NoteBroken, Verifier
 from spine.ledger.settings import read_verifiers
@@ -69,15 +70,16 @@ def verify(
     held = Archive(archive or home.archive)
     if not held.folder.is_dir():
         fail(f"no archive at {held.folder}: make it with `hub archive run`", as_json=as_json, code=2)
-    begun, found = time.monotonic(), Found(advance=_lines())
+    begun = time.monotonic()
     try:
-        with _database(offline) as connection:
+        with under_way(report, "verify") as far, _database(offline) as connection:
+            found = Found(advance=_lines(far), step=_steps(far, offline))
             check(held, verifiers, found, seen=seen or (), connection=connection)
+            told = _told(found, time.monotonic() - begun, offline)
+            if report is not None:
+                report.write_text(json.dumps(told, indent=1))
     except (Retry, psycopg.Error) as error:
         fail(f"the database did not answer ({error}); --offline leaves it out", as_json=as_json, code=AWAY)
-    told = _told(found, time.monotonic() - begun, offline)
-    if report is not None:
-        report.write_text(json.dumps(told, indent=1))
     show_json(told) if as_json else _show(found, offline)
     raise typer.Exit(FAILED if found.faults else DONE)
 
@@ -108,18 +110,27 @@ def _database(offline: bool) -> Iterator[psycopg.Connection[Any] | None]:
         yield connection
 
 
-def _lines() -> Any:
+def _lines(far: UnderWay) -> Callable[[int], None]:
     begun = said = time.monotonic()
     done = 0
 
     def advance(count: int) -> None:
         nonlocal said, done
+        far.advance(count)
         done, now = done + count, time.monotonic()
         if now - said >= LINE_SECONDS:
             said = now
-            typer.echo(f"{done:,} leaves, {done / (now - begun):,.0f} leaves/s", err=True)
+            typer.echo(f"{done:,} looked at, {done / (now - begun):,.0f} a second", err=True)
 
     return advance
+
+
+def _steps(far: UnderWay, offline: bool) -> Callable[[str, int, int], None]:
+    def step(name: str, number: int, expected: int) -> None:
+        far.step(name, number, len(STEPS) - offline)
+        far.expect(expected)
+
+    return step
 
 
 def _told(found: Found, seconds: float, offline: bool) -> dict[str, Any]:

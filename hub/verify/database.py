@@ -10,7 +10,7 @@ import psycopg
 
 from hub.archive.writing import runs_between
 from hub.verify.files import check_end
-from hub.verify.finding import Found, Known, take_leaves
+from hub.verify.finding import AT_ONCE, Found, Known, take_leaves
 from spine.ledger.checkpoint import NoteBroken, SignedCheckpoint
 from spine.ledger.leaves import body_of, leaf_of, linked, microseconds
 from spine.ledger.operations import TREE, operations_from
@@ -24,6 +24,8 @@ def check_database(connection: psycopg.Connection[Any], known: Known, found: Fou
     """Raises psycopg.Error where the database does not answer."""
     for tree, note_size, text in connection.execute("SELECT tree, size, note FROM audit.checkpoint ORDER BY 1, 2"):
         _check_note(tree, note_size, text, known, found)
+    (rows,) = connection.execute("SELECT coalesce(sum(size), 0)::bigint FROM audit.tree").fetchone() or (0,)
+    found.step("database", 3, rows)
     for tree in [TREE, *services(connection)]:
         row = connection.execute("SELECT size FROM audit.tree WHERE name = %s", (tree,)).fetchone()
         size = int(row[0]) if row else 0
@@ -63,6 +65,8 @@ def _check_rows(connection: psycopg.Connection[Any], tree: str, size: int, known
     number = 0
     for number, (place, leaf, link, body) in enumerate(source):
         found.rows += 1
+        if found.rows % AT_ONCE == 0:
+            found.advance(AT_ONCE)
         if leaf is None:
             found.fault("the row is gone from the database", tree=tree, leaf=number, place=place[0])
             return False

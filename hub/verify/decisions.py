@@ -11,7 +11,7 @@ from orjson import loads
 from hub.archive.containers import about_of, read_container
 from hub.archive.reading import Archive
 from hub.verify.files import check_end
-from hub.verify.finding import Found, Known, take_leaves
+from hub.verify.finding import AT_ONCE, Found, Known, take_leaves
 from spine.ledger.tree import Frontier
 
 Place = tuple[str, int]
@@ -56,8 +56,8 @@ def _leaves_of(
                 found.fault(what, file=name, tree=service, leaf=number, place=_place(path, first, number))
                 return hashes
             number += 1
-            if number % 10_000 == 0:
-                found.advance(10_000)
+            if number % AT_ONCE == 0:
+                found.advance(AT_ONCE)
     except Exception as error:
         # What a damaged container raises is anything; where it was raised is what counts.
         found.fault(f"the file does not read on ({type(error).__name__})", file=name, tree=service, leaf=number)
@@ -105,13 +105,21 @@ def _place(path: Path, first: int, number: int) -> str:
 
 def check_segments(archive: Archive, known: Known, found: Found) -> None:
     """Records in order, and each the one that was decided about."""
-    for path in sorted((archive.folder / "segments").glob("*.avro")):
+    paths = sorted((archive.folder / "segments").glob("*.avro"))
+    found.step("records", 2, sum(last - first + 1 for first, last in map(_span, paths)))
+    for path in paths:
         name = path.relative_to(archive.folder).as_posix()
         if name in known.held:
             before = len(found.faults)
             _segment(path, name, known, found)
             if name in known.altered and len(found.faults) == before:
                 found.fault("the file is not the one that the ledger holds", file=name)
+
+
+def _span(path: Path) -> tuple[int, int]:
+    """Offsets by the file's name; none where it is not named so, which is found when it is read."""
+    ends = path.name.removesuffix(".avro").split("-")[-2:]
+    return (int(ends[0]), int(ends[1])) if len(ends) == 2 and all(map(str.isdigit, ends)) else (0, -1)
 
 
 def _segment(path: Path, name: str, known: Known, found: Found) -> None:
@@ -128,6 +136,8 @@ def _segment(path: Path, name: str, known: Known, found: Found) -> None:
                 return
             at += 1
             found.records += 1
+            if found.records % AT_ONCE == 0:
+                found.advance(AT_ONCE)
     except Exception as error:
         what = f"the file does not read on ({type(error).__name__})"
         found.fault(what, file=name, place=f"{topic}/{partition}@{at}")

@@ -26,6 +26,12 @@ class Fault:
         return ": ".join(part for part in (self.file, self.tree, leaf, self.place, self.what) if part)
 
 
+#: Numbers looked at between two words of it.
+AT_ONCE = 10_000
+#: What `hub verify` looks at, in order.
+STEPS = ("decisions", "records", "database")
+
+
 @dataclass(slots=True)
 class Found:
     """Faults in the order in which they were found, and how much was looked at."""
@@ -39,6 +45,8 @@ class Found:
     cosignatures: int = 0
     #: Called with the number of leaves, records or rows just looked at.
     advance: Callable[[int], None] = lambda count: None
+    #: Called when a step begins: its name, its number, and how many it will look at.
+    step: Callable[[str, int, int], None] = lambda name, number, expected: None
 
     def fault(self, what: str, *, file: str = "", tree: str = "", leaf: int | None = None, place: str = "") -> None:
         if len(self.faults) < FAULTS_MAX:

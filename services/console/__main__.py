@@ -23,6 +23,7 @@ from services.console.agent import SERVICE, processor
 from services.console.counted import Looking
 from services.console.doings import Doings
 from services.console.reader import Reader
+from services.console.redrives import Redrives
 from services.console.reports import Reports
 from services.console.sessions import Sessions, secret_of
 from services.console.speakers import Files
@@ -78,6 +79,7 @@ def console(journal: PostgresJournal, catalogue: Catalogue, contracts: Path) -> 
         people=people.load(contracts),
         brand=brand.load(contracts),
         door=Door(os.environ.get("HUB_INGEST", ""), _key(), _truth("HUB_SIMULATED_CLOCK")),
+        redrives=Redrives(journal.engine),
         limits=acting.load(contracts),
         contracts=contracts,
         clock=now,

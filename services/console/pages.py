@@ -138,6 +138,8 @@ FEEDS = {
 }
 REFUSED = {
     "mended": "Accepted since, under the same id",
+    "judged_again": "Refused again since",
+    "tried": "Tried again: the gate answers shortly",
     "kept": "The sealed original waits",
     "gone": "Nothing is kept: send it again",
 }
@@ -251,6 +253,9 @@ FLASHES = {
     "already": "Somebody acknowledged this alert before you.",
     "decided": "Decision sent. The review closes shortly.",
     "undone": "Sent. What hung on the decision follows shortly.",
+    "redriven": "Sent before the gate again. What comes of it shows shortly.",
+    "redrive_asked": "Noted. It is sent when another person agrees.",
+    "redrive_none": "Nothing was sent: nothing of it would be accepted now.",
     "unsure": "Noted that you cannot tell. The review stays open for a colleague.",
 }
 

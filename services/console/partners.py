@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from services.console.project import Batch, Row
+from services.console.redrives import JUDGED_AGAIN, TRIED
 from services.console.tables import ACCEPTED, ACCEPTED_DAY, EXTRACT, PAUSE, REFUSAL
 from spine.clock import local_date
 
@@ -109,7 +110,8 @@ class Sent:
 
     def refused(self, parties: Collection[str]) -> Sequence[Row]:
         """The last refusals: kind, reason, where the faults are, whether the original waits. No value was kept."""
-        query = sa.select(REFUSAL).where(REFUSAL.c.party.in_(parties))
+        since = (JUDGED_AGAIN.label("judged_again"), TRIED.label("tried"))
+        query = sa.select(REFUSAL, *since).where(REFUSAL.c.party.in_(parties))
         return self._all(query.order_by(REFUSAL.c.received_at.desc(), REFUSAL.c.event_id).limit(REFUSED_MAX))
 
     def heard(self, parties: Collection[str]) -> Mapping[str, Any]:

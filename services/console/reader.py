@@ -14,6 +14,7 @@ from services.console.inbox import Filter, Listing, visible
 from services.console.journals import Health
 from services.console.partners import Sent
 from services.console.people import STEWARD, User
+from services.console.redrives import WAITS
 from services.console.registers import Orders, Proofs
 from services.console.steward import UNSURE
 from services.console.tables import (
@@ -246,10 +247,11 @@ class Reader:
         return self._all(query.order_by(each.c.channel, each.c.state))
 
     def refusals(self) -> Sequence[Row]:
-        """Counts by party and reason."""
+        """Counts by party and reason: all, and those whose original waits."""
         count, last = sa.func.count().label("count"), sa.func.max(REFUSAL.c.received_at).label("last")
-        query = sa.select(REFUSAL.c.party, REFUSAL.c.reason, count, last).group_by(REFUSAL.c.party, REFUSAL.c.reason)
-        return self._all(query.order_by(REFUSAL.c.party, sa.desc("count")))
+        waiting = sa.func.count().filter(WAITS).label("waiting")
+        query = sa.select(REFUSAL.c.party, REFUSAL.c.reason, count, waiting, last)
+        return self._all(query.group_by(REFUSAL.c.party, REFUSAL.c.reason).order_by(REFUSAL.c.party, sa.desc("count")))
 
     def access(self, user: User) -> Sequence[Row]:
         """What this user looked at lately."""

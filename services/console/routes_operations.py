@@ -33,7 +33,11 @@ def operations(known: Known) -> Response:
         journals=reader.journals(),
         deliveries=reader.deliveries_by_state(),
         refusals=reader.refusals(),
+        redrives=known.console.redrives.last(known.console.moment()),
         reports=known.console.reports.latest(),
+        under_way=known.console.reports.under_way(),
+        # Signs of life are by the machine's clock, in a demonstration too.
+        now=known.console.clock(),
     )
 
 

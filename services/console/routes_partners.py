@@ -76,7 +76,13 @@ def _volumes(one: Agreement, counts: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    """``waiting``: mended (accepted since), kept (the original waits for a redrive), or gone."""
     faults: Sequence[Mapping[str, str]] = row["faults"]
     words = [f"{f['pointer'].strip('/').replace('/', ', ')}: {f['code']}" for f in faults[:FAULTS_MAX]]
-    return {**row, "words": words, "waiting": "mended" if row["mended"] else "kept" if row["kept"] else "gone"}
+    return {**row, "words": words, "waiting": _waiting(row)}
+
+
+def _waiting(row: Mapping[str, Any]) -> str:
+    """``mended``: accepted since. ``judged_again``: refused again since. ``tried``: the gate's answer is to come.
+    ``kept``: the original waits for another try. Else ``gone``."""
+    held = ("mended", "judged_again", "tried")
+    return next((word for word in held if row[word]), "kept" if row["kept"] else "gone")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -19,6 +20,7 @@ from spine.telemetry import log
 PARTY = "northshire-data-steward"
 GROUNDS = ("worker", "identifier", "document", "young_person", "provider")
 SECONDS_MAX = 20
+TAKEN = (200, 202)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +118,47 @@ class Door:
     transport: httpx2.BaseTransport | None = None
 
     def send(self, made: Sequence[Mapping[str, Any]], at: datetime) -> Taken | NotTaken:
-        if not self.url or not self.key:
+        if not self._set_up:
             return NotTaken("not_set_up")
         # One trace for the whole decision: it begins with the click, and the door goes on with it.
-        beside = {name: value.decode() for name, value in begun()}
+        trace = {name: value.decode() for name, value in begun()}
+        for event in made:
+            answer = self._post("/v1/events", event, at, trace)
+            if isinstance(answer, NotTaken):
+                return answer
+            if answer.status_code not in TAKEN:
+                log().warning("steward_refused", status=answer.status_code, reason="status")
+                return NotTaken(str(answer.status_code))
+        return Taken()
+
+    def redrive(self, asked: Mapping[str, Any], at: datetime) -> Mapping[str, Any] | NotTaken:
+        """What the door says of refusals that wait (its ``/v1/refusals:redrive``); its own word for why not."""
+        answer = self._post("/v1/refusals:redrive", asked, at) if self._set_up else NotTaken("not_set_up")
+        if isinstance(answer, NotTaken):
+            return answer
+        if answer.status_code in TAKEN:
+            told: Mapping[str, Any] = answer.json()
+            return told
+        reason = str(answer.json().get("reason", "")) if "json" in answer.headers.get("content-type", "") else ""
+        log().warning("steward_refused", status=answer.status_code, reason="status")
+        return NotTaken(reason or str(answer.status_code))
+
+    @property
+    def _set_up(self) -> bool:
+        return bool(self.url and self.key)
+
+    def _post(
+        self, path: str, body: Mapping[str, Any], at: datetime, beside: Mapping[str, str] = MappingProxyType({})
+    ) -> httpx2.Response | NotTaken:
         headers = {"authorization": f"Bearer {self.key}", **beside}
         if self.simulated:
             headers["Hub-Simulated-Time"] = at.isoformat()
-        with httpx2.Client(transport=self.transport, timeout=SECONDS_MAX, trust_env=False) as client:
-            for event in made:
-                try:
-                    answer = client.post(f"{self.url}/v1/events", json=event, headers=headers)
-                except httpx2.HTTPError as error:
-                    log().warning("steward_refused", status=0, reason=type(error).__name__)
-                    return NotTaken("away")
-                if answer.status_code not in (200, 202):
-                    log().warning("steward_refused", status=answer.status_code, reason="status")
-                    return NotTaken(str(answer.status_code))
-        return Taken()
+        try:
+            with httpx2.Client(transport=self.transport, timeout=SECONDS_MAX, trust_env=False) as client:
+                return client.post(f"{self.url}{path}", json=body, headers=headers)
+        except httpx2.HTTPError as error:
+            log().warning("steward_refused", status=0, reason=type(error).__name__)
+            return NotTaken("away")
 
 
 def remember(engine: sa.Engine, review_id: str, user: User, choice: str, at: datetime) -> None:

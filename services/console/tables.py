@@ -147,6 +147,23 @@ REFUSAL = sa.Table(
     sa.Index("refusal_message", "party", "message_id"),
 )
 
+#: Who wants refused events brought before the gate again, who agreed, and how many were sent. Never deleted.
+REDRIVE = sa.Table(
+    "redrive",
+    META,
+    sa.Column("number", sa.BigInteger, sa.Identity(), primary_key=True),
+    _needed("party", _TEXT),
+    _needed("reason", _TEXT),
+    sa.Column("message_id", _TEXT, nullable=False, comment="Empty: all that wait of the reason."),
+    _needed("asked_by", _TEXT),
+    _needed("asked_at", _MOMENT),
+    _needed("expires_at", _MOMENT),
+    sa.Column("approved_by", _TEXT, nullable=False, server_default=""),
+    sa.Column("done_at", _MOMENT),
+    sa.Column("sent", _INT),
+    sa.Index("redrive_party", "party", "message_id"),
+)
+
 #: The last accepted events of each partner: that they came, and nothing of what they say.
 ACCEPTED = sa.Table(
     "accepted",

@@ -19,6 +19,7 @@ from services.console.oidc import Provider
 from services.console.pages import environment
 from services.console.people import GOVERNANCE, STEWARD, People, User
 from services.console.reader import Reader
+from services.console.redrives import Redrives
 from services.console.reports import Reports
 from services.console.sessions import COOKIE, Session, Sessions, same
 from services.console.speakers import Files
@@ -36,6 +37,7 @@ class Console:
     people: People
     brand: Brand
     door: Door
+    redrives: Redrives
     limits: Limits
     contracts: Path
     clock: Callable[[], datetime]

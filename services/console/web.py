@@ -20,6 +20,7 @@ from services.console import (
     routes_operations,
     routes_partners,
     routes_people,
+    routes_redrive,
     routes_reviews,
     routes_sign_in,
     routes_team,
@@ -48,6 +49,7 @@ def create_app(console: Console) -> FastAPI:
         routes_measures,
         routes_operations,
         routes_partners,
+        routes_redrive,
         live,
     ):
         app.include_router(routes.router)

@@ -18,6 +18,7 @@ import uvicorn
 
 from services.ingest.agent import (
     Gates,
+    Opener,
     build_name,
     gate_of,
     processor,
@@ -31,7 +32,9 @@ from services.ingest.channels.files.run import files, sftp
 from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.kafka_door import SERVICE, PartnerCatalogue, PartnerDoor, partner_topics
 from services.ingest.channels.live import LiveGate
+from services.ingest.channels.quarantine import Quarantine
 from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.channels.redriving import Redriving, alone_max
 from services.ingest.days import ROOT_REF, DailySealer, ReadDays
 from services.ingest.door import Door
 from spine import traces
@@ -60,12 +63,19 @@ def http() -> None:
     gate = LiveGate(prepared.journal, gates, time.monotonic)
     progress = Progress(state="running")
     appender = Appender(WatchedLog(prepared.log, watch_of(prepared.settings)), progress.alive)
-    desk = Desk(
-        Door(sealer_of_environment(), prepared.catalogue), gate, appender, JournalReceipts(prepared.journal), Recent()
+    sealer, receipts = sealer_of_environment(), JournalReceipts(prepared.journal)
+    desk = Desk(Door(sealer, prepared.catalogue), gate, appender, receipts, Recent())
+    redriving = Redriving(
+        Quarantine(prepared.log, prepared.catalogue, receipts),
+        Opener(sealer, prepared.catalogue),
+        prepared.catalogue,
+        gate,
+        appender,
+        alone_max(prepared.settings.contracts),
     )
     hearing = hearing_of(os.environ, time.monotonic)
     rate = rate_of(os.environ, prepared.settings.contracts, time.monotonic)
-    api = Api(desk, hearing, rate, now, os.environ.get("HUB_SIMULATED_CLOCK") == "1")
+    api = Api(desk, hearing, rate, now, os.environ.get("HUB_SIMULATED_CLOCK") == "1", redriving)
     health = HealthServer(progress, prepared.settings.health_port, prepared.settings.health_host)
     health.start()
     host, port = os.environ.get("HUB_HTTP_HOST", "127.0.0.1"), int(os.environ.get("HUB_HTTP_PORT", "8080"))

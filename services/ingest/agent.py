@@ -92,7 +92,9 @@ def processor(
     core = Ingest(gates.under(None), partitions or partitions_of(contracts))
     opener = Opener(sealer or sealer_of_environment(), catalogue)
     inner = IngestProcessor(opener, core, gates.under, build_name())
-    return HeadedProcessor(inner, inner.follow, measured=counted.count)
+    # What is read at the start: by it a replay finds the build, whatever head was in force.
+    rules = f"rules:{core.gate.policy_hash[:16]}"
+    return HeadedProcessor(inner, lambda head: f"{inner.follow(head)} {rules}", measured=counted.count)
 
 
 def partitions_of(contracts: Path) -> int:

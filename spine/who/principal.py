@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Scope = Literal["events:write", "receipts:read", "answers:read"]
+Scope = Literal["events:write", "receipts:read", "answers:read", "refusals:redrive"]
 WRITE: Scope = "events:write"
 READ: Scope = "receipts:read"
 #: To ask what agreements let one read: never had without being named.
 ANSWERS: Scope = "answers:read"
+#: To bring what was refused before the gate again: never had without being named.
+REDRIVE: Scope = "refusals:redrive"
 #: What a credential may do that names no scopes.
 SCOPES: frozenset[Scope] = frozenset({WRITE, READ})
 

@@ -24,12 +24,14 @@ from typer.testing import CliRunner
 
 from hub.quarantine import command
 from hub.sharing import SharingPolicy, compile_policy
-from services.ingest.agent import processor
+from services.ingest.agent import Opener, processor
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
 from services.ingest.channels.kafka_door import PartnerCatalogue, PartnerDoor
+from services.ingest.channels.quarantine import Quarantine
 from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.channels.redriving import Redriving
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -44,7 +46,7 @@ from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
 from spine.who.hearing import Hearing
 from spine.who.keys import ApiKey, KeyRing
-from spine.who.principal import SCOPES
+from spine.who.principal import REDRIVE, SCOPES
 from spine.who.rate import PartyLimits, Rate
 from spine.who.webhooks import Heard, Secret, Secrets
 from tests.adversary.canaries import Flock
@@ -104,13 +106,17 @@ def http_answers(flock: Flock, folder: Path) -> Iterator[tuple[str, bytes]]:
     gate = Gate(parse_policy(compiled.content, compiled.policy_hash), type_specs(catalogue.sources))
     parties = sorted({event["source"] for person in flock.people for event in person.events})
     keys = KeyRing(
-        ApiKey(p, f"key-{n}", hashlib.sha256(p.encode()).digest(), "live", None, SCOPES) for n, p in enumerate(parties)
+        ApiKey(p, f"key-{n}", hashlib.sha256(p.encode()).digest(), "live", None, SCOPES | {REDRIVE})
+        for n, p in enumerate(parties)
     )
     secrets = Secrets([Secret("northvale-college", "hook-1", HOOK, "live")])
     hearing = Hearing(lambda: keys, Heard(lambda: 0.0), secrets=lambda: secrets)
     appender = Appender(log)
     desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
-    api = Api(desk, hearing, Rate(PartyLimits(1_000_000, 1_000_000), lambda: 0.0), lambda: RECEIVED)
+    quarantine, opener = Quarantine(log, catalogue, desk.receipts), Opener(sealer, catalogue)
+    redriving = Redriving(quarantine, opener, catalogue, gate, appender, 1_000)
+    rate = Rate(PartyLimits(1_000_000, 1_000_000), lambda: 0.0)
+    api = Api(desk, hearing, rate, lambda: RECEIVED, redriving=redriving)
     with TestClient(create_app(api)) as client:
         yield from _conversation(client, flock)
     ingest = processor(catalogue, folder, sealer, 1)
@@ -131,6 +137,9 @@ def _afterwards(client: TestClient, flock: Flock) -> Iterator[tuple[str, bytes]]
     for party in sorted({event["source"] for person in flock.people for event in person.events}):
         head = {"Authorization": f"Bearer {party}"}
         yield "http /v1/refusals", _whole(client.get("/v1/refusals", headers=head))
+        rehearsed = client.post("/v1/refusals:redrive", json={"dry_run": True, "party": party}, headers=head)
+        assert rehearsed.status_code == 200, rehearsed.text
+        yield "http /v1/refusals:redrive", _whole(rehearsed)
         for event in [e for person in flock.people for e in person.events if e["source"] == party][:3]:
             yield "http receipt", _whole(client.get(f"/v1/receipts/{event['id']}-wrong", headers=head))
     raw, born = flock.people[1].values["family_name"], flock.people[1].values["date_of_birth"]
@@ -152,6 +161,7 @@ def _afterwards(client: TestClient, flock: Flock) -> Iterator[tuple[str, bytes]]
         client.get("/v1/openapi.json", headers=head),
         client.get("/v1/me", headers=head),
         client.get(f"/v1/terms?of={place}", headers=head),
+        client.post("/v1/refusals:redrive", json={"ids": [raw], "by": [name], "reason": raw, raw: born}, headers=head),
         client.post("/v1/extracts", json={"id": raw, "shape": raw, raw: born}, headers=head),
         client.post("/v1/events", headers={"Authorization": f"Bearer {_token(name)}"}),
         client.post(f"/v1/webhooks/{place}", content=raw),

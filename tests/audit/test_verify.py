@@ -19,6 +19,7 @@ from hub.__main__ import app
 from hub.archive.containers import DECISIONS, about_of, read_container, write_container
 from hub.archive.reading import Archive, decision_of
 from hub.archive.writing import decision_row
+from hub.under_way import UnderWay
 from hub.verify.checking import verify
 from hub.verify.finding import Found
 from spine.journal import DecisionRow
@@ -256,14 +257,21 @@ def place_of(kept: Ledgered, leaf: int) -> tuple[str, int, int]:
     return str(topic), int(partition), int(offset)  # type: ignore[call-overload]
 
 
-def test_the_command_says_first_what_is_wrong_and_leaves_with_one(copy: Path, tmp_path: Path) -> None:
+def test_the_command_says_first_what_is_wrong_and_leaves_with_one(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = tmp_path / "keys"
     keys.write_text("".join(f"{verifier}\n" for verifier in KNOWN))
     words = ["verify", "--archive", str(copy), "--keys", str(keys), "--offline", "--json"]
-    whole = CliRunner().invoke(app, words)
+    report, last = tmp_path / "verify.json", tmp_path / "verify.json.progress"
+    # As if it were killed at its end: what it said last stays.
+    monkeypatch.setattr(UnderWay, "end", lambda far: far.write())
+    whole = CliRunner().invoke(app, [*words, "--report", str(report)])
     assert (whole.exit_code, json.loads(whole.stdout)["whole"]) == (0, True)
-    assert CliRunner().invoke(app, [*words, "--report", str(tmp_path / "verify.json")]).exit_code == 0
-    assert json.loads((tmp_path / "verify.json").read_text())["whole"] is True
+    assert json.loads(report.read_text()) == json.loads(whole.stdout)
+    far = json.loads(last.read_text())
+    assert (far["step"], far["number"], far["of"]) == ("records", 2, 2)
+    assert far["expected"] == json.loads(whole.stdout)["records"] > 0
     path = sorted(copy.glob("decisions/*.avro"))[0]
     put(path, flip(path.read_bytes(), path.stat().st_size * 4))
     bad = CliRunner().invoke(app, words)

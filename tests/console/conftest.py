@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -28,9 +28,10 @@ from services.console.agent import SERVICE, TOPICS, processor
 from services.console.doings import Doings
 from services.console.project import ref_of
 from services.console.reader import Reader
+from services.console.redrives import Redrives
 from services.console.reports import Reports
 from services.console.sessions import Sessions, secret_of
-from services.console.steward import Door
+from services.console.steward import Door, NotTaken
 from services.console.tables import META
 from services.console.visit import Console
 from services.console.web import create_app
@@ -268,6 +269,7 @@ class Desk:
             "people": people.load(CONTRACTS),
             "brand": brand.load(CONTRACTS),
             "door": Door("", ""),
+            "redrives": Redrives(engine),
             "limits": acting.load(CONTRACTS),
             "contracts": CONTRACTS,
             "clock": lambda: self.clock,
@@ -363,10 +365,21 @@ def serving(app: Any, port: int) -> Iterator[str]:
     thread.join(timeout=10)
 
 
+class Rehearsing(Door):
+    """A door that has verdicts on whatever waits, and wants two people for it."""
+
+    def redrive(self, asked: Mapping[str, Any], at: datetime) -> Mapping[str, Any] | NotTaken:
+        if not asked["dry_run"] and len(asked["by"]) < 2:
+            return NotTaken("two_people")
+        passing = {"type": "education.enrolment.started", "outcome": "accepted", "codes": [], "count": 30}
+        again = {"type": "person.registered", "outcome": "not_in_agreement", "codes": ["not_shared"], "count": 1_970}
+        return {"waiting": 2_101, "judged": 2_000, "outcomes": [passing, again], "alone_max": 20, "redriven": 30}
+
+
 @pytest.fixture
 def served(desk: Desk, tmp_path: Path) -> Iterator[Served]:
     (port,) = free_ports(1)
-    with serving(create_app(desk.console(reports=Reports(tmp_path))), port) as url:
+    with serving(create_app(desk.console(reports=Reports(tmp_path), door=Rehearsing("", ""))), port) as url:
         yield Served(desk, url)
 
 

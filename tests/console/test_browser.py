@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.measures.publish import publish
+from hub.under_way import UnderWay
 from services.console import people
 from services.console.steward import remember
 from tests.console.conftest import CONTRACTS
@@ -165,6 +166,7 @@ def test_every_page_of_governance_is_accessible(page: Any, served: Any, tmp_path
     desk.refusal()
     orders(desk.url)
     (tmp_path / f"{LONG.replace(' ', '-')}.html").write_text("a report")
+    UnderWay(tmp_path / f"{LONG.replace(' ', '-')}.json.progress", "verify")
     try:
         page.goto(f"{url}/operations")
         page.get_by_role("link", name="Featherstonehaugh.html").wait_for()
@@ -193,7 +195,22 @@ def test_a_partners_page_is_accessible(page: Any, served: Any) -> None:
     served.desk.observation("housing.accommodation.recorded", "nsh-77", "northshire-housing", at=served.desk.clock)
     page.reload()
     assert page.get_by_text("Accepted since, under the same id").is_visible()
-    assert not page.problems
+    served.desk.tell("refusals", "northshire-housing", "refusal.v1", _refused("nsh-78") | {"sealed_body": b"sealed"})
+    served.desk.settle()
+    page.reload()
+    page.get_by_role("link", name="Try again nsh-78").click()
+    page.get_by_role("button", name="Try again").click()
+    fits(page, "what the gate would say of a refused event, and why it was not sent")
+    assert not [p for p in page.problems if "503" not in p]
+
+
+def _refused(message_id: str) -> dict[str, Any]:
+    fault = {"pointer": "/data/health", "code": "not_shared", "message": "Leave it out.", "expected": ""}
+    return {
+        "submission_id": f"s-{message_id}", "party": "northshire-housing", "message_id": message_id,
+        "type": "person.registered", "received_at": datetime(2026, 11, 20, 9, tzinfo=UTC), "door": "http",
+        "reason": "not_in_agreement", "faults": [fault],
+    }  # fmt: skip
 
 
 def _sent(desk: Any) -> None:
@@ -202,12 +219,7 @@ def _sent(desk: Any) -> None:
         kind = ("housing.application.opened", "person.registered", "case.assigned")[n % 3]
         at = datetime(2026, 11, 20, 8, tzinfo=UTC) - timedelta(days=n % 6, minutes=n)
         desk.observation(kind, f"nsh-{n}", "northshire-housing", at=at, settle=False)
-    fault = {"pointer": "/data/health", "code": "not_shared", "message": "Leave it out.", "expected": ""}
-    desk.tell("refusals", "northshire-housing", "refusal.v1", {
-        "submission_id": "s7", "party": "northshire-housing", "message_id": "nsh-77", "type": "person.registered",
-        "received_at": datetime(2026, 11, 20, 9, tzinfo=UTC), "door": "http", "reason": "not_in_agreement",
-        "faults": [fault],
-    })  # fmt: skip
+    desk.tell("refusals", "northshire-housing", "refusal.v1", _refused("nsh-77"))
     desk.extract(38, date(2026, 11, 20), "northshire-housing")
 
 
@@ -244,6 +256,10 @@ def test_every_page_and_state_of_a_steward_is_accessible(page: Any, served: Any)
     for path in ("/reviews", "/reviews/r1", "/refusals"):
         page.goto(url + path)
         well(page, path)
+    page.goto(f"{url}/operations/quarantine?party=southmere-college&reason=not_in_agreement")
+    page.get_by_role("button", name="Ask for another person").click()
+    page.get_by_text("another person may agree").wait_for()
+    fits(page, "refused events that another person must agree to send")
     page.goto(f"{url}/reviews/r1")
     page.get_by_role("button", name="Send decision").click()
     well(page, "review with an error")

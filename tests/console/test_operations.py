@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from hub.subject import approvals, holds
 from hub.subject.registers import ERASURE, registers
+from hub.under_way import UnderWay
 from services.console.agreements import Agreement, load
 from services.console.reader import Reader
 from services.console.reports import Reports
@@ -55,8 +56,17 @@ def test_reports_are_listed_for_operators_and_fetched_by_the_auditor_alone(desk:
     (tmp_path / "secret.json").write_text("{}")
     (folder / "link.json").symlink_to(tmp_path / "secret.json")
     (folder / "notes.txt").write_text("not a report")
+    far = UnderWay(folder / "april.json.progress", "verify", lambda: desk.clock)
+    far.step("decisions", 1, 3)
+    far.expect(50_000)
+    far.write()
     with TestClient(create_app(desk.console(reports=Reports(folder)))) as client:
         page = Visit(client).sign_in("operator").get("/operations").text
+        assert "april.json" in page and "Runs" in page and "Decisions, 1 of 3" in page and "0 of 50,000" in page
+        desk.clock += timedelta(minutes=2)
+        assert "Stopped" in client.get("/operations").text
+        far.end()
+        assert "Under way" not in client.get("/operations").text
         assert "march.html" in page and "link.json" not in page and "notes.txt" not in page
         assert "/operations/reports/" not in page
         assert client.get("/operations/reports/march.html").status_code == 404

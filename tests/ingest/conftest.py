@@ -15,11 +15,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from hub.sharing import compile_policy
-from services.ingest.agent import processor
+from services.ingest.agent import Opener, processor
 from services.ingest.channels.appender import Appender
 from services.ingest.channels.desk import Desk
 from services.ingest.channels.http import Api, create_app
+from services.ingest.channels.quarantine import Quarantine
 from services.ingest.channels.receipts import JournalReceipts, Recent
+from services.ingest.channels.redriving import Redriving
 from services.ingest.door import Door
 from services.ingest.fields import type_specs
 from services.ingest.gate import Gate
@@ -34,13 +36,15 @@ from spine.seal import Sealer
 from spine.step import Limits, SetAside, step
 from spine.who.hearing import Hearing
 from spine.who.keys import ApiKey, KeyRing
-from spine.who.principal import READ, SCOPES, Mode, Scope
+from spine.who.principal import READ, REDRIVE, SCOPES, Mode, Scope
 from spine.who.rate import PartyLimits, Rate
 from spine.who.webhooks import Heard
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "contracts"
 RECEIVED = datetime(2025, 11, 24, 8, 5, tzinfo=UTC)
+#: Refusals that one person redrives at once, at this door.
+ALONE_MAX = 2
 TOPICS = {"submissions": 2, "observations": 1, "refusals": 1, "statuses": 1, "quarantine": 1}
 
 
@@ -92,8 +96,9 @@ KEYS: dict[str, tuple[str, str, Mode, date | None, frozenset[Scope]]] = {
     "expired": ("northvale-college", "college-old-key", "live", date(2025, 11, 1), SCOPES),
     "reader": ("northvale-college", "college-read-key", "live", None, frozenset({READ})),
     "stranger": ("nobody-knows-them", "stranger-key", "live", None, SCOPES),
-    "steward": ("northshire-data-steward", "steward-key", "live", None, SCOPES),
     "jobcentre": ("jobcentre-plus", "jcp-key", "live", None, SCOPES),
+    "redriving": ("northvale-college", "college-redrive-key", "live", None, SCOPES | {REDRIVE}),
+    "steward": ("northshire-data-steward", "steward-key", "live", None, SCOPES | {REDRIVE}),
 }
 
 
@@ -161,7 +166,9 @@ def door_on_memory(
     appender = Appender(log)
     desk = Desk(Door(sealer, catalogue), gate, appender, JournalReceipts(journal), Recent())
     rate = rate or Rate(PartyLimits(1_000, 2_000), lambda: 0.0)
-    api = Api(desk, hearing, rate, now, simulated=True)
+    quarantine = Quarantine(log, catalogue, desk.receipts)
+    redriving = Redriving(quarantine, Opener(sealer, catalogue), catalogue, gate, appender, ALONE_MAX)
+    api = Api(desk, hearing, rate, now, simulated=True, redriving=redriving)
     with TestClient(create_app(api), client=client) as visitor:
         yield DoorOnMemory(visitor, log, journal, catalogue, run)
     appender.close()

@@ -14,6 +14,7 @@ OPERATIONS = [
     ("post", "/v1/events:validate"),
     ("post", "/v1/webhooks/{party}"),
     ("get", "/v1/receipts/{message_id}"),
+    ("post", "/v1/refusals:redrive"),
     ("get", "/v1/terms"),
     ("post", "/v1/extracts"),
     ("get", "/v1/me"),

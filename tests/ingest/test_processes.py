@@ -97,7 +97,8 @@ def running(tmp_path: Path, database: str) -> Iterator[Machine]:
     (port,) = free_ports(1)
     keys = tmp_path / "keys.yaml"
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    keys.write_text(f"- {{party: northvale-college, key_id: nvc-1, sha256: {digest}, mode: live}}\n")
+    may = '["events:write", "receipts:read", "refusals:redrive"]'
+    keys.write_text(f"- {{party: northvale-college, key_id: nvc-1, sha256: {digest}, mode: live, scopes: {may}}}\n")
     environment = {
         **os.environ,
         "HUB_KAFKA": server.address,
@@ -217,6 +218,8 @@ def test_suspending_takes_effect_within_five_seconds_and_resuming_redrives(machi
     assert {row["state"] for row in waiting} == {"waits"} and sum(row["count"] for row in waiting) >= 1
     would_be = machine.hub("quarantine", "redrive", "--class", "suspended", "--dry-run")
     assert {row["would be"] for row in would_be} == {"suspended"}
+    told = client.post("/v1/refusals:redrive", json={"dry_run": True, "ids": ["nvc-1500"]}).json()
+    assert told["waiting"] == 1 and [item["outcome"] for item in told["items"]] == ["suspended"]
     machine.hub("contracts", "resume", "isa-2024-011", "--by", "M. Pereira", "--approve", code=2)
     machine.hub("contracts", "resume", "isa-2024-011", "--by", "R. Osei")
     machine.hub("contracts", "resume", "isa-2024-011", "--by", "r. osei", "--approve", code=2)

@@ -19,11 +19,11 @@ import pytest
 from hub.inprocess import SEAL_KEY, InProcessHub
 from hub.replay.asked import Everything, Person, Places, Span
 from hub.replay.child import Child, Code, KeysOf, ReplayFailed, walled
-from hub.replay.command import unpacked
+from hub.replay.command import shown, unpacked
 from hub.replay.engine import Plan, Replayed, batches, compared, recorded, replayed
 from hub.replay.report import Run, comparison, page
 from hub.replay.sources import no_keys, with_days
-from hub.replay.verdicts import Verdict, sealed_in_part, stands
+from hub.replay.verdicts import Judge, Verdict, sealed_in_part, stands
 from services.ingest.days import DailySealer
 from services.matching import agent as matching
 from spine import build
@@ -159,6 +159,18 @@ def test_of_a_submission_whose_day_is_over_the_record_proves_that_it_was_decided
     assert stands(found.counts)
 
 
+def test_the_gate_is_replayed_over_every_move_of_the_policy_head() -> None:
+    hub = InProcessHub(CONTRACTS, SCHEMAS)
+    for number, move in enumerate((None, hub.release, lambda at: hub.suspend("northvale-college", at))):
+        if move is not None:
+            move(BEGAN)
+        on, party, kind, data = next(life(number, random.Random(number)))
+        hub.submit(event(number, 0, on, party, kind, data), party=party, received_at=BEGAN)
+        hub.settle()
+    found = run(Memory(hub), "ingest")
+    assert set(found.judge.counts) == {Verdict.SAME} and len({row.settings for row in Memory(hub).of("ingest")}) == 3
+
+
 def tick_for_two(memory: Memory) -> tuple[int, DecisionRow, list[str]]:
     """A tick that brought something about two people of one partition: its number among the rows, the row, both."""
     number, row = next((n, r) for n, r in enumerate(memory.of("alerts")) if r.kind == "tick.v1" and len(r.effects) == 6)
@@ -255,7 +267,9 @@ def test_places_are_written_as_findings_name_them_and_asked_for_from_their_first
 
 
 def test_places_are_decided_apart_unless_an_event_stands_at_two(memory: Memory) -> None:
-    found = list(recorded(memory, "status", Everything()))
+    expected: list[int] = []
+    found = list(recorded(memory, "status", Everything(), expected.append))
+    assert expected == [len(found)]
     parted = list(batches(iter(found)))
     assert [one for batch in parted for one in batch] == sorted(found, key=lambda one: one[1:3])
     assert len(parted) == len(memory.places("status"))
@@ -386,6 +400,23 @@ def test_in_its_namespace_a_process_has_no_interface_that_is_up() -> None:
 def test_a_child_that_ends_is_said(memory: Memory) -> None:
     with pytest.raises(ReplayFailed):
         run(memory, "alerts", code=replace(code("alerts"), contracts=ROOT / "nowhere"))
+
+
+def test_in_a_narrow_terminal_counts_and_digests_stand_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    judge = Judge("matching")
+    judge.counts |= dict.fromkeys(list(Verdict)[:5], 123_456)
+    shown([Run(judge, [], ["ab" * 32, "cd" * 32], 1.0)])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert f"matching {'ab' * 32}" in lines and f"matching {'cd' * 32}" in lines
+    (row,) = [line for line in lines if line.startswith("│ matching")]
+    assert row.count("123,456") == 5
+    judge.counts.clear()
+    shown([Run(judge, [], [], 1.0)])
+    assert "TAMPERED" not in capsys.readouterr().out
 
 
 def test_the_report_is_one_page_without_script_that_names_what_differs(memory: Memory) -> None:

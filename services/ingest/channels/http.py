@@ -24,12 +24,14 @@ from services.ingest.channels.openapi import (
     EXTRACT,
     ME,
     RECEIPT,
+    REDRIVES,
     REFUSALS,
     TERMS,
     VALIDATE,
     WEBHOOKS,
     described,
 )
+from services.ingest.channels.redriving import Redriving
 from services.ingest.door import PAYLOAD_BYTES_MAX
 from services.ingest.fields import Bad, read_moment
 from services.ingest.parse import ID
@@ -38,7 +40,7 @@ from spine.errors import Retry
 from spine.ledger.watch import NoCheckpoint
 from spine.telemetry import log, where
 from spine.who.hearing import Hearing
-from spine.who.principal import READ, WRITE, Nobody, Principal, Scope
+from spine.who.principal import READ, REDRIVE, WRITE, Nobody, Principal, Scope
 from spine.who.rate import Rate
 from spine.who.refused import forbidden, refused, replayed
 from spine.who.webhooks import Signed
@@ -54,13 +56,17 @@ MODE = "Hub-Mode"
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """What the door needs of its surroundings. ``simulated``: believe the header that names a time (demo only)."""
+    """What the door needs of its surroundings. ``simulated``: believe the header that names a time (demo only).
+
+    Without ``redriving`` nothing is redriven at this door.
+    """
 
     desk: Desk
     hearing: Hearing
     rate: Rate
     clock: Callable[[], datetime]
     simulated: bool = False
+    redriving: Redriving | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,10 @@ def create_app(api: Api) -> FastAPI:
     @app.get("/v1/refusals", **REFUSALS)
     async def refusals(request: Request) -> Response:
         return await _answered(_refusals, await _call(api, request, READ, word=request.query_params.get("limit", "")))
+
+    @app.post("/v1/refusals:redrive", **REDRIVES)
+    async def redrive(request: Request) -> Response:
+        return await _answered(_redrive, await _call(api, request, REDRIVE, body=True))
 
     @app.get("/v1/terms", **TERMS)
     async def terms(request: Request) -> Response:
@@ -314,15 +324,27 @@ def _terms(call: _Call) -> Response:
 
 
 def _extract(call: _Call) -> Response:
+    answer = call.api.desk.extract(call.who, _told(call), call.received_at)
+    return _problem(answer) if isinstance(answer, Problem) else _json(answer, 202)
+
+
+def _redrive(call: _Call) -> Response:
+    told = _told(call)
+    if call.api.redriving is None:
+        return _problem(Problem("no_such_path"))
+    answer = call.api.redriving.answer(call.who, told, call.received_at)
+    return _problem(answer) if isinstance(answer, Problem) else _json(answer, answer["status"])
+
+
+def _told(call: _Call) -> object:
+    """The one thing that a body says."""
     _paced(call, 1)
     if len(call.body) > PAYLOAD_BYTES_MAX:
-        return _problem(Problem("too_large", limit={"event_bytes": PAYLOAD_BYTES_MAX}))
+        raise _Stop(Problem("too_large", limit={"event_bytes": PAYLOAD_BYTES_MAX}))
     try:
-        told = orjson.loads(call.body)
+        return orjson.loads(call.body)
     except orjson.JSONDecodeError:
-        return _problem(Problem("unreadable"))
-    answer = call.api.desk.extract(call.who, told, call.received_at)
-    return _problem(answer) if isinstance(answer, Problem) else _json(answer, 202)
+        raise _Stop(Problem("unreadable")) from None
 
 
 def _me(call: _Call) -> Response:

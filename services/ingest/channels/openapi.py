@@ -84,7 +84,11 @@ SCHEMES: dict[str, Any] = {
         "flows": {
             "clientCredentials": {
                 "tokenUrl": "https://issuer.example/token",
-                "scopes": {"events:write": "send events", "receipts:read": "read receipts and refusals"},
+                "scopes": {
+                    "events:write": "send events",
+                    "receipts:read": "read receipts and refusals",
+                    "refusals:redrive": "have refused events judged again",
+                },
             }
         },
     },
@@ -178,6 +182,47 @@ REFUSALS: dict[str, Any] = {
         "parameters": [
             {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
         ],
+    },
+}
+_NAMES = {"type": "array", "items": {"type": "string"}}
+_REDRIVE: dict[str, Any] = {
+    "type": "object",
+    "title": "Redrive",
+    "description": "Which of your refusals: by message id, or all that wait of a reason and a type.",
+    "required": ["dry_run"],
+    "additionalProperties": False,
+    "properties": {
+        "dry_run": {"type": "boolean", "description": "true: only what the gate would say now"},
+        "ids": {"type": "array", "maxItems": 100, "items": {"type": "string", "pattern": ID_PATTERN}},
+        "party": {"type": "string", "description": "yours; the hub's steward names anybody's"},
+        "reason": {"type": "string", "examples": ["not_in_agreement"]},
+        "type": {"type": "string", "examples": ["education.enrolment.withdrawn"]},
+        "by": {**_NAMES, "maxItems": 2, "description": "who wants it; the hub's steward's to say"},
+    },
+}
+_REDRIVEN = {
+    "type": "object",
+    "required": ["waiting", "judged", "outcomes", "items", "alone_max", "dry_run"],
+    "properties": {
+        "waiting": {"type": "integer", "description": "how many of those wait"},
+        "judged": {"type": "integer", "description": "how many were looked at, the oldest first"},
+        "redriven": {"type": "integer", "description": "sent: those that would now be accepted"},
+        "outcomes": {"type": "array", "items": {"type": "object"}, "description": "counts by type, verdict and codes"},
+        "items": {"type": "array", "items": {"type": "object"}, "description": "the first 100, one by one"},
+    },
+}
+REDRIVES: dict[str, Any] = {
+    "response_model": None,
+    "summary": "Bring what was refused before the gate again, or ask what would come of it",
+    "responses": {
+        200: _json("What the gate would say now; nothing was sent", _REDRIVEN),
+        202: _json("On the log: what would now be accepted; the rest still waits", _REDRIVEN),
+        404: _problem("Nothing is redriven at this door"),
+        **_TURNED_AWAY,
+    },
+    "openapi_extra": {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _REDRIVE}}},
+        "security": _by("refusals:redrive"),
     },
 }
 TERMS: dict[str, Any] = {
