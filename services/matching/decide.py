@@ -120,7 +120,7 @@ def weighed(matcher: Matcher, ledger: Ledger, reviews: Sequence[Assessed]) -> As
     if rest and first.weight - rest[0].weight < model.gap_millibits:
         return None
     may = first.verdict.rule in matcher.weighed and not first.doubted
-    return first if may and first.weight >= model.auto_millibits else None
+    return first if may and first.weight >= model.link_millibits(first.verdict.rule) else None
 
 
 def _own(person: Person, rule: str) -> Candidate:
