@@ -1,7 +1,7 @@
 """Splink 5 beside our matching: the same rows, the same measures (dependency group ``evaluation``).
 
 On generated data Splink reads values as our own normalising gives them, so that only deciding is compared, and it is
-told which rows are one source's record: ours knows that too. On the historical records and on FEBRL it is set as in its
+told which rows are one source's record: ours knows that too. On the historical records and on FEBRL it is set after its
 own tutorials (``matching_splink_tutorial``). The threshold is the one that gave its best F1 on other data of the same
 kind: seed ``TUNING_SEED`` for each difficulty, the tuning half of the historical records, FEBRL 2.
 ``python tests/benchmarks/matching_splink.py`` finds the thresholds anew.

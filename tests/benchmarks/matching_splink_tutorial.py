@@ -1,8 +1,8 @@
-"""Splink as its own tutorials set it for the historical records and for FEBRL, on the columns as they are written.
+"""Splink set after its own tutorials for the historical records and FEBRL, on the columns as they are written.
 
-Where the tutorials leave a choice, the one with the better F1 on the tuning half, or on FEBRL 2, was taken: given and
-family name by themselves rather than as one comparison, birth dates by exchanged or different characters rather than by
-days between, and a third round of training.
+On the tuning half of the historical records three choices gave a better F1 than the tutorial's (.8806 against
+.8546 with all columns) and were taken: given and family name apart, birth dates by exchanged or different
+characters rather than by days between, and a third round of training.
 """
 
 from __future__ import annotations
