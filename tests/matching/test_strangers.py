@@ -1,5 +1,5 @@
-"""A candidate of whom no given name fits, or who can't be certain where somebody is, is left aside before it is compared:
-the outcome is the same."""
+"""Candidates are left aside before they are compared: of whom no given name fits, and who can't be certain where
+somebody is. The outcome is the same."""
 
 from __future__ import annotations
 
