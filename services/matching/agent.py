@@ -33,7 +33,7 @@ from spine.schema import Catalogue
 from spine.step import SEALED, Processor
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SHIPPED, _KEPT = _ROOT / "models" / "2026-11-25-weights.json", _ROOT / build.GIVEN_MODEL
+_SHIPPED, _KEPT = _ROOT / "models" / "2026-11-27-weights.json", _ROOT / build.GIVEN_MODEL
 #: HUB_MODEL names another model file; a kept build brings the one with it that it was given.
 MODEL = Path(os.environ.get("HUB_MODEL") or (_KEPT if _KEPT.exists() else _SHIPPED))
 ALIASES = Path(__file__).resolve().parent / "aliases.txt"

@@ -6,10 +6,7 @@ with a name's sound, both names' sounds with the year, contact data with a name'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
-
-from services.matching.identity import STRONG, Identity
+from services.matching.identity import NO_NUMBERS, STRONG, Identity
 from services.matching.normalise import Family, Given, soundex
 
 #: People per key, by the first letter of the key. 0: no cap.
@@ -18,10 +15,19 @@ _LETTERS = ("N", "U", "L", "I")
 assert len(_LETTERS) == len(STRONG)
 
 
-@lru_cache(maxsize=1 << 15)
-def keys_of(identity: Identity) -> tuple[str, ...]:
+def keys_of(identity: Identity) -> list[str]:
     """Keys under which a known identity is found."""
-    keys = list(_sure_keys(identity))
+    return [*sure_keys(identity), *named_keys(identity)]
+
+
+def named_alike(one: Identity, other: Identity) -> bool:
+    """Whether two identities have the same ``named_keys``."""
+    return one.names == other.names and one.born == other.born and one.postcode == other.postcode
+
+
+def named_keys(identity: Identity) -> list[str]:
+    """Keys from names, with birth date and postcode."""
+    keys: list[str] = []
     born = identity.born
     for name in identity.names:
         sounds, given = _family_sounds(name.family), _given_sound(name.given)
@@ -38,12 +44,12 @@ def keys_of(identity: Identity) -> tuple[str, ...]:
                     keys.append(f"y{given}:{sound}:{born.year}")
             if identity.postcode is not None:
                 keys.append(f"p{identity.postcode}:{sound}")
-    return tuple(dict.fromkeys(keys))
+    return keys if len(identity.names) == 1 else list(dict.fromkeys(keys))
 
 
 def queries_of(identity: Identity, provider: str | None) -> list[str]:
     """Keys under which to look for an identity: its own, those with names swapped, and the provider that it names."""
-    keys = list(keys_of(identity))
+    keys = keys_of(identity)
     for name in identity.names:
         as_family, as_given = _given_sound(name.given), _family_sounds(name.family)
         if identity.born is not None and as_family:
@@ -63,14 +69,22 @@ def enrolled_key(provider: str, sound: str) -> str:
     return f"e{provider}:{sound}"
 
 
-def _sure_keys(identity: Identity) -> Iterator[str]:
-    for letter, number in zip(_LETTERS, identity.numbers, strict=True):
-        if number is not None:
-            yield f"#{letter}{number}"
+def sure_keys(identity: Identity) -> list[str]:
+    """Keys from numbers, telephone and e-mail."""
+    keys = number_keys(identity)
     if identity.phone is not None:
-        yield f"h{identity.phone}"
+        keys.append(f"h{identity.phone}")
     if identity.email is not None:
-        yield f"m{identity.email}"
+        keys.append(f"m{identity.email}")
+    return keys
+
+
+def number_keys(identity: Identity) -> list[str]:
+    """Keys from numbers alone."""
+    if identity.numbers == NO_NUMBERS:
+        return []
+    numbers = zip(_LETTERS, identity.numbers, strict=True)
+    return [f"#{letter}{number}" for letter, number in numbers if number is not None]
 
 
 def _given_sound(given: Given | None) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from services.matching.facts import RecordKey
 from services.matching.identity import NO_NUMBERS, Identity, Numbers
 from services.matching.normalise import Name
 
+T = TypeVar("T")
 #: A source that changes its mind more often than this loses its middle versions; the first and the latest stay.
 FACES_MAX = 12
 
@@ -131,6 +132,26 @@ def known_of(records: Sequence[SourceRecord]) -> Known:
         keys=tuple(dict.fromkeys([record.key for record in records])),
         refs=tuple(dict.fromkeys([ref for f in faces for ref in f.refs])),
     )
+
+
+def known_with(known: Known, record: SourceRecord) -> Known:
+    """As ``known_of`` with one more record, the last, of one face."""
+    face = record.faces[0].identity
+    return Known(
+        views=_with(known.views, (_view(record),)),
+        names=_with(known.names, face.names),
+        postcodes=_with(known.postcodes, (face.postcode,) if face.postcode else ()),
+        addresses=_with(known.addresses, (face.address,) if face.address else ()),
+        phones=_with(known.phones, (face.phone,) if face.phone else ()),
+        emails=_with(known.emails, (face.email,) if face.email else ()),
+        keys=_with(known.keys, (record.key,)),
+        refs=_with(known.refs, face.refs),
+    )
+
+
+def _with(values: tuple[T, ...], more: tuple[T, ...]) -> tuple[T, ...]:
+    fresh = [value for value in more if value not in values]
+    return (*values, *fresh) if fresh else values
 
 
 def views_of(records: Iterable[SourceRecord]) -> tuple[View, ...]:

@@ -15,7 +15,7 @@ from services.matching.facts import Fed, Linked, Matter, Observation, Separated,
 from services.matching.index import Candidate, Index, Review, record_in
 from services.matching.rows import Ledger, held_of, person_key, review_key
 from services.matching.rules import Result
-from services.matching.search import Assessed, Matcher, assess_all, is_misfiled, told
+from services.matching.search import Assessed, Matcher, assess_all, certain_of, is_misfiled, people_near, told
 from services.matching.steward import Store, link, release_stub, separate, store, suggest
 from spine.record import Effect
 
@@ -48,22 +48,23 @@ def observe(matcher: Matcher, ledger: Ledger, seen: Observation) -> list[Effect]
         if any(record.shows(seen.identity) for record in person.records_of(seen.key)):
             return _keep(ledger, person, seen, "exact", None)
     mine = [p for p in own if not is_misfiled(matcher, seen, p)]
-    candidates = assess_all(matcher, index, seen)
-    autos = [a for a in candidates if a.result is Result.AUTO]
     stubs = [p for p in holders if p.stub and not is_misfiled(matcher, seen, p)]
+    near = people_near(index, seen)
     if stubs:
-        return _beside_stub(matcher, ledger, seen, stubs[0], mine, autos, candidates)
+        return _beside_stub(matcher, ledger, seen, stubs[0], mine, near)
     if mine:
-        others = [a for a in autos if a.person is not mine[0]]
+        others = certain_of(matcher, index, seen, [p for p in near if p is not mine[0]])
         if others:
             return _hold(matcher, ledger, seen, "two_persons", [_own(mine[0], "I1"), *others])
         return _keep(ledger, mine[0], seen, "exact", None)
     if own:
+        autos = certain_of(matcher, index, seen, near)
         if len(autos) == 1 and autos[0].person not in own:
             # The file is another's, and whose event it is has one sure answer (POLICY 4.3).
             return _keep(ledger, autos[0].person, seen, "exact", autos[0].weight)
+        candidates = assess_all(matcher, index, seen, near)
         return _hold(matcher, ledger, seen, "misfiled", [_own(own[0], "misfiled"), *candidates])
-    return _stranger(matcher, ledger, seen, candidates, autos)
+    return _stranger(matcher, ledger, seen, near)
 
 
 def _beside_stub(
@@ -72,32 +73,33 @@ def _beside_stub(
     seen: Observation,
     stub: Person,
     mine: Sequence[Person],
-    autos: Sequence[Assessed],
-    candidates: Sequence[Assessed],
+    near: Sequence[Person],
 ) -> list[Effect]:
     """The source's record waits on a stub. A re-send that decides settles it; anything else joins it."""
+    autos = certain_of(matcher, ledger.index, seen, near)
     certain = {a.person.person_id: a.person for a in autos} | {p.person_id: p for p in mine}
     if len(certain) == 1 and _resent(ledger, stub, seen):
         (person,) = certain.values()
         return _resend(ledger, seen, stub, person)
-    return _join_stub(matcher, ledger, seen, stub, candidates)
+    return _join_stub(matcher, ledger, seen, stub, assess_all(matcher, ledger.index, seen, near))
 
 
-def _stranger(
-    matcher: Matcher, ledger: Ledger, seen: Observation, candidates: Sequence[Assessed], autos: Sequence[Assessed]
-) -> list[Effect]:
+def _stranger(matcher: Matcher, ledger: Ledger, seen: Observation, near: Sequence[Person]) -> list[Effect]:
     """A record that is not known by its reference."""
-    promised = ledger.index.links.get(seen.key)
+    index = ledger.index
+    promised = index.links.get(seen.key)
     if promised is not None:
-        people = [p for p in ledger.index.holders(promised) if not p.stub]
+        people = [p for p in index.holders(promised) if not p.stub]
         if people:
             return _keep(ledger, people[0], seen, "human", None)
+    autos = certain_of(matcher, index, seen, near)
     if len(autos) == 1:
         best = autos[0]
         waiting = _waiting_for(ledger, best.person, seen)
         if len(waiting) == 1:
             return _resend(ledger, seen, waiting[0], best.person)
         return _keep(ledger, best.person, seen, "exact", best.weight)
+    candidates = assess_all(matcher, index, seen, near)
     if len(autos) > 1:
         return _hold(matcher, ledger, seen, "two_persons", candidates)
     reviews = [a for a in candidates if a.result is Result.REVIEW]
@@ -118,7 +120,7 @@ def weighed(matcher: Matcher, ledger: Ledger, reviews: Sequence[Assessed]) -> As
     if rest and first.weight - rest[0].weight < model.gap_millibits:
         return None
     may = first.verdict.rule in matcher.weighed and not first.doubted
-    return first if may and first.weight >= model.auto_millibits else None
+    return first if may and first.weight >= model.link_millibits(first.verdict.rule) else None
 
 
 def _own(person: Person, rule: str) -> Candidate:
@@ -169,16 +171,10 @@ def _keep(ledger: Ledger, person: Person, seen: Observation, how: str, weight: i
     index = ledger.index
     ledger.touch(person_key(index, person.person_id))
     record = record_in(person, seen.key)
-    enrols = seen.enrols and seen.source not in person.enrolled
-    if record is None or not record.shows(seen.identity) or enrols:
-        with index.changing(person):
-            if record is None:
-                record = SourceRecord(seen.key, seen.event_id)
-                person.records.append(record)
-            if not record.shows(seen.identity):
-                record.show(_face(seen))
-            if enrols:
-                person.enrolled.add(seen.source)
+    if record is None or not record.shows(seen.identity):
+        record = index.show(person, seen.key, seen.event_id, _face(seen))
+    if seen.enrols and seen.source not in person.enrolled:
+        index.enrol(person, seen.source)
     if seen.adopted and (person.adopted_on is None or seen.effective_on < person.adopted_on):
         person.adopted_on = seen.effective_on
     store(ledger, record, seen.body)

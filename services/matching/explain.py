@@ -93,7 +93,7 @@ def _thresholds(matcher: Matcher, verdict: Verdict, people: int) -> tuple[int | 
     if people < model.population_measured_min or verdict.result is Result.AUTO or verdict.rule in ("I1", "I2", "I3"):
         return None, None
     return (
-        model.auto_millibits if verdict.rule in matcher.weighed else None,
+        model.link_millibits(verdict.rule) if verdict.rule in matcher.weighed else None,
         model.review_millibits if verdict.rule != "I4" else None,
     )
 

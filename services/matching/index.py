@@ -6,16 +6,16 @@ The index is the state on which ``decide`` works, in memory. Its truth is rows, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from services.matching import blocking
-from services.matching.cluster import Held, Known, Person, SourceRecord, known_of
+from services.matching.cluster import FACES_MAX, Face, Held, Known, Person, SourceRecord, known_of, known_with
 from services.matching.facts import RecordKey
-from services.matching.weigh import Frequencies, counted
+from services.matching.identity import Identity
+from services.matching.weigh import Frequencies, counted, learned
 
 K = TypeVar("K")
 #: A person whom a review asks about, the weight, and the rule and reason.
@@ -66,7 +66,7 @@ class Index:
             return
         person.known = known_of(person.records)
         self._count(person.known, 1)
-        for key in _blocking_keys(person):
+        for key in _blocking_keys(_identities(person), sorted(person.enrolled)):
             self._post(key, person)
 
     def remove(self, person: Person) -> None:
@@ -80,31 +80,41 @@ class Index:
             return
         assert person.known is not None
         self._count(person.known, -1)
-        for key in _blocking_keys(person):
+        for key in _blocking_keys(_identities(person), sorted(person.enrolled)):
             self._unpost(key, person)
         person.known = None
 
-    @contextmanager
-    def changing(self, person: Person) -> Iterator[None]:
-        """For somebody who is known and learns something: as ``remove`` before and ``add`` after, at the price of what
-        is different then."""
-        assert person.known is not None
-        known, keys = person.known, _blocking_keys(person)
-        yield
-        person.known = known_of(person.records)
-        for record_key in person.known.keys:
-            if record_key not in known.keys:
-                self._by_record.setdefault(record_key, []).append(person)
-        before, after = set(counted(known)), set(counted(person.known))
-        for kind, value in before - after:
-            self.frequencies.add(kind, value, -1)
-        for kind, value in after - before:
+    def show(self, person: Person, key: RecordKey, uid: str, face: Face) -> SourceRecord:
+        """A record of somebody who is known shows a face that it has not shown: as ``remove`` before and ``add``
+        after, at the price of what is new. ``uid``: of the record, if this is its first face."""
+        known, faces, record = person.known, _identities(person), record_in(person, key)
+        assert known is not None
+        if record is None:
+            record = SourceRecord(key, uid, [face])
+            person.records.append(record)
+            self._by_record.setdefault(key, []).append(person)
+            person.known = known_with(known, record)
+        elif len(record.faces) < FACES_MAX:
+            record.show(face)
+            person.known = known_of(person.records)
+        else:
+            # An older face goes, and whatever it alone has shown.
+            self.remove(person)
+            record.show(face)
+            self.add(person)
+            return record
+        for kind, value in learned(known, face.identity):
             self.frequencies.add(kind, value, 1)
-        now = _blocking_keys(person)
-        for key in now.keys() - keys.keys():
+        for post in _keys_learned(faces, face.identity, sorted(person.enrolled)):
+            self._post(post, person)
+        return record
+
+    def enrol(self, person: Person, provider: str) -> None:
+        """Somebody who is known is enrolled at a provider."""
+        faces, before = _identities(person), sorted(person.enrolled)
+        person.enrolled.add(provider)
+        for key in _blocking_keys(faces, [provider]).keys() - _blocking_keys(faces, before).keys():
             self._post(key, person)
-        for key in keys.keys() - now.keys():
-            self._unpost(key, person)
 
     def holders(self, key: RecordKey) -> list[Person]:
         """Who has a record with this reference: people before stubs, then by id."""
@@ -115,22 +125,21 @@ class Index:
         """The stub on which a message waits."""
         return self._waiting.get((source, message_id))
 
-    def candidates(self, keys: Iterable[str]) -> Iterator[Person]:
+    def candidates(self, keys: Iterable[str]) -> list[Person]:
         """People under any of the keys, each once, in the order of the keys. Lists over their cap are skipped."""
-        seen: set[str] = set()
+        by_key, caps = self._by_key, blocking.CAPS
+        out: dict[Person, None] = {}
         for key in keys:
-            found = self._by_key.get(key)
+            found = by_key.get(key)
             if found is None:
                 continue
-            if isinstance(found, Person):
-                found = [found]
-            cap = blocking.CAPS[key[0]]
-            if cap and len(found) > cap:
+            if not isinstance(found, list):
+                out[found] = None
                 continue
-            for person in found:
-                if person.person_id not in seen:
-                    seen.add(person.person_id)
-                    yield person
+            cap = caps[key[0]]
+            if not cap or len(found) <= cap:
+                out.update(dict.fromkeys(found))
+        return list(out)
 
     # Reviews
 
@@ -200,12 +209,28 @@ class Index:
             self.frequencies.add(kind, value, by)
 
 
-def _blocking_keys(person: Person) -> dict[str, None]:
+def _identities(person: Person) -> list[Identity]:
+    return [face.identity for record in person.records for face in record.faces]
+
+
+def _keys_learned(faces: Sequence[Identity], fresh: Identity, enrolled: Sequence[str]) -> set[str]:
+    """Keys of a fresh face that no other face of the person has."""
+    if any(blocking.named_alike(fresh, face) for face in faces):
+        return set(blocking.sure_keys(fresh)).difference(*map(blocking.sure_keys, faces))
+    return set(_blocking_keys([fresh], enrolled)).difference(_blocking_keys(faces, enrolled))
+
+
+def _blocking_keys(faces: Sequence[Identity], enrolled: Sequence[str]) -> dict[str, None]:
     keys: dict[str, None] = {}
-    for face in {face.identity: None for face in person.faces()}:
-        keys.update(dict.fromkeys(blocking.keys_of(face)))
-        for provider in sorted(person.enrolled):
-            keys.update(dict.fromkeys(blocking.enrolled_keys(face, provider)))
+    read: list[Identity] = []
+    for face in faces:
+        keys.update(dict.fromkeys(blocking.sure_keys(face)))
+        # Most faces of a person show the names and the birth date that others show.
+        if not any(blocking.named_alike(face, other) for other in read):
+            read.append(face)
+            keys.update(dict.fromkeys(blocking.named_keys(face)))
+            for provider in enrolled:
+                keys.update(dict.fromkeys(blocking.enrolled_keys(face, provider)))
     return keys
 
 

@@ -62,7 +62,8 @@ class Model:
     """Weights and thresholds of one date.
 
     Below ``population_measured_min`` known people nobody can say how rare a name is: there the rules decide alone.
-    ``gap_millibits``: how far the best candidate must be ahead of the second.
+    ``gap_millibits``: how far the best candidate must be ahead of the second. ``careful_millibits``: by how much the
+    weight of what a rule asks about is too low, as measured.
     """
 
     name: str
@@ -75,6 +76,11 @@ class Model:
     rarity: Mapping[str, Rarity]
     auto_millibits: int
     review_millibits: int
+    careful_millibits: Mapping[str, int]
+
+    def link_millibits(self, rule: str) -> int:
+        """Weight from which a question of the rule is answered with a link."""
+        return self.auto_millibits - self.careful_millibits.get(rule, 0)
 
 
 def read_model(text: str) -> Model:
@@ -100,4 +106,5 @@ def read_model(text: str) -> Model:
         rarity=rarity,
         auto_millibits=costs.auto_millibits,
         review_millibits=costs.review_millibits,
+        careful_millibits={rule: int(of) for rule, of in read.get("careful_millibits", {}).items()},
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from services.matching.blocking import queries_of
+from services.matching.blocking import number_keys, queries_of
 from services.matching.cluster import Known, Person, View, views_of
 from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameComparer, NameGrade, born_grade
 from services.matching.facts import NAMELESS, Observation, RecordKey
@@ -64,24 +64,37 @@ class Pair:
     theirs: Name
 
 
-def assess_all(matcher: Matcher, index: Index, seen: Observation) -> list[Assessed]:
-    """People whom the observation may be about, most certain first. Barred pairs are not among them."""
-    found: dict[str, Person] = {}
-    for ref in seen.identity.refs:
-        for person in index.holders(ref):
-            if not person.stub:
-                found[person.person_id] = person
-    for person in index.candidates(queries_of(seen.identity, seen.named_provider)):
-        found.setdefault(person.person_id, person)
-    out: list[Assessed] = []
-    for person in found.values():
-        if person.adopted_on is not None or index.parted(seen.key, person):
-            continue
-        assessed = assess(matcher, index, seen, person)
-        if assessed is not None:
-            out.append(assessed)
+def people_near(index: Index, seen: Observation) -> list[Person]:
+    """Whom the observation may be about, by a reference or a key, but nobody whom an adoption or a decision bars."""
+    found = dict.fromkeys(p for ref in seen.identity.refs for p in index.holders(ref) if not p.stub)
+    found |= dict.fromkeys(index.candidates(queries_of(seen.identity, seen.named_provider)))
+    return [p for p in found if p.adopted_on is None and not index.parted(seen.key, p)]
+
+
+def certain_of(matcher: Matcher, index: Index, seen: Observation, near: Iterable[Person]) -> list[Assessed]:
+    """Those of whom a rule is certain (AUTO), heaviest first: where one is, nobody asks about the others (POLICY 4.3).
+
+    I4 and I5 alone are ever certain, so that nobody else is compared.
+    """
+    numbered = set(index.candidates(number_keys(seen.identity)))
+    maybe = [person for person in near if person in numbered or _may_be_certain(seen, person)]
+    return [a for a in assess_all(matcher, index, seen, maybe) if a.result is Result.AUTO]
+
+
+def assess_all(matcher: Matcher, index: Index, seen: Observation, near: Iterable[Person]) -> list[Assessed]:
+    """What is to be said of each, most certain first. Barred pairs are not among them."""
+    out = [a for person in near if (a := assess(matcher, index, seen, person)) is not None]
     out.sort(key=lambda a: (-a.result, -a.weight, a.person.person_id))
     return out
+
+
+def _may_be_certain(seen: Observation, person: Person) -> bool:
+    """Whether a reference, or birth date and support are the same: what I4 and I5 ask for first, but an identifier."""
+    mine, known = seen.identity, person.known
+    assert known is not None
+    if _supported(mine, known) and any(mine.born in view.born for view in known.views):
+        return True
+    return _refers(seen, known.keys, known.refs)
 
 
 def assess(matcher: Matcher, index: Index, seen: Observation, person: Person) -> Assessed | None:
@@ -115,6 +128,10 @@ def _numbered_alike(seen: Observation, known: Known) -> bool:
     return mine != NO_NUMBERS and any(_numbers(mine, view.numbers)[0] for view in known.views)
 
 
+def _supported(mine: Identity, known: Known) -> bool:
+    return mine.phone in known.phones or mine.email in known.emails or mine.postcode in known.postcodes
+
+
 def told(matcher: Matcher, index: Index, seen: Observation, person: Person) -> tuple[str, ...]:
     """Every comparison for a reader: kind, grade, millibits against a stranger, and against one of the household."""
     known, parts = person.known, list[Part]()
@@ -127,7 +144,7 @@ def told(matcher: Matcher, index: Index, seen: Observation, person: Person) -> t
 def compared(matcher: Matcher, seen: Observation, person: Person, known: Known) -> list[Pair]:
     """The observation against each of the person's records, at least one. A barred pair is the last: it ends all."""
     mine = seen.identity
-    support = mine.phone in known.phones or mine.email in known.emails or mine.postcode in known.postcodes
+    support = _supported(mine, known)
     reference, same_postcode = _refers(seen, known.keys, known.refs), mine.postcode in known.postcodes
     provider = seen.named_provider is not None and seen.named_provider in person.enrolled
     numbered = mine.numbers != NO_NUMBERS

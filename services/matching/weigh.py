@@ -6,12 +6,13 @@ sibling). The lower of the two odds counts: an address says much against a stran
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
 from services.matching.cluster import Known
 from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameGrade
+from services.matching.identity import Identity
 from services.matching.model import Model, log2_millibits
 from services.matching.normalise import Name
 
@@ -45,17 +46,43 @@ class Frequencies:
         return self.counts[kind].get(value, 0)
 
 
-def counted(known: Known) -> Iterator[tuple[str, Value]]:
+def counted(known: Known) -> set[tuple[str, Value]]:
     """Each value of a person once, by kind. A whole name is counted, too: Mohammed Khan is more than chance of both."""
-    names = {name for view in known.views for name in view.names}
-    yield from (("given", first) for first in {name.given.first for name in names if name.given})
-    yield from (("family", joined) for joined in {name.family.joined for name in names if name.family})
-    yield from (("whole", whole) for whole in {_whole(name) for name in names} if whole is not None)
-    yield from (("born", born) for born in {born for view in known.views for born in view.born})
-    yield from (("postcode", value) for value in known.postcodes)
-    yield from (("address", value) for value in known.addresses)
-    yield from (("phone", value) for value in known.phones)
-    yield from (("email", value) for value in known.emails)
+    out = _counted_names(known.names)
+    out.update(("born", born) for view in known.views for born in view.born)
+    out.update(("postcode", value) for value in known.postcodes)
+    out.update(("address", value) for value in known.addresses)
+    out.update(("phone", value) for value in known.phones)
+    out.update(("email", value) for value in known.emails)
+    return out
+
+
+def learned(known: Known, face: Identity) -> Iterator[tuple[str, Value]]:
+    """What is counted of a person once a face is shown, and was not before."""
+    if any(name not in known.names for name in face.names):
+        yield from _counted_names(face.names) - _counted_names(known.names)
+    if face.born is not None and not any(face.born in view.born for view in known.views):
+        yield ("born", face.born)
+    if face.postcode and face.postcode not in known.postcodes:
+        yield ("postcode", face.postcode)
+    if face.address and face.address not in known.addresses:
+        yield ("address", face.address)
+    if face.phone and face.phone not in known.phones:
+        yield ("phone", face.phone)
+    if face.email and face.email not in known.emails:
+        yield ("email", face.email)
+
+
+def _counted_names(names: Iterable[Name]) -> set[tuple[str, Value]]:
+    out: set[tuple[str, Value]] = set()
+    for name in names:
+        if name.given:
+            out.add(("given", name.given.first))
+        if name.family:
+            out.add(("family", name.family.joined))
+        if name.given and name.family:
+            out.add(("whole", f"{name.given.first} {name.family.joined}"))
+    return out
 
 
 def _whole(name: Name) -> str | None:

@@ -166,10 +166,7 @@ def recorded(name: str, matcher: Matcher, beside: bool) -> Run:
     run = compare(data, placed, BARS[name], seconds)
     if not beside:
         return run
-    others = [splinked(rows, placed, name)]
-    if name in febrl.SETS:
-        others.append(splinked(rows, placed, name, (febrl.EXTRA,)))
-    return replace(run, beside=tuple(others))
+    return replace(run, beside=tuple(splinked(rows, placed, name, extra) for extra in ((), splink.EXTRA[name])))
 
 
 def splinked(
@@ -177,8 +174,8 @@ def splinked(
 ) -> Beside:
     """Raises Unavailable."""
     cpu, wall = time.process_time(), time.perf_counter()
-    threshold = splink.THRESHOLDS[name]
-    put = splink.clustered(rows, splink.scored(rows, extra), threshold)
+    threshold = (splink.THRESHOLDS_TOLD if extra else splink.THRESHOLDS)[name]
+    put = splink.clustered(rows, splink.scored(rows, name, extra), threshold)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     of = measure([replace(row, person=to.person_id, decision=to.decision) for row, to in zip(placed, put, strict=True)])
     named = f"Splink {splink.version()} from {threshold:g} bits on"

@@ -68,6 +68,8 @@ def _identity(rec_id: str, row: dict[str, Any]) -> dict[str, str]:
         "date_of_birth": f"{born[:4]}-{born[4:6]}-{born[6:]}" if len(born) == 8 else "",
         "postcode": _postcode(row["postcode"]),
         "address_line": ", ".join(part for part in parts if part),
+        # As Splink's tutorial compares an address: part by part.
+        **{column: row[column] for column in ("street_number", "address_1", "suburb")},
         EXTRA: row["soc_sec_id"],
     }
 

@@ -15,6 +15,8 @@ from matching_names import DATA
 
 FILE = DATA / "historical_50k.parquet"
 TUNE, TEST = "tune", "test"
+#: What only Splink is told.
+EXTRA = ("birth_place", "occupation")
 
 
 class Unavailable(Exception):
@@ -29,7 +31,7 @@ def records(half: str) -> Iterator[tuple[dict[str, str], str]]:
     """Identity rows of a half, each with its cluster, in an order that has nothing to do with the clusters.
 
     The file has no sources: every row is one of its own, so that every pair is one across sources. Place of birth and
-    occupation have no column among the hub's and are left out.
+    occupation (``EXTRA``) have no column among the hub's: ours does not read them.
     """
     if not FILE.is_file():
         raise Unavailable(f"{FILE.name} is not at hand: set HUB_EVALUATION_DATA to the folder that holds it")
@@ -56,4 +58,5 @@ def _identity(row: dict[str, Any], number: int) -> dict[str, str]:
         "date_of_birth": str(row["dob"] or "")[:10],
         "sex": row.get("gender") or "",
         "postcode": row["postcode_fake"] or "",
+        **{column: row[column] or "" for column in EXTRA},
     }

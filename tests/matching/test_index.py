@@ -69,12 +69,11 @@ def test_whoever_is_removed_leaves_nothing_behind() -> None:
 
 
 def test_a_face_that_is_dropped_is_not_found_any_more() -> None:
-    index, person = Index("bulk"), Person("p-1", [SourceRecord(("school", "S1"), "e1")])
+    index, person = Index("bulk"), Person("p-1")
     index.add(person)
     for n in range(FACES_MAX + 1):
-        with index.changing(person):
-            identity = identity_of({"given_name": "Ana", "family_name": "Reis", "phone": f"079460000{n:02}"})
-            person.records[0].show(Face(b"", n, identity))
+        identity = identity_of({"given_name": "Ana", "family_name": "Reis", "phone": f"079460000{n:02}"})
+        index.show(person, ("school", "S1"), "e1", Face(b"", n, identity))
     assert list(index.candidates(["h07946000001"])) == []
     assert list(index.candidates(["h07946000002"])) == [person]
     assert index.frequencies.of("phone", "07946000001") == 0

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -216,6 +217,15 @@ def crowded(bulk: Bulk) -> Bulk:
         family = "".join(letters.choices("abcdeilmnorstu", k=9))
         bulk.resolve({**filler, "family_name": family, "date_of_birth": f"{2000 + n % 9}-{n % 12 + 1:02d}-10"})
     return bulk
+
+
+@pytest.mark.parametrize(("careful", "decision"), [({}, "review"), ({"I6": 1_600}, "link"), ({"I9": 1_600}, "review")])
+def test_where_weights_are_known_to_be_too_careful_a_link_needs_less(careful: dict[str, int], decision: str) -> None:
+    model = replace(WEIGHTS, careful_millibits=careful)
+    bulk = crowded(Bulk(replace(matcher_of(CONTRACTS)[0], model=model)))
+    row = {"source_ref": "1", "given_name": "Jack", "family_name": "Zorkovicz", "date_of_birth": "2003-04-10"}
+    bulk.resolve({**row, "event_id": "1", "source": "a", "postcode": "NS2 9TF"})
+    assert bulk.resolve({**row, "event_id": "2", "source": "b", "postcode": "NS7 1AB"}).decision == decision
 
 
 def test_in_a_small_population_the_rules_decide_alone() -> None:
