@@ -17,6 +17,7 @@ from services.console.agent import SERVICE, TOPICS, processor
 from services.console.doings import Doings
 from services.console.people import User
 from services.console.reader import Reader
+from services.console.redrives import Redrives
 from services.console.sessions import Sessions, secret_of
 from services.console.steward import Door
 from services.console.tables import INBOX
@@ -66,6 +67,7 @@ def pages(world: World, journal: PostgresJournal) -> Iterator[Page]:
     engine = journal.engine
     console = Console(
         reader=Reader(engine),
+        redrives=Redrives(engine),
         doings=Doings(journal, engine, world.hub.catalogue, 1),
         sessions=Sessions(engine, secret_of(engine), lambda: at, 1_000),
         people=people.load(CONTRACTS),

@@ -28,6 +28,7 @@ from hub.sample.mess import Line
 from hub.ticks import TICKER, Ticker
 from hub.topics import read_topics
 from hub.up.record import ProcessRecord, RunRecord, read_run
+from services.ingest.agent import daily
 from spine.headed import POLICY
 from spine.journal import DecisionRow
 from spine.kafka import KafkaLog
@@ -37,6 +38,7 @@ from spine.postgres import PostgresJournal
 from spine.record import Fact, Outgoing, Record
 from spine.registry import use_registry
 from spine.schema import Catalogue
+from spine.seal import Sealer, Seals
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
@@ -127,7 +129,7 @@ class WholeHub:
         catalogue = Catalogue([SCHEMAS], keys)
         use_registry(catalogue, addresses["registry"])
         log = KafkaLog(self.run().administered(), catalogue.frame, source="test")
-        found = Topics(catalogue)
+        found = Topics(catalogue, daily(Sealer(SEAL_KEY), self.database))
         try:
             for topic in topics:
                 at = {(topic, n): 0 for n in range(log.partitions(topic))}
@@ -166,6 +168,8 @@ class Topics:
     """Records by topic, each partition in order."""
 
     catalogue: Catalogue
+    #: Opens the bodies of submissions, as the gate does.
+    sealer: Seals
     records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
     def facts(self, topic: str) -> list[Fact]:
@@ -191,7 +195,7 @@ def stream(hub: WholeHub, lines: Sequence[Line], size: int, after: Callable[[int
 def in_one_process(topics: Topics, caused: dict[str, set[str]]) -> InProcessHub:
     """The same submissions and ticks through the hub in one process: day by day, in the order in which their
     observations stand on the log. ``caused``: effects of each submission."""
-    oracle = InProcessHub(CONTRACTS, SCHEMAS, keys=topics.catalogue.keys)
+    oracle = InProcessHub(CONTRACTS, SCHEMAS, keys=topics.catalogue.keys, sealer=topics.sealer)
     by_day: dict[date, list[tuple[Record, Fact]]] = {}
     ticked: dict[int, date] = {}
     for record, fact in zip(topics.records["submissions"], topics.facts("submissions"), strict=True):
@@ -227,7 +231,8 @@ def _put_in_force(oracle: InProcessHub, topics: Topics) -> None:
 
 def replayed(topics: Topics, service: str, topic: str) -> list[DecisionRow]:
     """The decisions of ``service`` when it is given its recorded input again, each partition in its recorded order."""
-    alone = InProcessHub(CONTRACTS, SCHEMAS, services=(service,), keys=topics.catalogue.keys)
+    keys = topics.catalogue.keys
+    alone = InProcessHub(CONTRACTS, SCHEMAS, services=(service,), keys=keys, sealer=topics.sealer)
     for record, fact in zip(topics.records[topic], topics.facts(topic), strict=True):
         opened = topics.catalogue.unframe(record.value)
         assert opened is not None
