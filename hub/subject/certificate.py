@@ -13,8 +13,11 @@ from hub.layout import contracts_folder
 from hub.subject.attestation import FORMAT, Sign, sealed
 from hub.subject.registers import Standing
 from hub.subject.shred import Reach
+from services.ingest.channels.day_keys import readable_days
 from spine.clock import now
 
+#: Of a hub that is older than keys of days (docs/adr/0019).
+BEFORE_DAYS = "in the archive, what partners sent before it was sealed by day, under the hub's own key"
 JOURNALS = ("ingest", "matching", "status", "alerts", "delivery", "console", "answers")
 
 
@@ -42,19 +45,32 @@ def certificate(connection: sa.Connection, standing: Standing, asked: Reach, sig
 
 
 def _stays(connection: sa.Connection, standing: Standing) -> list[dict[str, Any]]:
-    days = {name: int(topic["retention_days"]) for name, topic in topics_of(contracts_folder()).items()}
+    log = int(topics_of(contracts_folder())["observations"]["retention_days"])
 
-    def until(topic: str) -> str:
-        return (standing.ordered_at + timedelta(days=days[topic])).date().isoformat()
+    def until(days: int) -> str:
+        return (standing.ordered_at + timedelta(days=days)).date().isoformat()
 
-    door = "what partners sent, sealed under the hub's own key, and refused submissions likewise"
+    door = "what partners sent, wherever a copy is: the key of its day is destroyed then"
     return [
-        {"what": door, "until": max(until("submissions"), until("refusals"))},
-        {"what": "facts on the log, sealed under the destroyed keys", "until": until("observations")},
+        {"what": door, "until": until(readable_days(contracts_folder()) + 1)},
+        *([{"what": BEFORE_DAYS, "until": "the archive is deleted"}] if _before_days(connection) else []),
+        {"what": "facts on the log, sealed under the destroyed keys", "until": until(log)},
         {"what": "decision records: hashes and opaque ids", "links": _links(connection)},
         {"what": "the record of who looked at this id, and this certificate", "until": "retention.audit_years"},
         {"what": "backups of the key store made before the order", "until": "they expire: see the DPIA"},
     ]
+
+
+def _before_days(connection: sa.Connection) -> bool:
+    """Whether the gate decided before bodies were sealed by day."""
+    if not _has(connection, "ingest.day_key"):
+        return True
+    first = "coalesce((SELECT min(made_at) FROM ingest.day_key), 'infinity')"
+    return bool(
+        connection.execute(
+            sa.text(f"SELECT EXISTS (SELECT 1 FROM ingest.decision WHERE recorded_at < {first})")
+        ).scalar()
+    )
 
 
 def _links(connection: sa.Connection) -> dict[str, str]:

@@ -20,9 +20,11 @@ from hub.doctor.finding import Verdict
 from hub.heads import NotAllowed
 from hub.subject import holds
 from hub.subject.attestation import broken
+from hub.subject.certificate import BEFORE_DAYS
 from hub.subject.erase import approved, asked
 from hub.subject.erasure import STEPS, Order, erase, survey
 from hub.subject.registers import found, registers, unknown_or_erased
+from services.ingest.channels.day_keys import READABLE_DAYS
 from services.matching.rows import keys_in
 from spine import faults, telemetry
 from spine.errors import Retry
@@ -113,6 +115,10 @@ def test_a_certificate_says_what_went_and_what_stays_and_cannot_be_changed_unsee
     assert set(written["went"]["keys"]) == sources | {"hub"}
     assert written["went"]["observations"] >= len(person.events) - 2
     assert written["to_be_told"] and any(line["what"].startswith("decision records") for line in written["stays"])
+    until = {line["what"]: line.get("until") for line in written["stays"]}
+    last = (AT + timedelta(days=READABLE_DAYS + 1)).date().isoformat()
+    assert [day for what, day in until.items() if what.startswith("what partners sent")] == [last]
+    assert BEFORE_DAYS in until, "this hub made no keys of days"
     # As it is read from a file, with no hub at hand.
     read = json.loads(json.dumps(written))
     assert broken(read, VERIFIERS) == []
