@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import os
 import pickle
 import struct
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
+import structlog
 
 from spine.errors import SpineError
 from spine.journal import MemoryJournal
@@ -168,6 +170,8 @@ def guard() -> None:
 def serve(factory: Callable[[Catalogue, Path], Processor]) -> int:
     """Be the child: all of ``python -m services.<name> replay``. Exit code 0; 1 where the parent has gone."""
     pipe = Pipe(sys.stdin.buffer, sys.stdout.buffer)
+    # What there was to log was logged when it was decided.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     # Whatever is printed by mistake must not be taken for a frame.
     sys.stdout = sys.stderr
     try:
