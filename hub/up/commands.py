@@ -16,7 +16,7 @@ from hub.backlog import Backlog, backlogs
 from hub.keys import ensure
 from hub.layout import Home, contracts_folder
 from hub.machine.ports import wait_until
-from hub.machine.process import MachineError, end, spawn, tail
+from hub.machine.process import MachineError, alive, end, spawn, tail
 from hub.output import DONE, FAILED, HALTED, AsJson, fail, show_json, show_table
 from hub.running import Where
 from hub.topics import counts, read_topics
@@ -102,6 +102,12 @@ def _say_up(run: RunRecord, as_json: bool) -> None:
         show_table("The hub is up", ("what", "address"), run.addresses.items())
 
 
+def _left_alone() -> bool:
+    """Whether the process that HUB_GUARD names has ended: a hub that a test started must not outlive it."""
+    guard = os.environ.get("HUB_GUARD", "")
+    return guard.isdigit() and not alive(int(guard))
+
+
 def _supervise(home: Home, machine: Machine, *, demo: bool, as_json: bool) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -132,7 +138,7 @@ def _supervise(home: Home, machine: Machine, *, demo: bool, as_json: bool) -> No
 
     try:
         supervisor.start()
-        while not stopping:
+        while not stopping and not _left_alone():
             supervisor.watch()
             if not ready and answering(supervisor.records()) and _in_force(addresses, record().broker()):
                 ready = True

@@ -59,6 +59,7 @@ class WholeHub:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         mine = {"HUB_HOME": str(self.home.folder), "HUB_POSTGRES": self.database, "HUB_KAFKA_HEAP": "512m"}
+        mine["HUB_GUARD"] = str(os.getpid())
         # A broker of its own: topics have fixed names, and another test's records would be ours.
         environment = {name: value for name, value in os.environ.items() if name != "HUB_KAFKA"} | mine
         environment.setdefault("HUB_CACHE", str(ROOT / ".hub" / "cache"))
