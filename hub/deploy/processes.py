@@ -73,7 +73,7 @@ class Process:
     speaks_as: str = ""
     #: The database schema whose role it has, empty without a database.
     schema: str = ""
-    #: Schemas of others that it may look into. Doors look whether the ledger has its checkpoints, and for keys of days.
+    #: Schemas of others that it may look into. Doors look whether the ledger has its checkpoints.
     looks_into: tuple[str, ...] = ()
     #: The database role, where it has no schema of its own.
     role: str = ""
@@ -181,7 +181,7 @@ PROCESSES = (
         front=True,
         outside=(443,),
     ),
-    _door("kafka-door", "kafka", schema="ingest-door", looks_into=("audit", "ingest")),
+    _door("kafka-door", "kafka", schema="ingest-door"),
     _door("files", "files", schema="ingest", alone=True, disks=(FILES_DISK,)),
     Process(
         "sftp",

@@ -104,7 +104,7 @@ def grants(names: Sequence[str], processes: Iterable[Process] = PROCESSES) -> li
             held += _reading(name, role)
         held += _counting(name, READER)
         held.append(f'GRANT USAGE ON SCHEMA "{name}" TO {WATCHER}')
-    return [*held, *_ordering()]
+    return [*held, *_ordering(), *_sealing()]
 
 
 def _ordering() -> Iterator[str]:
@@ -113,6 +113,13 @@ def _ordering() -> Iterator[str]:
     yield f'GRANT INSERT ON "{AUDIT}".operation TO {OFFICER}'
     for role in (OFFICER, OPERATOR):
         yield f"GRANT INSERT ON console.access TO {role}"
+
+
+def _sealing() -> Iterator[str]:
+    """A door with a schema of its own reads the keys of days, and nothing else of what the gate keeps."""
+    door = role_of("ingest-door")
+    yield f"GRANT USAGE ON SCHEMA ingest TO {door}"
+    yield f"GRANT SELECT ON ingest.day_key TO {door}"
 
 
 def watching(tables: Iterable[tuple[str, str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -116,35 +116,27 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
 
 def breach_of(fact: Fact) -> Seen:
     """A refusal as a fact about the party's feed."""
-    fields, received = fact.fields, fact.fields["received_at"]
-    return Seen(
-        event_id=fact.event_id,
-        source=fields["party"],
-        source_kind="",
-        message_id="",
-        type=BREACH,
-        effective_on=local_date(received),
-        received_on=local_date(received),
-        received_ms=millis(received),
-        known_ms=millis(received),
-        data={"type": fields["type"], "reason": fields["reason"]},
-    )
+    return _of_nobody(fact, BREACH, fact.fields["received_at"], ("type", "reason"))
 
 
 def overreach_of(fact: Fact) -> Seen:
     """A try of what a role may not, as a fact about whoever tried."""
-    fields, at = fact.fields, fact.fields["at"]
+    return _of_nobody(fact, OVERREACH, fact.fields["at"], ("who", "role", "doing", "what"))
+
+
+def _of_nobody(fact: Fact, kind: str, at: datetime, told: Sequence[str]) -> Seen:
+    """What the hub itself noticed, at a moment, about no young person."""
     return Seen(
         event_id=fact.event_id,
-        source=fields["party"],
+        source=fact.fields["party"],
         source_kind="",
         message_id="",
-        type=OVERREACH,
+        type=kind,
         effective_on=local_date(at),
         received_on=local_date(at),
         received_ms=millis(at),
         known_ms=millis(at),
-        data={name: fields[name] for name in ("who", "role", "doing", "what")},
+        data={name: fact.fields[name] for name in told},
     )
 
 

@@ -22,6 +22,7 @@ from hub.heads import head_kept
 from hub.subject import holds
 from hub.subject.operations import note
 from hub.subject.registers import registers
+from services.ingest.channels.day_keys import PostgresDays
 from spine.clock import now
 from spine.journal import Position
 from spine.keystore.kek import LocalKek
@@ -31,6 +32,7 @@ from spine.migrate import migrate, migrate_keystore
 from spine.postgres import PostgresJournal
 from spine.publisher import publish
 from spine.registry_service import Registry
+from spine.seal import Sealer
 
 #: Roles stand for the whole server, which ends with the run.
 PASSWORD = secrets.token_hex(16)
@@ -121,6 +123,15 @@ def test_who_opens_what_is_sealed_reaches_the_keys_and_delivery_does_not(url: st
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute("SELECT wrapped FROM keystore.data_key")
+
+
+def test_the_kafka_door_reads_keys_of_days_and_makes_none(url: str) -> None:
+    root = Sealer(bytes(32))
+    PostgresDays(as_role(url, "hub_ingest"), root).round(40)
+    door = PostgresDays(as_role(url, "hub_ingest_door"), root)
+    assert door.today() is not None
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        door.round(40)
 
 
 def test_the_registry_starts_as_its_own_role(url: str) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 
+from hub.machine.ports import wait_until
 from services.ingest.channels.day_keys import PostgresDays, Rounds, overdue
 from services.ingest.days import DailySealer, Days
 from spine.errors import Halt, Retry
@@ -172,7 +173,6 @@ def test_ingest_makes_keys_ahead_and_destroys_them_beside_its_work(database: str
     rounds = Rounds(PostgresDays(database, ROOT, Clock()), 40, seconds=0.01)
     try:
         held = PostgresDays(database, ROOT, Clock())
-        while held.keys([old, TODAY]).get(TODAY) is None or held.keys([old]) != {old: None}:
-            pass
+        assert wait_until(lambda: held.keys([TODAY]).get(TODAY) is not None and held.keys([old]) == {old: None}, 30)
     finally:
         rounds.close()
