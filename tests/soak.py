@@ -1,8 +1,16 @@
 """``python -m tests.soak --minutes 60 --rate 300 --fault-every 30 [--people 20000]``: the whole hub for a long time.
 
 The hub of real processes on a broker and a database of its own; a generated county streams in at the rate, and every so
-often a process is killed, in turn. At the end: accepted = decided, the alerts that stand are exactly those of the same
-hub in one process that nobody killed, and no process has grown. Ends with 1 and says which of these does not hold.
+often a process is killed, in turn. At the end: accepted = decided, the alerts that stand are exactly those of an
+undisturbed hub, and no process has grown. Ends with 1 and says which of these does not hold.
+
+``--oracle county``: the undisturbed hub is one process that takes the same submissions from the first on, one by one,
+and holds all in memory: for some hundred thousand events. ``--oracle replay``: every decision of every service is made
+again by `hub replay`, which nobody kills, under two hash seeds; effects and states must be the same to the byte. What
+that cannot see, an effect that never reached the next topic or did twice, is counted beside it.
+
+A tick is followed by a pause until all services have taken it, so a day must hold many events if a rate is to be held:
+``--days-a-tick 7`` ticks once a week, as a hub does whose ticker was away.
 """
 
 from __future__ import annotations
@@ -10,25 +18,33 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import cycle, groupby
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psutil
 
+from hub.inprocess import topics_of
 from hub.layout import Home
 from hub.machine import postgres
-from hub.sample.county import county
+from hub.replay.verdicts import Verdict
 from hub.sample.mess import Line
+from hub.sample.people import FIRST_DAY
 from services.alerts.story import alerts_of
 from tests.faults.test_whole_hub import HOPS, KILLED
-from tests.faults.whole_hub import WholeHub, in_one_process, stream
+from tests.faults.whole_hub import CONTRACTS, WholeHub, in_one_process, stream
 
 BATCH = 50
 WARM_SECONDS = 60.0
@@ -72,6 +88,10 @@ class Faults(threading.Thread):
             first = self.sizes.get(process.pid, (process.name, now, now))[1]
             self.sizes[process.pid] = (process.name, first, now)
 
+    def forget_sizes(self) -> None:
+        """Nobody is warm before everybody is known."""
+        self.sizes.clear()
+
     def grown(self) -> dict[str, float]:
         """The most that any process of each name has grown while warm."""
         most: dict[str, float] = {}
@@ -82,14 +102,30 @@ class Faults(threading.Thread):
     __hash__ = object.__hash__
 
 
-def feed(hub: WholeHub, lines: list[Line], minutes: float, rate: float) -> tuple[int, float]:
-    """Day by day until the time or the county is over; (events sent, seconds)."""
+def sampled(people: int, days: int, out: Path) -> Iterator[Line]:
+    """The county, written by a process of its own, which takes its memory with it, and read line by line."""
+    words = ["sample", "--people", str(people), "--days", str(days), "--seed", "11", "--out", str(out)]
+    subprocess.run([sys.executable, "-m", "hub", *words], check=True, capture_output=True)
+    with out.open("rb") as lines:
+        for line in lines:
+            told = orjson.loads(line)
+            yield Line(datetime.fromisoformat(told["received_at"]), told["door_party"], told["event"])
+
+
+def feed(
+    hub: WholeHub, lines: Iterable[Line], minutes: float, rate: float, span: int, loaded: Callable[[], None]
+) -> tuple[int, float]:
+    """Tick by tick until the time or the county is over; (events sent, seconds).
+
+    A tick stands for ``span`` days. ``loaded`` is called behind the first, which brings everybody.
+    """
     begun, sent = time.monotonic(), 0
     ticker = hub.ticker()
     try:
-        for day, group in groupby(lines, key=lambda line: line.received_at.date()):
+        for number, group in groupby(lines, key=lambda line: (line.received_at.date() - FIRST_DAY).days // span):
             if time.monotonic() - begun > minutes * 60:
                 break
+            day = FIRST_DAY + timedelta(days=number * span)
             ticker.write(day)
             hub.drained()
             mine = list(group)
@@ -101,6 +137,8 @@ def feed(hub: WholeHub, lines: list[Line], minutes: float, rate: float) -> tuple
             stream(hub, mine, BATCH, paced)
             sent += len(mine)
             hub.drained()
+            if number == 0:
+                loaded()
             seconds = time.monotonic() - begun
             print(
                 f"{day}: {sent:,} events, {sent / seconds:.0f}/s, {seconds / 60:.1f} min", file=sys.stderr, flush=True
@@ -111,19 +149,24 @@ def feed(hub: WholeHub, lines: list[Line], minutes: float, rate: float) -> tuple
 
 
 def judge(hub: WholeHub) -> dict[str, Any]:
-    """What was accepted and decided, and the alerts that stand here and in the undisturbed hub."""
-    topics = hub.read([*HOPS.values(), "alerts"])
-    rows = {name: hub.decisions(name) for name in HOPS}
-    decided = Counter(row.event_id for row in rows["ingest"] if row.note != "repeated")
-    lost = [receipt for receipt in hub.accepted if decided[receipt] == 0]
-    twice = [one for mine in rows.values() for one, n in _decided(mine).items() if n > 1]
-    caused = {row.event_id: {i for i, _ in row.effects} for row in rows["ingest"] if row.note != "repeated"}
+    """What was accepted and decided, counted where it is kept."""
+    whole, again = (
+        "SELECT event_id FROM {0}.decision WHERE note <> 'repeated'",
+        " GROUP BY event_id HAVING count(*) > 1",
+    )
+    decided = {row[0] for row in hub.rows(whole.format("ingest"))}
+    twice = sum(len(hub.rows((whole + again).format(name))) for name in HOPS)
+    return {"accepted": len(hub.accepted), "lost": len(hub.accepted - decided), "decided_twice": twice}
+
+
+def beside_the_county(hub: WholeHub) -> dict[str, Any]:
+    """The alerts that stand here and in the hub in one process that nobody killed."""
+    topics = hub.read([*HOPS.values()])
+    effects = "SELECT event_id, effects FROM ingest.decision WHERE note <> 'repeated'"
+    caused = {event_id: {effect for effect, _ in made} for event_id, made in hub.rows(effects)}
     oracle = in_one_process(topics, caused)
     mine, theirs = standing(hub.states("alerts")), standing(oracle.states("alerts"))
     return {
-        "accepted": len(hub.accepted),
-        "lost": len(lost),
-        "decided_twice": len(twice),
         "alerts_standing": len(mine),
         "alerts_that_differ": len(mine ^ theirs),
         "only_here": sorted(map(str, mine - theirs))[:SHOWN_MAX],
@@ -131,8 +174,36 @@ def judge(hub: WholeHub) -> dict[str, Any]:
     }
 
 
-def _decided(rows: list[Any]) -> Counter[str]:
-    return Counter(row.event_id for row in rows if row.note != "repeated")
+def beside_the_replay(hub: WholeHub) -> dict[str, Any]:
+    """Every decision made again, two services side by side; and whether all that was told stands on the log.
+
+    A service that was killed between telling and noting it tells again: the next one takes it once (``decided_twice``).
+    """
+    with ThreadPoolExecutor(2) as pool:
+        verdicts = dict(zip(HOPS, pool.map(partial(_replayed, hub), HOPS), strict=True))
+    told: set[str] = set()
+    for name in HOPS:
+        told |= {row[0] for row in hub.rows(f"SELECT jsonb_array_elements(effects)->>0 FROM {name}.decision")}
+    arrived = {fact.event_id for fact in hub.sealed_facts(topics_of(CONTRACTS))}
+    return {
+        "alerts_standing": len(standing(hub.states("alerts"))),
+        "replayed": verdicts,
+        "not_the_same": sum(n for runs in verdicts.values() for word, n in runs.items() if word != Verdict.SAME),
+        "told": len(told),
+        "never_arrived": len(told - arrived),
+    }
+
+
+def _replayed(hub: WholeHub, service: str) -> dict[str, int]:
+    """Verdicts of the first run; the second must come to the same digest."""
+    done = hub.command("replay", "--service", service)
+    print(f"{service} replayed, exit {done.returncode}", file=sys.stderr, flush=True)
+    try:
+        (found,) = json.loads(done.stdout)["services"]
+    except ValueError:
+        return {f"exit {done.returncode}: {done.stderr[-300:]}": 1}
+    verdicts = {word: n for word, n in found["verdicts"].items() if n}
+    return verdicts if len(set(found["digests"])) == 1 else verdicts | {"digests differ": 1}
 
 
 def standing(states: Any) -> set[tuple[Any, ...]]:
@@ -142,6 +213,9 @@ def standing(states: Any) -> set[tuple[Any, ...]]:
     return {(i, a["rule"], a["person_id"], a["raised_on"], a["due_on"]) for i, a in zip(ids, alerts, strict=True)}
 
 
+ORACLES = {"county": beside_the_county, "replay": beside_the_replay}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
@@ -149,26 +223,31 @@ def main() -> int:
     parser.add_argument("--fault-every", type=float, default=30, help="seconds between two kills; 0: none")
     parser.add_argument("--people", type=int, default=20_000)
     parser.add_argument("--days", type=int, default=60)
+    parser.add_argument("--days-a-tick", type=int, default=1)
+    parser.add_argument("--oracle", choices=ORACLES, default="county")
     options = parser.parse_args()
     os.environ.setdefault("HUB_CACHE", str(Path(__file__).parents[1] / ".hub" / "cache"))
-    lines = list(county(people=options.people, days=options.days, seed=11))
     with tempfile.TemporaryDirectory(prefix="hub-soak-") as folder:
+        lines = sampled(options.people, options.days, Path(folder) / "county.jsonl")
         server = postgres.start(Path(folder) / "postgres", guard=os.getpid())
         hub = WholeHub(Home(Path(folder) / "home"), server.address)
         try:
             hub.up()
             faults = Faults(hub, options.fault_every)
             faults.start()
-            sent, seconds = feed(hub, lines, options.minutes, options.rate)
+            span = options.days_a_tick
+            sent, seconds = feed(hub, lines, options.minutes, options.rate, span, faults.forget_sizes)
             faults.leave.set()
             faults.join()
-            told = {"sent": sent, "minutes": round(seconds / 60, 1), "rate": round(sent / seconds)}
-            told |= {"kills": sum(faults.kills.values()), "grown_mb": faults.grown(), **judge(hub)}
+            told: dict[str, Any] = {"sent": sent, "minutes": round(seconds / 60, 1), "rate": round(sent / seconds)}
+            told |= {"kills": sum(faults.kills.values()), "grown_mb": faults.grown()}
+            told |= judge(hub) | ORACLES[options.oracle](hub)
         finally:
             hub.command("down")
             postgres.stop(server)
     print(json.dumps(told, indent=1))
-    wrong = [name for name in ("lost", "decided_twice", "alerts_that_differ") if told[name]]
+    held = ("lost", "decided_twice", "alerts_that_differ", "not_the_same", "never_arrived")
+    wrong = [name for name in held if told.get(name)]
     # A broker's heap fills as far as it may.
     wrong += [name for name, grown in told["grown_mb"].items() if name != "kafka" and grown > GROWTH_MB_MAX]
     print(f"does not hold: {', '.join(wrong)}" if wrong else "all holds", file=sys.stderr)

@@ -9,19 +9,19 @@ from typing import Any
 import orjson
 
 from hub.sample.circumstances import circumstances
+from hub.sample.identifiers import SERIALS_MAX
 from hub.sample.life import activity
 from hub.sample.mess import Line, mistakes
 from hub.sample.people import FIRST_DAY, draw_for, person
 from hub.sample.statement import Life, Statement, subject
 
-PEOPLE_MAX = 90_000
 DAYS_MIN, DAYS_MAX = 20, 365
 
 
 def county(*, people: int, days: int, seed: int) -> list[Line]:
     """What comes to the doors in ``days`` days from 1 September 2025, of ``people`` young people. ValueError."""
-    if not 1 <= people <= PEOPLE_MAX:
-        raise ValueError(f"from 1 to {PEOPLE_MAX} people: there are no more dummy NHS numbers")
+    if not 1 <= people <= SERIALS_MAX:
+        raise ValueError(f"from 1 to {SERIALS_MAX} people: there are no more dummy NHS numbers")
     if not DAYS_MIN <= days <= DAYS_MAX:
         raise ValueError(f"from {DAYS_MIN} to {DAYS_MAX} days")
     end = datetime.combine(FIRST_DAY + timedelta(days=days), time(), UTC)

@@ -12,9 +12,15 @@ def _weighed(digits: str, weights: Sequence[int]) -> int:
     return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=True))
 
 
+#: Blocks of eleven stems in the synthetic range of NHS numbers. Each block has room for five serials.
+_BLOCKS = 1_000_000 // 11
+SERIALS_MAX = _BLOCKS * 5
+
+
 def nhs_number(serial: int) -> str:
-    """Of the synthetic 999 range. A stem without a check digit is skipped, so serials are spread by eleven."""
-    stem = serial * 11
+    """Of the synthetic 999 range. A stem without a check digit is skipped, so each serial has two of its own."""
+    turn, block = divmod(serial, _BLOCKS)
+    stem = block * 11 + turn * 2
     while True:
         body = f"999{stem % 1_000_000:06d}"
         check = 11 - _weighed(body, range(10, 1, -1)) % 11

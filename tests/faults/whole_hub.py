@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[2]
 CONTRACTS, SCHEMAS = ROOT / "contracts", ROOT / "schemas" / "avro"
 #: The key under which the in-process hub seals, so that both open the same submissions.
 SEAL_KEY = bytes(range(32))
-DOOR_SECONDS_MAX, DRAIN_SECONDS_MAX = 60, 120
+DOOR_SECONDS_MAX, DRAIN_SECONDS_MAX = 60, 300
 
 
 @dataclass(slots=True)
@@ -125,23 +125,37 @@ class WholeHub:
 
     def read(self, topics: Iterable[str]) -> Topics:
         """Everything on the topics, as it stands."""
-        addresses = self.run().addresses
+        catalogue = self.catalogue()
+        found = Topics(catalogue, daily(Sealer(SEAL_KEY), self.database))
+        for record in self._records(topics, catalogue):
+            found.records[record.topic].append(record)
+        for records in found.records.values():
+            records.sort(key=lambda r: (r.partition, r.offset))
+        return found
+
+    def sealed_facts(self, topics: Iterable[str]) -> Iterator[Fact]:
+        """The facts on the topics, one after the other, as closed as they stand there."""
+        catalogue = self.catalogue()
+        for record in self._records(topics, catalogue):
+            yield catalogue.sealed_fact(record)
+
+    def catalogue(self) -> Catalogue:
         keys = PostgresKeys(self.database, LocalKek(base64.b64decode(self.home.kek.read_text())))
         catalogue = Catalogue([SCHEMAS], keys)
-        use_registry(catalogue, addresses["registry"])
+        use_registry(catalogue, self.run().addresses["registry"])
+        return catalogue
+
+    def _records(self, topics: Iterable[str], catalogue: Catalogue) -> Iterator[Record]:
         log = KafkaLog(self.run().administered(), catalogue.frame, source="test")
-        found = Topics(catalogue, daily(Sealer(SEAL_KEY), self.database))
         try:
             for topic in topics:
                 at = {(topic, n): 0 for n in range(log.partitions(topic))}
                 while any(at[place] < log.end(place) for place in at):
                     for record in log.read(at, 5_000, 200):
                         at[record.place] = record.offset + 1
-                        found.records[topic].append(record)
-                found.records[topic].sort(key=lambda r: (r.partition, r.offset))
+                        yield record
         finally:
             log.close()
-        return found
 
     def decisions(self, service: str) -> list[DecisionRow]:
         journal = PostgresJournal(self.database, service)

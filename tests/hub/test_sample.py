@@ -165,3 +165,10 @@ def test_the_command_writes_a_line_for_each_event(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["sample", "--people", "20", "--days", "30", "--out", str(out), "--json"])
     assert result.exit_code == 0, result.output
     assert len(out.read_text().splitlines()) == len(county(people=20, days=30, seed=7))
+
+
+def test_nobody_of_a_large_sample_shares_a_number_with_another() -> None:
+    serials = [*range(0, identifiers.SERIALS_MAX, 97), *range(90_900, 91_000), *range(454_000, identifiers.SERIALS_MAX)]
+    people = sorted(set(serials))
+    assert len({identifiers.nhs_number(one) for one in people}) == len(people)
+    assert len({identifiers.uln(one) for one in people}) == len(people)
