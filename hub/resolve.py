@@ -78,11 +78,16 @@ class Summary:
         }
 
 
-def new_event_id(row: Row, seen: Container[str]) -> str:
-    """The row's event id; empty where it has none. Raises RowRefused if an earlier row had it."""
+def new_event_id(row: Row, seen: Container[str], *, sheet: bool = False) -> str:
+    """The row's event id; empty where it has none. Raises RowRefused if an earlier row had it.
+
+    ``sheet``: the answers may be opened in a spreadsheet, so that an id which it would run is refused.
+    """
     event_id = (row.get("event_id") or "").strip()
     if event_id in seen:
         raise RowRefused("event_id was there before")
+    if sheet and event_id.startswith(_RUNS):
+        raise RowRefused("event_id begins as a formula: name it otherwise, or write JSONL")
     return event_id
 
 
@@ -132,10 +137,7 @@ def _jsonl(source: IO[str], advance: Advance) -> Iterator[tuple[int, Row | RowRe
 def resolve_file(
     source: IO[str], jsonl: bool, bulk: Bulk, answers: Unfinished, advance: Advance, *, sheet: bool = False
 ) -> Summary:
-    """Resolve every row in order of the file and write each answer, beginning behind those of an earlier run.
-
-    ``sheet``: the answers may be opened in a spreadsheet, so that an id which it would run is refused.
-    """
+    """Resolve every row in order of the file and write each answer, beginning behind those of an earlier run."""
     summary, seen, begun = Summary(), set[str](), time.perf_counter()
     earlier = answers.earlier()
     known = next(earlier, None)
@@ -144,9 +146,7 @@ def resolve_file(
         try:
             if isinstance(row, RowRefused):
                 raise row
-            event_id = new_event_id(row, seen)
-            if sheet and event_id.startswith(_RUNS):
-                raise RowRefused("event_id begins as a formula: name it otherwise, or write JSONL")
+            event_id = new_event_id(row, seen, sheet=sheet)
             if known is None:
                 answer = bulk.resolve(row)
                 answers.write(answer)

@@ -5,6 +5,7 @@ import typer
 from hub.matching.difference import difference
 from hub.matching.evaluate import evaluate
 from hub.matching.explain import explain_command
+from hub.matching.register import register_command
 from hub.matching.train import train_command
 
 __all__ = ["app"]
@@ -16,3 +17,4 @@ app.command("evaluate")(evaluate)
 app.command("explain")(explain_command)
 app.command("train")(train_command)
 app.command("difference")(difference)
+app.command("register")(register_command)

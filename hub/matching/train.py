@@ -14,14 +14,16 @@ from typing import Annotated, Any
 
 import typer
 
+from hub.matching.register import read_rows
 from hub.matching.reviewed import Reviewed, by_record, read_reviewed
 from hub.output import AsJson, fail, plain, show_json, show_table
 from hub.progress import Advance, progress
 from hub.resolve import ROOT, UNREADABLE, Row, Summary, rows_of, why_unreadable
 from hub.unfinished import Unusable, is_jsonl
-from services.matching.agent import MODEL, matcher_of
+from services.matching.agent import MODEL, matcher_of, register_of
 from services.matching.bulk import Bulk, RowRefused, observation_of
 from services.matching.facts import RecordKey
+from services.matching.register_train import register_pairs
 from services.matching.search import Matcher
 from services.matching.train import Change, Trained, train
 from services.matching.train_file import HASH, changed, model_text
@@ -45,7 +47,8 @@ def train_command(
 ) -> None:
     """Estimate how often each grade of comparison is seen: between records of one person, of strangers, of a household.
 
-    Reads the rows twice and prints figures, never a value of a row. A model changes nothing until HUB_MODEL names it;
+    Reads the rows twice (those of a register, if the model decides one alone, once) and prints figures, never a value.
+    A model changes nothing until HUB_MODEL names it;
     `hub matching difference` says what it would change. Exit 0; 1 if rows were refused (the others are used); 2 if a
     file, the date or the new file's name is unusable.
     """
@@ -56,16 +59,25 @@ def train_command(
     at = rows
     try:
         at = model
-        matcher, _ = matcher_of(contracts, model)
         start = json.loads(model.read_text("utf-8"))
+        alone = "register" in start
+        if alone and reviewed is not None:
+            fail("matching train: --reviewed: readers decide nothing in a register", as_json=as_json, code=2)
+        register = register_of(contracts, model)[0] if alone else None
+        matcher = register.matcher if register is not None else matcher_of(contracts, model)[0]
         at = reviewed or rows
         decided = read_reviewed(reviewed) if reviewed else []
         at = rows
-        read = _read(matcher, rows, decided, not as_json)
-        at = reviewed or rows
-        words = by_record(decided, read.keys)
-        at = rows
-        pairs = _gathered(matcher, rows, read.frequencies, words, not as_json)
+        if register is not None:
+            summary = read_rows(rows, register).summary
+            pairs = register_pairs(register)
+        else:
+            read = _read(matcher, rows, decided, not as_json)
+            summary = read.summary
+            at = reviewed or rows
+            words = by_record(decided, read.keys)
+            at = rows
+            pairs = _gathered(matcher, rows, read.frequencies, words, not as_json)
         trained = train(matcher.model, pairs, _told(as_json))
     except UNREADABLE as error:
         fail(f"matching train: {at.name}: {why_unreadable(error)}", as_json=as_json, code=2)
@@ -74,13 +86,13 @@ def train_command(
     provenance = {
         "command": shlex.join(command),
         "start": _named(model) | {"name": matcher.model.name},
-        "rows": _named(rows) | {"read": read.summary.rows, "refused": read.summary.refused_rows},
+        "rows": _named(rows) | {"read": summary.rows, "refused": summary.refused_rows},
         **({"reviewed": _named(reviewed) | {"pairs": len(decided)}} if reviewed else {}),
     }
     called = name or out.name.removesuffix(SUFFIX).removesuffix(".json")
     _write_new(out, model_text(start, trained, name=called, date=dated, provenance=provenance))
-    _report(trained, read.summary, out, as_json)
-    raise typer.Exit(1 if read.summary.refused_rows else 0)
+    _report(trained, summary, out, as_json)
+    raise typer.Exit(1 if summary.refused_rows else 0)
 
 
 def _faults(rows: Path, out: Path, reviewed: Path | None, model: Path, dated: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ from services.matching.erasure import ERASED, Erasing, erase, erasing
 from services.matching.index import Index
 from services.matching.model import read_model
 from services.matching.reading import Reader, codec_of
+from services.matching.register import Register
 from services.matching.rows import ERASED as ERASED_ROW
 from services.matching.rows import STORED, Codec, Ledger, erased_key, keys_in, population_of
 from services.matching.search import WEIGHABLE, WEIGHED, Matcher
@@ -190,7 +191,25 @@ def _version_key(place: Place) -> str:
 
 
 def matcher_of(contracts: Path, model: Path = MODEL) -> tuple[Matcher, str]:
-    """The matcher, and the hash of all that it was set with."""
+    """The matcher, and the hash of all that it was set with. Raises ValueError for a model that decides alone."""
+    matcher, settings = _set(contracts, model)
+    if matcher.model.register is not None:
+        raise ValueError(
+            f"{model.name} decides a register alone, but POLICY 4.2 and 4.3 bind here: guards bar, readers decide "
+            "what is near. Such a model is for `hub matching register` only"
+        )
+    return matcher, settings
+
+
+def register_of(contracts: Path, model: Path) -> tuple[Register, str]:
+    """A register to be filled, and the hash of all that it was set with. Raises ValueError for a model of the hub."""
+    matcher, settings = _set(contracts, model)
+    if matcher.model.register is None:
+        raise ValueError(f"{model.name} has no section `register`: it is for the hub, where rules and readers decide")
+    return Register(matcher, matcher.model.register), settings
+
+
+def _set(contracts: Path, model: Path) -> tuple[Matcher, str]:
     aliases, weights = ALIASES.read_text("utf-8"), model.read_text("utf-8")
     policy = contracts / "policy" / "policy.yaml"
     identity = YAML(typ="safe", pure=False).load(policy)["identity"]

@@ -30,7 +30,7 @@ def named_keys(identity: Identity) -> list[str]:
     keys: list[str] = []
     born = identity.born
     for name in identity.names:
-        sounds, given = _family_sounds(name.family), _given_sound(name.given)
+        sounds, given = family_sounds(name.family), given_sound(name.given)
         if born is not None:
             day = born.toordinal()
             keys.append(f"d{day}")
@@ -51,7 +51,7 @@ def queries_of(identity: Identity, provider: str | None) -> list[str]:
     """Keys under which to look for an identity: its own, those with names swapped, and the provider that it names."""
     keys = keys_of(identity)
     for name in identity.names:
-        as_family, as_given = _given_sound(name.given), _family_sounds(name.family)
+        as_family, as_given = given_sound(name.given), family_sounds(name.family)
         if identity.born is not None and as_family:
             keys.append(f"f{identity.born.toordinal()}:{as_family}")
         if as_family:
@@ -62,7 +62,7 @@ def queries_of(identity: Identity, provider: str | None) -> list[str]:
 
 
 def enrolled_keys(identity: Identity, provider: str) -> list[str]:
-    return [enrolled_key(provider, sound) for name in identity.names for sound in _family_sounds(name.family)]
+    return [enrolled_key(provider, sound) for name in identity.names for sound in family_sounds(name.family)]
 
 
 def enrolled_key(provider: str, sound: str) -> str:
@@ -87,14 +87,14 @@ def number_keys(identity: Identity) -> list[str]:
     return [f"#{letter}{number}" for letter, number in numbers if number is not None]
 
 
-def _given_sound(given: Given | None) -> str:
+def given_sound(given: Given | None) -> str:
     """Sound of the first name; an initial stays a letter."""
     if given is None:
         return ""
     return given.first if len(given.first) == 1 else soundex(given.first)
 
 
-def _family_sounds(family: Family | None) -> tuple[str, ...]:
+def family_sounds(family: Family | None) -> tuple[str, ...]:
     if family is None:
         return ()
     found = dict.fromkeys(s for word in (family.joined, *family.halves) if (s := soundex(word)))

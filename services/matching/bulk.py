@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Never
@@ -106,8 +106,8 @@ def _resolved(index: Index, event_id: str, effect: Effect) -> Resolved:
     return Resolved(event_id, fields["person_id"], "new" if fields["how"] == "new" else "link", weight, None)
 
 
-def observation_of(row: Mapping[str, str | None], number: int) -> Observation:
-    """A row as an observation, the ``number``-th. Raises RowRefused."""
+def observation_of(row: Mapping[str, str | None], number: int, further: Sequence[str] = ()) -> Observation:
+    """A row as an observation, the ``number``-th. ``further``: columns that are read besides. Raises RowRefused."""
     values = {name: (row.get(name) or "").strip() or None for name in COLUMNS}
     event_id, source, ref = values["event_id"], values["source"], values["source_ref"]
     if event_id is None or source is None:
@@ -115,6 +115,7 @@ def observation_of(row: Mapping[str, str | None], number: int) -> Observation:
     if ref is None and values["family_name"] is None:
         raise RowRefused("source_ref or family_name must be there")
     identity = {name: values[name] for name in COLUMNS[3:] if values[name] is not None}
+    identity |= {column: value for column in further if (value := row.get(column))}
     born = _date(values["date_of_birth"])
     at = _EPOCH + timedelta(seconds=number)
     body = {
@@ -133,7 +134,7 @@ def observation_of(row: Mapping[str, str | None], number: int) -> Observation:
         type="row",
         effective_on=_EPOCH.date(),
         received_at=at,
-        identity=identity_of({**identity, "date_of_birth": born}),
+        identity=identity_of({**identity, "date_of_birth": born}, further),
         # Nobody reads a block of a file again: kept, it would be most of what a million rows weigh.
         subject=b"",
         data=event_id.encode(),

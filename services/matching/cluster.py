@@ -83,6 +83,7 @@ class Known:
     emails: tuple[str, ...]
     keys: tuple[RecordKey, ...]
     refs: tuple[RecordKey, ...]
+    further: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -131,6 +132,7 @@ def known_of(records: Sequence[SourceRecord]) -> Known:
         emails=tuple(dict.fromkeys([f.email for f in faces if f.email])),
         keys=tuple(dict.fromkeys([record.key for record in records])),
         refs=tuple(dict.fromkeys([ref for f in faces for ref in f.refs])),
+        further=tuple(dict.fromkeys([pair for f in faces for pair in f.further])),
     )
 
 
@@ -146,6 +148,7 @@ def known_with(known: Known, record: SourceRecord) -> Known:
         emails=_with(known.emails, (face.email,) if face.email else ()),
         keys=_with(known.keys, (record.key,)),
         refs=_with(known.refs, face.refs),
+        further=_with(known.further, face.further) if face.further else known.further,
     )
 
 

@@ -17,6 +17,8 @@ from services.matching.normalise import Family, Given, Name, is_particle, sounde
 EDIT_LETTERS_MIN = 4
 #: Jaro-Winkler likeness from which two words of a name are similar.
 SIMILAR_MIN = 0.83
+#: The same for values that are no names.
+ALIKE_MIN = 0.9
 MEMO_PAIRS_MAX = 400_000
 
 
@@ -138,6 +140,11 @@ def _of_one_house(woman: str, man: str) -> bool:
 def _cut_to_particle(short: Family, whole: Family) -> bool:
     """El is what a form left of El-Sayed."""
     return bool(whole.halves) and is_particle(short.joined) and whole.joined.startswith(short.joined)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether one value that is no name may be the other, badly typed."""
+    return one_edit(one, other) or JaroWinkler.similarity(one, other) >= ALIKE_MIN
 
 
 def _similar(one: str, other: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,7 +18,10 @@ NO_NUMBERS: Numbers = (None, None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One identity block. ``names``: the main name first, then other names. None means missing or a placeholder."""
+    """One identity block. ``names``: the main name first, then other names. None means missing or a placeholder.
+
+    ``further``: values of columns that a model compares besides (``Model.further``), each behind its column's name.
+    """
 
     names: tuple[Name, ...]
     born: date | None
@@ -28,10 +31,14 @@ class Identity:
     phone: str | None
     email: str | None
     refs: tuple[tuple[str, str], ...]
+    further: tuple[tuple[str, str], ...] = ()
 
 
-def identity_of(subject: Mapping[str, Any]) -> Identity:
-    """Parse a subject block (fields of subject.v1, or of a row of a file). Absent keys are missing values."""
+def identity_of(subject: Mapping[str, Any], further: Sequence[str] = ()) -> Identity:
+    """Parse a subject block (fields of subject.v1, or of a row of a file). Absent keys are missing values.
+
+    ``further``: names of columns that are compared besides.
+    """
     read = subject.get
     names = [normalise.name(read("given_name"), read("family_name"))]
     for text in read("other_names") or ():
@@ -51,6 +58,7 @@ def identity_of(subject: Mapping[str, Any]) -> Identity:
         phone=contact.phone(read("phone")),
         email=contact.email(read("email")),
         refs=tuple(sorted((read("other_refs") or {}).items())),
+        further=tuple((column, value) for column in further if (value := normalise.plain(read(column)))),
     )
 
 

@@ -18,6 +18,12 @@ def log2_millibits(number: int) -> int:
     return shift * 1000 + _TABLE[number >> shift]
 
 
+#: What the hub itself compares and counts.
+OWN = frozenset(
+    {"given", "family", "whole", "swapped", "born", "home", "postcode", "address", "phone", "email", "number"}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Grade:
     """log2 of how often a grade is seen: between records of the same person, a stranger's, a household member's.
@@ -58,12 +64,24 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Register:
+    """Of a model that decides a register alone, without the policy's guards and without readers (ADR 22).
+
+    ``link_millibits``: weight from which two groups of records are one person. ``near_millibits``: how far below a pair
+    is still remembered, to be weighed again when one of the two has grown.
+    """
+
+    link_millibits: int
+    near_millibits: int
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """Weights and thresholds of one date.
 
     Below ``population_measured_min`` known people nobody can say how rare a name is: there the rules decide alone.
     ``gap_millibits``: how far the best candidate must be ahead of the second. ``careful_millibits``: by how much the
-    weight of what a rule asks about is too low, as measured.
+    weight of what a rule asks about is too low, as measured. ``further``: columns of a file that are compared besides.
     """
 
     name: str
@@ -77,6 +95,8 @@ class Model:
     auto_millibits: int
     review_millibits: int
     careful_millibits: Mapping[str, int]
+    further: tuple[str, ...] = ()
+    register: Register | None = None
 
     def link_millibits(self, rule: str) -> int:
         """Weight from which a question of the rule is answered with a link."""
@@ -95,6 +115,14 @@ def read_model(text: str) -> Model:
     costs = Costs(int(read["costs"]["false_link"]), int(read["costs"]["missed_link"]))
     if min(costs.false_link, costs.missed_link) < 2:
         raise ValueError("costs: a false link and a missed link each cost at least two questions")
+    further, alone = tuple(read.get("further", ())), read.get("register")
+    lacking = [column for column in further if column not in rarity or (column, "equal") not in grades]
+    if further and alone is None:
+        raise ValueError("further: the hub has no such columns, only a model that decides a register alone")
+    if own := sorted(OWN & set(further)):
+        raise ValueError(f"further: {', '.join(own)}: compared anyway")
+    if lacking:
+        raise ValueError(f"further: {', '.join(lacking)}: a column that is compared has grades and a rarity")
     return Model(
         name=str(read["name"]),
         population_floor=int(read["population_floor"]),
@@ -107,4 +135,6 @@ def read_model(text: str) -> Model:
         auto_millibits=costs.auto_millibits,
         review_millibits=costs.review_millibits,
         careful_millibits={rule: int(of) for rule, of in read.get("careful_millibits", {}).items()},
+        further=further,
+        register=None if alone is None else Register(int(alone["link_millibits"]), int(alone["near_millibits"])),
     )

@@ -98,6 +98,11 @@ def fold(text: str) -> str:
     return text.lower().translate(_APOSTROPHES)
 
 
+def plain(text: str | None) -> str | None:
+    """Letters and digits of a value that is no name, folded; None where nothing is left."""
+    return " ".join(fold(text).translate(_SPACES).split()) or None if text else None
+
+
 def _words(text: str) -> list[str]:
     words = [w for w in fold(text).translate(_SPACES).split() if _letters(w)]
     kept = [w for w in words if _letters(w) not in _TITLES] or words

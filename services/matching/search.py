@@ -240,7 +240,7 @@ def worth_weighing(e: Evidence) -> bool:
 def comparison_of(mine: Identity, pairs: Sequence[Pair], known: Known) -> Comparison:
     """All that is weighed of a record beside a person: the best of each kind among all that the person has shown."""
     best = best_of(pairs)
-    agree, clash = _kinds(mine.numbers, known)
+    agree, clash = kinds(mine.numbers, known)
     return Comparison(
         names=best.evidence.names,
         name=best.mine,
@@ -255,7 +255,7 @@ def comparison_of(mine: Identity, pairs: Sequence[Pair], known: Known) -> Compar
     )
 
 
-def _kinds(mine: Numbers, known: Known) -> tuple[bool, int]:
+def kinds(mine: Numbers, known: Known) -> tuple[bool, int]:
     """Whether an identifier agrees with one that the person has shown, and how many kinds clash with all of them."""
     agree, clash = False, 0
     for kind, number in enumerate(mine):

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.matching.model import Grade, Model
-from services.matching.train_pairs import LOOKS_AT, RARITY_STEP_MILLIBITS, SHARED, Pairs, Pattern, rarities_of
+from services.matching.train_pairs import PASSES, RARITY_STEP_MILLIBITS, SHARED, Pairs, Pattern, rarities_of
 
 #: Pairs (expected, of the class) that must show a grade, and that must compare the kind at all.
 GRADE_PAIRS_MIN = 20
@@ -198,7 +198,7 @@ def _step(
     """``sizes``: pairs of one person, of strangers, of a household, whether found or not."""
     alone = _alone(model)
     of_same, of_household = (_Counts(defaultdict(float), defaultdict(float), alone) for _ in range(2))
-    found, likelihood, every = [0.0, 0.0, 0.0], -(sizes[0] + sizes[2]) / math.log(2), frozenset(LOOKS_AT)
+    found, likelihood, every = [0.0, 0.0, 0.0], -(sizes[0] + sizes[2]) / math.log(2), frozenset(PASSES)
     logs = [1000 * math.log2(size) if size > 0 else NEVER for size in sizes]
     for pattern, number in counted:
         odds = [

@@ -17,6 +17,7 @@ from services.matching.bulk import Bulk, Resolved, observation_of
 from services.matching.cluster import Person
 from services.matching.facts import Observation, RecordKey
 from services.matching.identity import Identity
+from services.matching.model import Model
 from services.matching.search import Matcher, compared, comparison_of
 from services.matching.weigh import Frequencies, Part, Value, rarity_millibits, weigh
 
@@ -44,6 +45,15 @@ LOOKS_AT: Mapping[str, frozenset[str]] = {
     "m": frozenset({"email"}),
     ADDRESS: _HOME,
 }
+#: The same with the passes that a register has besides (``register_keys``).
+PASSES: Mapping[str, frozenset[str]] = {
+    **LOOKS_AT,
+    "b": _GIVEN | _FAMILY | {"born"},
+    "s": _GIVEN | _FAMILY | _HOME,
+    "q": _HOME,
+    "o": _GIVEN | _FAMILY | _HOME | {"born"},
+    "w": _GIVEN | _FAMILY,
+}
 #: Passes that make a household.
 SHARED = frozenset({ADDRESS, "h"})
 Seen = tuple[str, str, int]
@@ -64,7 +74,7 @@ class Pattern:
 
     def free(self, kind: str, passes: frozenset[str]) -> bool:
         """Whether one of ``passes`` found the pair without looking at ``kind``."""
-        return any(kind not in LOOKS_AT[found] for found in self.passes & passes)
+        return any(kind not in PASSES[found] for found in self.passes & passes)
 
 
 @dataclass(slots=True)
@@ -119,7 +129,7 @@ class Gathering:
         self.pairs.patterns.update(pattern for _, pattern in found)
         for person_id, parts in blind:
             if person_id != resolved.person_id:
-                self._count_stranger(seen.identity, parts)
+                self.count_stranger(seen.identity, parts)
         self._remember(resolved, seen.identity)
         return resolved
 
@@ -138,13 +148,7 @@ class Gathering:
                 yield person.person_id, self._pattern(seen, person, passes, same)
 
     def _pattern(self, seen: Observation, person: Person, passes: frozenset[str], same: bool | None) -> Pattern:
-        grades, rarity = [], 0
-        for part in graded(self.matcher, self.frequencies, seen, person):
-            row = self.matcher.model.grades[part.kind, part.grade]
-            grades.append((part.kind, part.grade, part.times))
-            if row.by_value:
-                rarity += part.stranger - part.times * (row.same - row.stranger)
-        return Pattern(tuple(grades), round(rarity / RARITY_STEP_MILLIBITS), passes, same)
+        return pattern_of(self.matcher.model, graded(self.matcher, self.frequencies, seen, person), passes, same)
 
     def _word(self, key: RecordKey, person: Person) -> bool | None:
         """What readers said, where they did not say both."""
@@ -161,7 +165,7 @@ class Gathering:
             if person is not None and not person.stub and person.person_id not in housed:
                 yield person.person_id, graded(self.matcher, self.frequencies, seen, person)
 
-    def _count_stranger(self, mine: Identity, parts: Iterable[Part]) -> None:
+    def count_stranger(self, mine: Identity, parts: Iterable[Part]) -> None:
         strangers = self.pairs.strangers
         strangers.pairs += 1
         for part in parts:
@@ -188,6 +192,16 @@ class Gathering:
     def _housed(self, mine: Identity) -> list[str]:
         lists = [self._homes.get(shared, []) for shared in _shared(mine)]
         return [person_id for people in lists if len(people) <= HOUSEHOLD_MAX for person_id in people]
+
+
+def pattern_of(model: Model, parts: Iterable[Part], passes: frozenset[str], same: bool | None = None) -> Pattern:
+    grades, rarity = [], 0
+    for part in parts:
+        row = model.grades[part.kind, part.grade]
+        grades.append((part.kind, part.grade, part.times))
+        if row.by_value:
+            rarity += part.stranger - part.times * (row.same - row.stranger)
+    return Pattern(tuple(grades), round(rarity / RARITY_STEP_MILLIBITS), passes, same)
 
 
 def _shared(mine: Identity) -> Iterator[tuple[str, str]]:
@@ -227,6 +241,7 @@ def values_of(mine: Identity) -> dict[str, Value | None]:
         "address": mine.address,
         "phone": mine.phone,
         "email": mine.email,
+        **dict(mine.further),
     }
 
 

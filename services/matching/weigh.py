@@ -6,12 +6,13 @@ sibling). The lower of the two odds counts: an address says much against a stran
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
 from services.matching.cluster import Known
-from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameGrade
+from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameGrade, alike
 from services.matching.identity import Identity
 from services.matching.model import Model, log2_millibits
 from services.matching.normalise import Name
@@ -32,7 +33,9 @@ class Frequencies:
     """How many people carry a value. Counted live, per person and value once."""
 
     people: int = 0
-    counts: dict[str, dict[Value, int]] = field(default_factory=lambda: {name: {} for name in COUNTED})
+    counts: dict[str, dict[Value, int]] = field(
+        default_factory=lambda: defaultdict(dict, {name: {} for name in COUNTED})
+    )
 
     def add(self, kind: str, value: Value, by: int) -> None:
         counts = self.counts[kind]
@@ -54,6 +57,7 @@ def counted(known: Known) -> set[tuple[str, Value]]:
     out.update(("address", value) for value in known.addresses)
     out.update(("phone", value) for value in known.phones)
     out.update(("email", value) for value in known.emails)
+    out.update(known.further)
     return out
 
 
@@ -71,6 +75,8 @@ def learned(known: Known, face: Identity) -> Iterator[tuple[str, Value]]:
         yield ("phone", face.phone)
     if face.email and face.email not in known.emails:
         yield ("email", face.email)
+    if face.further:
+        yield from (pair for pair in face.further if pair not in known.further)
 
 
 def _counted_names(names: Iterable[Name]) -> set[tuple[str, Value]]:
@@ -108,6 +114,7 @@ class Comparison:
     home: Graded
     phone: Graded
     email: Graded
+    further: tuple[tuple[str, Graded], ...] = ()
 
     @property
     def corroborated(self) -> bool:
@@ -200,6 +207,8 @@ def weigh(model: Model, frequencies: Frequencies, c: Comparison, parts: list[Par
     total.add("home", grade, total.rarity("address" if grade == "address" else "postcode", value))
     for kind, (grade, value) in (("phone", c.phone), ("email", c.email)):
         total.add(kind, grade, total.rarity(kind, value))
+    for kind, (grade, value) in c.further:
+        total.add(kind, grade, total.rarity(kind, value))
     if c.agree:
         total.add("number", "agree")
     if c.clash:
@@ -221,6 +230,16 @@ def presence(mine: str | None, known: Collection[str]) -> Graded:
     if mine is None or not known:
         return MISSING
     return ("equal", mine) if mine in known else ("different", None)
+
+
+def further(mine: Iterable[tuple[str, str]], known: Collection[tuple[str, str]]) -> Iterator[tuple[str, Graded]]:
+    """Each further column that both sides fill."""
+    for column, value in mine:
+        theirs = [other for name, other in known if name == column]
+        if value in theirs:
+            yield column, ("equal", value)
+        elif theirs:
+            yield column, ("near" if any(alike(value, other) for other in theirs) else "different", None)
 
 
 def home(postcode: str | None, address: str | None, postcodes: Collection[str], addresses: Collection[str]) -> Graded:

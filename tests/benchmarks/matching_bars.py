@@ -2,7 +2,8 @@
 
 Generated populations (easy, medium, hard), the test half of the historical records, FEBRL 3 and 4. Seeds from 900 on
 are for reports alone; whoever chooses weights uses others. ``--beside splink`` measures Splink on the same rows in the
-same run. Exit 0 if every bar that was measured is met, 1 if one is not.
+same run, ``--opened`` what the engine does on the historical records and FEBRL where the policy does not bind (ADR 22).
+Exit 0 if every bar that was measured is met, 1 if one is not.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 
 import matching_febrl as febrl  # noqa: E402
+import matching_opened as opened  # noqa: E402
 import matching_splink as splink  # noqa: E402
 from matching_history import TEST, Unavailable, records  # noqa: E402
 from matching_names import real_frequencies  # noqa: E402
@@ -72,7 +74,8 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What another matcher reaches on the same rows. Seconds hold reading, training, weighing and clustering."""
+    """What another matcher, or ours without the policy, reaches on the same rows. Seconds hold reading, training,
+    weighing and clustering."""
 
     name: str
     figures: Mapping[str, float]
@@ -153,7 +156,7 @@ def generated(name: str, people: int, seed: int, matcher: Matcher, beside: bool)
     return replace(run, beside=(splinked(made.rows, made.placed(resolved), name),)) if beside else run
 
 
-def recorded(name: str, matcher: Matcher, beside: bool) -> Run:
+def recorded(name: str, matcher: Matcher, beside: bool, alone: bool) -> Run:
     """The historical records or a set of FEBRL. Raises Unavailable."""
     pairs = list(records(TEST) if name == "historical" else febrl.records(name))
     rows, truth = [row for row, _ in pairs], {row["event_id"]: cluster for row, cluster in pairs}
@@ -164,9 +167,22 @@ def recorded(name: str, matcher: Matcher, beside: bool) -> Run:
     ]
     data = "historical_50k, test half" if name == "historical" else name
     run = compare(data, placed, BARS[name], seconds)
-    if not beside:
-        return run
-    return replace(run, beside=tuple(splinked(rows, placed, name, extra) for extra in ((), splink.EXTRA[name])))
+    others: list[Beside] = []
+    for extra in ((), opened.EXTRA[name]):
+        if alone:
+            others.append(decided_alone(name, pairs, extra))
+        if beside:
+            others.append(splinked(rows, placed, name, extra))
+    return replace(run, beside=tuple(others))
+
+
+def decided_alone(name: str, rows: opened.Rows, extra: Sequence[str]) -> Beside:
+    """Raises Unavailable."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    of = measure(opened.decided(name, rows, extra))
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    named = f"opened, told {' and '.join(extra)}" if extra else "opened"
+    return Beside(named, figures(of), round(cpu, 1), round(wall, 1), groups_of(of))
 
 
 def splinked(
@@ -219,6 +235,7 @@ def main() -> int:
     ask.add_argument("--model", type=Path, default=MODEL)
     ask.add_argument("--only", choices=(*DIFFICULTIES, "historical", *febrl.SETS), action="append")
     ask.add_argument("--beside", choices=("splink",), help="measure this matcher on the same rows, too")
+    ask.add_argument("--opened", action="store_true", help="measure what the engine does without the policy, too")
     ask.add_argument("--weighed", action="store_true", help="let the weights answer I7 and I8, too (ADR 12)")
     ask.add_argument("--json", action="store_true", help="print one JSON document")
     asked = ask.parse_args()
@@ -233,7 +250,7 @@ def main() -> int:
             if name in DIFFICULTIES:
                 run = generated(name, asked.people, asked.seed, matcher, beside)
             else:
-                run = recorded(name, matcher, beside)
+                run = recorded(name, matcher, beside, asked.opened)
         except Unavailable as reason:
             print(f"{name}: skipped, {reason}", file=sys.stderr)
             continue
