@@ -18,6 +18,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 
 from hub.inprocess import InProcessHub
+from hub.story_agreements import covering
 from spine.clock import local_date
 
 app = typer.Typer(help="Life stories: events in, expected beliefs and alerts out.", no_args_is_help=True)
@@ -299,9 +300,10 @@ def run_stories(paths: Iterable[Path], contracts: Path, schemas: Path) -> list[C
     """All checks of all stories below ``paths`` (files or folders)."""
     files = [f for path in paths for f in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     checks: list[Check] = []
-    for file in files:
-        story = read_story(file)
-        checks += compare(story, play(story, contracts, schemas))
+    with covering(contracts) as agreed:
+        for file in files:
+            story = read_story(file)
+            checks += compare(story, play(story, agreed, schemas))
     return checks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from services.status.facts import DECIDE_A_CODE, Seen, days_late, last_day_told
+from services.status.facts import DECIDE_A_CODE, Seen, Value, days_late, last_day_told
 from services.status.policy import Policy
 
 FOR_EVER = 1 << 62
@@ -17,7 +17,7 @@ def live(seen: Sequence[Seen], policy: Policy, known_at: int = FOR_EVER) -> list
     a copy stands on its own feet when the first is taken back.
     """
     known = [one for one in seen if one.known <= known_at and (one.withdrawn is None or one.withdrawn > known_at)]
-    retracted = {(one.source, one.data[0]) for one in known if one.type == "event.retracted"}
+    retracted = _taken_back(known)
     if retracted:
         known = [one for one in known if (one.source, one.message) not in retracted]
     known = _first_of_each(known)
@@ -59,8 +59,18 @@ def _first_known(one: Seen) -> tuple[int, int, str]:
     return (one.known, one.received, one.id)
 
 
-def is_repeated(news: Seen, seen: Iterable[Seen]) -> bool:
-    """Whether what ``news`` says was there already: P3, no second effect."""
-    return any(
-        one.content == news.content and one.withdrawn is None and _first_known(one) < _first_known(news) for one in seen
-    )
+def is_repeated(news: Seen, seen: Sequence[Seen]) -> bool:
+    """Whether what ``news`` says was there already: P3, no second effect. What was taken back is there no more."""
+    same = [
+        one
+        for one in seen
+        if one.content == news.content and one.withdrawn is None and _first_known(one) < _first_known(news)
+    ]
+    if not same:
+        return False
+    retracted = _taken_back(seen)
+    return any((one.source, one.message) not in retracted for one in same)
+
+
+def _taken_back(seen: Iterable[Seen]) -> set[tuple[str, Value]]:
+    return {(one.source, one.data[0]) for one in seen if one.type == "event.retracted"}

@@ -35,7 +35,7 @@ class Item:
     code: str
     source: str
     since: int | None = None
-    #: Only establishes: leaves the reason of a NEET status that is there already.
+    #: A regime's word: establishes, and changes no reason but a regime's.
     hint: bool = False
 
 
@@ -50,6 +50,8 @@ class _Run:
     segments: list[Layer] = field(default_factory=list)
     #: The code below voluntary work, to which the status falls back when that ends.
     below: str = ""
+    #: Nobody but a regime has told the reason.
+    hinted: bool = False
 
     def to(self, day: int, code: str, source: str) -> None:
         """A different reason from ``day`` on."""
@@ -107,7 +109,8 @@ def _begin(item: Item, last: int | None, held: int, policy: Policy) -> _Run:
         start = item.since if last is None else max(item.since, last + 1)
     else:
         start = item.day
-    return _Run(max(start, held + 1), item.code, item.source, _holds_until(item.day, item.code, policy))
+    until = _holds_until(item.day, item.code, policy)
+    return _Run(max(start, held + 1), item.code, item.source, until, hinted=item.hint)
 
 
 def _since_the_start(run: _Run, item: Item, items: Sequence[Item], policy: Policy) -> None:
@@ -130,11 +133,12 @@ def _go_on(run: _Run, item: Item, policy: Policy) -> None:
             else:
                 run.until = item.day - 1
         return
-    if item.rank != VERIFY and not item.hint and item.code != run.code:
+    if item.rank != VERIFY and item.code != run.code and (run.hinted or not item.hint):
         run.to(item.day, item.code, item.source)
         run.until = _holds_until(item.day, run.code, policy)
     else:
         run.until = max(run.until, _holds_until(item.day, run.code, policy))
+    run.hinted = run.hinted and (item.hint or item.rank == VERIFY)
 
 
 def _finish(run: _Run, busy: Sequence[tuple[int, int]]) -> list[Layer]:
@@ -177,7 +181,8 @@ def _left_and_claims(
 
     Another EET fact in between makes it an old withdrawal; custody in between does not.
 
-    A hint: it establishes NEET but does not change the reason that somebody has established.
+    Each regime is evidence of its own and gives its own code. A hint: it establishes NEET but does not change the
+    reason that somebody has established.
     """
     towards = [claim for claim in claims if claim.regime in policy.uc_towards_neet]
     if not towards:
@@ -197,7 +202,6 @@ def _left_and_claims(
             if any(one.last > seen.on and one.since <= day and one.code != codes.VOLUNTARY for one in found):
                 continue
             yield Item(day, ESTABLISH, policy.uc_towards_neet[claim.regime], seen.source, hint=True)
-            break
 
 
 def _voluntary(found: Sequence[Activity]) -> Iterable[Item]:

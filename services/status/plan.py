@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
@@ -40,13 +40,17 @@ _FIRST: Final = (PENDING, WINDOW, UNLAWFUL, PARENTING)
 
 
 class PlanState(NamedTuple):
-    """The plan as known from ``known_at`` (UTC milliseconds) on; ``start`` is the day of what brought it."""
+    """The plan as known from ``known_at`` (UTC milliseconds) on; ``start`` is the day of what brought it.
+
+    ``below``: the hold that is there when the appeal window has passed.
+    """
 
     known_at: int
     start: int
     state: str
     hold: str | None
     appeal_deadline_on: int | None
+    below: str | None
     refused: bool
     event_id: str
 
@@ -65,7 +69,15 @@ class _Plan:
 
     @property
     def hold(self) -> str | None:
-        return next((hold for hold in _FIRST if hold in self.holds), None)
+        return _strongest(self.holds)
+
+    @property
+    def below(self) -> str | None:
+        return _strongest(self.holds - {WINDOW})
+
+
+def _strongest(holds: Set[str]) -> str | None:
+    return next((hold for hold in _FIRST if hold in holds), None)
 
 
 def history(facts: Facts, born: int | None, policy: Policy) -> list[PlanState]:
@@ -81,8 +93,8 @@ def history(facts: Facts, born: int | None, policy: Policy) -> list[PlanState]:
         if not plan.state:
             continue
         refused = seen.type == "ehcp.ceased" and plan.state != "ceased"
-        entry = PlanState(seen.known, seen.on, plan.state, plan.hold, plan.deadline, refused, seen.id)
-        if refused or not found or entry[2:5] != found[-1][2:5]:
+        entry = PlanState(seen.known, seen.on, plan.state, plan.hold, plan.deadline, plan.below, refused, seen.id)
+        if refused or not found or entry[2:6] != found[-1][2:6]:
             found.append(entry)
     return found
 

@@ -85,7 +85,7 @@ def _plan(told: Belief, known_at: datetime) -> dict[str, Any] | None:
         return None
     deadline = held.appeal_deadline_on
     over = held.hold == plan.WINDOW and deadline is not None and deadline < day
-    hold = None if over else held.hold
+    hold = held.below if over else held.hold
     return {
         "state": held.state,
         "cease_hold": hold is not None,

@@ -60,6 +60,14 @@ def test_a_copy_stands_on_its_own_feet_when_the_first_is_taken_back() -> None:
     assert believed(state, moment("2025-11-27T00:00:00Z")).code(date(2025, 11, 22).toordinal()) == "810"
 
 
+def test_what_was_taken_back_and_is_said_again_is_news() -> None:
+    back = {"at": "2025-11-26", "of": "college", "is": "event.retracted", "retracts_id": "M2"}
+    again = {**LEFT, "at": "2025-12-01", "message": "again"}
+    more = {**LEFT, "at": "2025-12-02", "message": "more"}
+    _, effects = run(linked([said(1, ENROLLED), said(2, LEFT), said(3, back), said(4, again), said(5, more)]))
+    assert causes(effects) == ["observed", "observed", "observed", "observed", "duplicate"]
+
+
 def test_a_held_observation_makes_a_stub_without_a_belief() -> None:
     state, effects = run([attribution("held", "2025-09-10T10:00:00Z", said(1, ENROLLED), safeguarding=True)])
     (effect,) = effects
