@@ -120,6 +120,8 @@ def _silent(policy: Policy, name: str, rule: Rule) -> tuple[str, ...]:
         found.append("in custody")
     if rule.custody_stands_down:
         found.append("custody stands a standing alert down")
+    if rule.for_care:
+        found.append("care that ended before 18 stands a standing alert down")
     if name in policy.cool_down_rules:
         found.append(f"for {policy.cool_down_days} days after one was closed")
     return tuple(found)

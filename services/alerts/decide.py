@@ -18,7 +18,7 @@ from services.alerts.reads import movable, wanting
 from services.alerts.routing import may_be_told, permitted, resolve
 from services.alerts.rules import RULES
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
-from services.alerts.scope import scope_ended
+from services.alerts.scope import care_ended, scope_ended
 from services.alerts.settled import moved_by_one_kind, settled_until
 from services.alerts.sharing import Sharing
 from services.alerts.state import Alert, Recipient, Skip, State
@@ -152,6 +152,8 @@ class Step:
         closing = taken_back(self.case, alert) or rule.closing(self.case, alert)
         if closing is None and rule.custody_stands_down and self.case.in_custody:
             return Closing(STOOD_DOWN, "custody")
+        if closing is None and rule.for_care and care_ended(self.case):
+            return Closing(STOOD_DOWN, "no longer in care")
         return closing
 
     def close_replaced(self) -> None:

@@ -24,6 +24,14 @@ def scope_ended(case: Case) -> bool:
     return case.today >= end
 
 
+def care_ended(case: Case) -> bool:
+    """Home again, adopted or the like before 18: who follows somebody in care has nobody to follow (POLICY 5.3).
+
+    From 18 on the status of a care leaver takes over, and may be told days after the birthday.
+    """
+    return case.under_18 and not case.care_experienced
+
+
 def back(case: Case, left: date) -> bool:
     """Whether the status, or a risk of homelessness, shows that somebody who left the country has come again."""
     here = any(left < span.start <= case.today and span.group != "NOT_KNOWN" for span in case.belief.timeline)

@@ -37,5 +37,6 @@ RULE = Rule(
     replaced=replaced,
     custody_stands_down=True,
     silent_in_custody=True,
+    for_care=True,
     wants=frozenset({"education.attendance.summary"}),
 )

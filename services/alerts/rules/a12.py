@@ -35,4 +35,11 @@ def replaced(case: Case, alert: Alert) -> Closing | None:
     return Closing(STOOD_DOWN, "left for somewhere known")
 
 
-RULE = Rule("A12", ground, closing, replaced=replaced, wants=frozenset({"education.withdrawal.intended"}))
+RULE = Rule(
+    "A12",
+    ground,
+    closing,
+    replaced=replaced,
+    for_care=True,
+    wants=frozenset({"education.withdrawal.intended"}),
+)

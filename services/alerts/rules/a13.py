@@ -46,4 +46,4 @@ def timers(case: Case) -> Iterable[date]:
     ]
 
 
-RULE = Rule("A13", ground, closing, timers, wants=frozenset({"education.provision_gap.recorded"}))
+RULE = Rule("A13", ground, closing, timers, wants=frozenset({"education.provision_gap.recorded"}), for_care=True)

@@ -54,4 +54,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return Closing(RESOLVED, "arranged or visited") if settled_since(case, alert.anchor or alert.raised_on) else None
 
 
-RULE = Rule("A15", ground, closing, silent_in_custody=True, wants=frozenset(MOVES))
+RULE = Rule("A15", ground, closing, silent_in_custody=True, wants=frozenset(MOVES), for_care=True)

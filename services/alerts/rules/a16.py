@@ -78,4 +78,4 @@ def timers(case: Case) -> Iterable[date]:
     return wanted if start is None else [*wanted, entry_due(case, start), start.effective_on + timedelta(days=1)]
 
 
-RULE = Rule("A16", ground, closing, timers, wants=frozenset({"care.episode.started", "pep.completed"}))
+RULE = Rule("A16", ground, closing, timers, wants=frozenset({"care.episode.started", "pep.completed"}), for_care=True)

@@ -45,4 +45,4 @@ def timers(case: Case) -> Iterable[date]:
     return () if a01 is None else [due(case, a01)]
 
 
-RULE = Rule("A18", ground, closing, timers, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule("A18", ground, closing, timers, custody_stands_down=True, silent_in_custody=True, for_care=True)

@@ -52,4 +52,4 @@ def timers(case: Case) -> Iterable[date]:
     return [mark(case, episode)[1] for episode in case.belief.episodes]
 
 
-RULE = Rule("A19", ground, closing, timers, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule("A19", ground, closing, timers, custody_stands_down=True, silent_in_custody=True, for_care=True)

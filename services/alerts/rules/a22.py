@@ -67,5 +67,6 @@ RULE = Rule(
     "A22",
     ground,
     closing,
+    for_care=True,
     wants=frozenset({"employment.ended", "employment.hours_changed", "employment.concern_raised"}),
 )

@@ -50,4 +50,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return Closing(RESOLVED, "a health service is open") if involved(case) else None
 
 
-RULE = Rule("A23", ground, closing)
+RULE = Rule("A23", ground, closing, for_care=True)

@@ -19,7 +19,8 @@ def ground(case: Case) -> Ground | None:
         return None
     roles = tuple(to.role for to in case.policy.rules["A24"].lists["consent_to"])
     permitted = consent.allowed(case, consent.TEENAGE_PARENT)
-    told = case.of_rule("A24")
+    # What was said of an earlier pregnancy or child says nothing of this one.
+    told = [a for a in case.of_rule("A24") if {a.matter, *a.folded} & {fact.event_id, f"{fact.event_id}:service"}]
     if permitted and any(a.tag == "owner" and a.outcome == SUPERSEDED for a in told):
         if not any(a.tag == "service" for a in told):
             return Ground(

@@ -59,7 +59,9 @@ def closing(case: Case, alert: Alert) -> Closing | None:
         return Closing(RETRACTED, "they had been consulted")
     held = plan(case)
     deadline = None if held is None else held.appeal_deadline_on
-    if deadline is not None and deadline < case.today and alert.tag != "ground":
+    # Of an unlawful ground only a decision that came after it: an older one's deadline says nothing of it.
+    decided_since = alert.tag != "ground" or happened(case, since, "ehcp.cease_decided") is not None
+    if deadline is not None and deadline < case.today and decided_since:
         return Closing(RESOLVED, "deadline passed without an appeal")
     return None
 

@@ -27,6 +27,8 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     order = disposal(case)
     if order is None:
         return Closing(STOOD_DOWN, "the disposal ended")
+    if case.in_custody:
+        return None  # Nobody reaches hours by being locked up: custody stands it down.
     hours = known_hours(case, order)
     return Closing(RESOLVED, "hours reached") if hours is not None and hours >= hours_needed(case) else None
 

@@ -29,9 +29,14 @@ def ground(case: Case) -> Ground | None:
         return None
     day, plan = planned
     before = timedelta(days=case.policy.number("A33", "days_before_release"))
-    if day - before > case.today or case.today > day or ready(case, plan) or case.had("A33", day.isoformat()):
+    if day - before > case.today or case.today > day or ready(case, plan):
         return None
-    return Ground(day.isoformat(), "release_without_plan", (plan.event_id,), anchor=day, source=plan.source)
+    matter = day.isoformat()
+    if case.had("A33", matter):
+        if case.open("A33") or any(plan.event_id in alert.evidence for alert in case.of_rule("A33")):
+            return None
+        matter = f"{matter}:{plan.event_id}"  # What was agreed has fallen through.
+    return Ground(matter, "release_without_plan", (plan.event_id,), anchor=day, source=plan.source)
 
 
 def closing(case: Case, alert: Alert) -> Closing | None:

@@ -23,6 +23,9 @@ def ground(case: Case) -> Ground | None:
     fact = case.latest(*_TROUBLE)
     if fact is None or case.had("A35", fact.event_id) or explained(case, fact):
         return None
+    ends = fact.day("ends_on")
+    if ends is not None and ends < case.today:
+        return None  # A sanction told when it is over (POLICY 5.1).
     if any(f.effective_on > fact.effective_on for f in case.facts("uc.claim_started")):
         return None
     return Ground(fact.event_id, "benefit_trouble", (fact.event_id,), anchor=fact.effective_on, source=fact.source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from services.alerts.calendar import age_on
 from services.alerts.case import Case
 from services.alerts.routing import expand, owner_roles
 from services.alerts.rules.shape import RESOLVED, Closing, Ground, Rule
@@ -34,13 +35,14 @@ def age_for(case: Case, fact: Seen) -> int | None:
 
 
 def housed(case: Case, since: date, adult: bool) -> Closing | None:
-    """Care, a tenancy or the duty's good end; for adults also what the owner saw."""
+    """Care, a tenancy or the duty's good end; for adults also what the owner saw. A birthday houses nobody."""
     for fact in case.facts(*_HOUSED):
         good = fact.type != _HOUSED[2] or fact.text("reason") == "accommodated_6_months"
         if good and since <= fact.effective_on <= case.today:
             return Closing(RESOLVED, "housed")
     for fact in case.facts("contact.verified") if adult else ():
-        seen_by_owner = fact.text("contact_role") in owner_roles(case)
+        of_age = case.born is None or age_on(case.born, fact.effective_on) >= 18
+        seen_by_owner = of_age and fact.text("contact_role") in owner_roles(case)
         if seen_by_owner and since <= fact.effective_on <= case.today and fact.text("accommodation") not in _NOT_HOUSED:
             return Closing(RESOLVED, "housed")
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from services.alerts.case import Case
 from services.alerts.rules.a15 import MOVES
 from services.alerts.rules.shape import RESOLVED, STOOD_DOWN, Closing, Ground, Rule
@@ -27,12 +29,27 @@ def elsewhere(case: Case) -> tuple[Seen, str] | None:
     return told[-1], told[-1].text("address_authority")
 
 
+def arrived(case: Case, fact: Seen, council: str) -> date:
+    """First day of the residence in that council that ``fact`` speaks of: who says so again has not moved again."""
+    first = fact.effective_on
+    for told in reversed(case.facts(*MOVES, *_ADDRESSES)):
+        lives_in = told.text("address_authority") or told.text("placement_authority")
+        if told.order > fact.order or not lives_in:
+            continue
+        if lives_in != council:
+            break
+        first = told.effective_on
+    return first
+
+
 def notified(case: Case, fact: Seen, council: str) -> bool:
     """That council was told about this residence. Another application for housing is no address and no notice."""
-    return any(
-        f.text("direction") != "returned" and f.text("authority") == council and f.effective_on <= case.today
-        for f in case.since(fact.effective_on, "area.notified")
-    )
+    notices = [
+        f
+        for f in case.since(arrived(case, fact, council), "area.notified")
+        if f.text("authority") == council and f.effective_on <= case.today
+    ]
+    return bool(notices) and notices[-1].text("direction") != "returned"
 
 
 def ground(case: Case) -> Ground | None:

@@ -61,8 +61,9 @@ class Rule:
     """One rule. ``replaced`` runs after raising: what the alerts of the same step take over.
 
     ``by_event``: an event must show the ground (POLICY 6: "an event shows", "an event makes"); passing time alone, such
-    as a course that runs out, raises nothing. ``wants``: where no live fact of one of these types is held there is no
-    ground, so that it need not be asked; empty: it rests on more than facts.
+    as a course that runs out, raises nothing. ``for_care``: about somebody in care, and over when care ends. ``wants``:
+    where no live fact of one of these types is held there is no ground, so that it need not be asked; empty: it rests
+    on more than facts.
     """
 
     id: str
@@ -73,4 +74,5 @@ class Rule:
     custody_stands_down: bool = False
     silent_in_custody: bool = False
     by_event: bool = False
+    for_care: bool = False
     wants: frozenset[str] = frozenset()

@@ -53,6 +53,8 @@ def known_hours(case: Case, order: Seen) -> float | None:
         summary, started = case.latest(*_SUMMARIES), case.latest(*_ACTIVITY)
         if summary is not None and (started is None or summary.effective_on >= started.effective_on):
             return summary.number("attended_hours_per_week")
+        if (said := _told_by_a_worker(case, started)) is not None:
+            return said.number("hours_per_week")
         changed = case.latest(*_ACTIVITY, *_CHANGES)
         for fact in (changed, started):
             if fact is not None and (hours := fact.number("hours_per_week")) is not None:
@@ -62,6 +64,15 @@ def known_hours(case: Case, order: Seen) -> float | None:
     elif case.marked("presumed_neet"):
         return None
     return order.number("ete_hours_offered")
+
+
+def _told_by_a_worker(case: Case, started: Seen | None) -> Seen | None:
+    """The contact that told of the present activity and its hours, where no provider or employer of its own does."""
+    span = case.belief.span(case.today)
+    if span is None or (started is not None and started.source == span.source):
+        return None
+    said = [f for f in case.facts("contact.verified") if f.source == span.source and f.effective_on <= case.today]
+    return said[-1] if said and said[-1].number("hours_per_week") is not None else None
 
 
 def hours_fact(case: Case) -> Seen | None:
