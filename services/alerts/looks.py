@@ -17,7 +17,7 @@ def different(case: Case, before: State, news: News, sharing: Sharing) -> bool:
         isinstance(news, Moved)
         or (seen is not None and seen.type.startswith(("consent.", "sharing.")))
         or turned(case, before, sharing)
-        or case.state.belief != before.belief
+        or case.state.belief is not before.belief
         or taken_or_left(news)
         or looks(case, case.state) != looks(case, before)
         or day_of_change(case, before)
