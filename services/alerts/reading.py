@@ -11,6 +11,7 @@ from services.alerts.belief import Belief
 from services.alerts.belief import parse as parse_belief
 from services.alerts.state import Seen, Subject, Value
 from spine.clock import local_date
+from spine.parts import REMEMBERED
 from spine.record import Fact
 from spine.schema import Catalogue
 
@@ -106,12 +107,25 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         at=fields["known_at"],
         seen=seen,
         subject=subject,
-        belief=None if belief is None else parse_belief(belief),
+        belief=None if belief is None else believed(belief),
         other_person=fields["other_person"],
         review_id=fields["review_id"],
         safeguarding=fields["safeguarding"],
         observation_id=fields["observation_id"],
     )
+
+
+_parsed: dict[int, tuple[Mapping[str, Any], Belief]] = {}
+
+
+def believed(fields: Mapping[str, Any]) -> Belief:
+    """The belief that these fields hold. What the catalogue gives as the same object, it need not read again."""
+    known = _parsed.get(id(fields))
+    if known is None or known[0] is not fields:
+        if len(_parsed) >= REMEMBERED:
+            _parsed.clear()
+        known = _parsed[id(fields)] = (fields, parse_belief(fields))
+    return known[1]
 
 
 def breach_of(fact: Fact) -> Seen:
