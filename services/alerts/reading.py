@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services.alerts.belief import Belief
@@ -15,6 +15,8 @@ from spine.parts import REMEMBERED
 from spine.record import Fact
 from spine.schema import Catalogue
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 #: The identity fields that may ever be shown. Identifiers serve matching and leave to nobody.
 SUBJECT_FIELDS = ("given_name", "family_name", "date_of_birth", "postcode", "address_line", "phone", "email")
 
@@ -176,7 +178,7 @@ def seen_of(
         dropped=tuple(observation["dropped"]),
         withheld=tuple(observation["withheld"]),
         test=observation["test"],
-        data={name: value for name, raw in data.items() if (value := plain(raw)) is not None},
+        data={name: plain(raw) for name, raw in data.items() if raw is not None},
     )
 
 
@@ -194,9 +196,9 @@ def subject_of(observation: Mapping[str, Any], seen: Seen, catalogue: Catalogue)
 
 
 def plain(raw: Any) -> Value:
-    """A decoded Avro value in its JSON form; None where there is nothing or the value was unknown to the schema."""
-    if raw is None or raw == "unknown" or isinstance(raw, bool | int | float | str):
-        return raw  # type: ignore[no-any-return]
+    """A decoded Avro value in its JSON form; None where there is nothing."""
+    if raw is None or isinstance(raw, bool | int | float | str):
+        return raw
     if isinstance(raw, datetime | date):
         return raw.isoformat()
     if isinstance(raw, list):
@@ -206,5 +208,4 @@ def plain(raw: Any) -> Value:
 
 def millis(moment: datetime) -> int:
     """Whole milliseconds since 1970, without a float."""
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1000 + moment.microsecond // 1000
+    return (moment - _EPOCH) // _MILLISECOND

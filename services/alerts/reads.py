@@ -100,7 +100,13 @@ def moving(held: frozenset[str], linked: bool, kind: str) -> tuple[tuple[int, Ru
     return tuple((place, rule) for place, rule in enumerate(wanting(held, linked)) if rule.id in movable(kind))
 
 
+@lru_cache(maxsize=4096)
+def timing(held: frozenset[str]) -> tuple[Rule, ...]:
+    """The rules that name days of their own, of those that want nothing or a kind of fact that is held."""
+    return tuple(rule for rule in wanting(held, True) if rule.timers is not no_days)
+
+
 @lru_cache(maxsize=1024)
 def timed(kind: str) -> tuple[Rule, ...]:
-    """Those of them that name days of their own."""
+    """The rules that a fact of this kind can move and that name days of their own."""
     return tuple(rule for rule in ORDER if rule.id in movable(kind) and rule.timers is not no_days)
