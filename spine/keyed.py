@@ -22,6 +22,8 @@ S = TypeVar("S")
 
 #: States loaded and decided before the journal hears of the batch again, for facts that go to many keys.
 KEYS_AT_ONCE = 500
+#: States that stay decoded from one batch to the next, so that whoever is spoken of again soon is not read again.
+REMEMBERED = 1_000
 TICK_FAILURES_MAX, TICK_FAILURES_PERCENT_MAX = 5, 5
 
 
@@ -64,10 +66,14 @@ class KeyedProcessor(Generic[S]):
     settings: str
     keyed: Keyed[S]
     _held: dict[str, _Held[S]] = field(default_factory=dict)
+    #: Of the batches before, by key, the one longest ago first. It counts only where the journal holds the same bytes:
+    #: another owner may have written since, or a transaction may not have committed.
+    _before: dict[str, _Held[S]] = field(default_factory=dict)
     _place: Place = ("", 0)
     _transaction: Transaction | None = None
 
     def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
+        self._remember()
         self._held, self._place, self._transaction = {}, place, transaction
         keys = sorted({self.keyed.key_of(fact) for fact in facts if fact.kind != TICK})
         self._load(keys, transaction)
@@ -91,13 +97,22 @@ class KeyedProcessor(Generic[S]):
     def discard(self) -> None:
         self._held, self._transaction = {}, None
 
+    def _remember(self) -> None:
+        before = self._before
+        before |= {key: _Held(one.state, one.body, one.digest) for key, one in self._held.items() if one.body}
+        for key in list(before)[: max(0, len(before) - REMEMBERED)]:
+            del before[key]
+
     def _load(self, keys: Sequence[str], transaction: Transaction) -> None:
         missing = [key for key in keys if key not in self._held]
         bodies = transaction.load(missing)
         for key in missing:
-            body = bodies.get(key)
+            # Taken out: a decision may change the state in place, and its transaction may not commit.
+            body, known = bodies.get(key), self._before.pop(key, None)
             if body is None:
                 self._held[key] = _Held(self.keyed.empty(key), b"", b"")
+            elif known is not None and known.body == body:
+                self._held[key] = _Held(known.state, body, known.digest)
             else:
                 self._held[key] = _Held(self.keyed.decode(body), body, hashlib.sha256(body).digest())
 

@@ -11,13 +11,14 @@ Sealed bytes are carried on from topic to topic as they are; they open wherever 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import fastavro
 
-from spine.avro import length, plain_encoding, text
+from spine.avro import length, plain_decoding, plain_encoding, text
 from spine.keystore import Keys
 from spine.record import Fields
 from spine.seal import RECORD_NONCE_BYTES
@@ -43,6 +44,10 @@ _SEALED = fastavro.parse_schema(
 _HEAD = fastavro.parse_schema(
     {"type": "record", "name": "SealedHead", "fields": [{"name": "under", "type": "string"}]}, named_schemas={}
 )
+#: Values of one of the hub's own sealed fields that are remembered, so that what is said again is not read again.
+REMEMBERED = 512
+_Encode = Callable[[Any], bytes]
+_Decode = Callable[[bytes], Any]
 _NONCE_HEAD = length(RECORD_NONCE_BYTES)
 
 
@@ -57,13 +62,14 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """How one field of a part is written, and what stands for it when it is not opened.
+    """How one field of a part is written and read, and what stands for it when it is not opened.
 
     ``tag`` ends its associated data, ``head`` is its key in the map.
     """
 
     name: str
-    encode: Callable[[Any], bytes]
+    encode: _Encode
+    decode: _Decode
     zero: bytes
     nullable: bool
     tag: bytes
@@ -75,11 +81,11 @@ class Part:
 
     def __init__(self, kind: str, schema: Mapping[str, Any]) -> None:
         self.kind = kind
-        self._schema = fastavro.parse_schema(dict(schema), named_schemas={})
         self._fields = tuple(_field(field) for field in schema["fields"])
         self._names = frozenset(field.name for field in self._fields)
         self._zeros = [field.zero for field in self._fields]
-        self._tags = {field.name: (number, field.tag) for number, field in enumerate(self._fields)}
+        self._nothing = {field.name: field.decode(field.zero) for field in self._fields}
+        self._known = {field.name: (number, field) for number, field in enumerate(self._fields)}
 
     def seal(self, part: Clear, about: str, keys: Keys) -> bytes:
         """Sealed bytes for the fact ``about``. Raises ValueError if the fields do not fit, and what ``keys`` raises."""
@@ -108,22 +114,34 @@ class Part:
 
     def body(self, sealed: bytes, keys: Keys, names: Collection[str] | None = None) -> bytes:
         """The part's Avro body with the named fields opened; the others read as nothing. Raises Erased, SealBroken."""
+        out = self._zeros.copy()
+        for number, _, value in self._opened(sealed, keys, names):
+            out[number] = value
+        return b"".join(out)
+
+    def open(self, sealed: bytes, keys: Keys, names: Collection[str] | None = None) -> dict[str, Any]:
+        """The fields of ``body``."""
+        # Most parts hold a few of many fields: only those that are opened are read.
+        out = self._nothing.copy()
+        for _, field, value in self._opened(sealed, keys, names):
+            out[field.name] = field.decode(value)
+        return out
+
+    def decode_only(self, body: bytes) -> Any:
+        """The value of the only field, of the part's Avro body."""
+        (field,) = self._fields
+        return field.decode(body)
+
+    def _opened(self, sealed: bytes, keys: Keys, names: Collection[str] | None) -> Iterator[tuple[int, _Field, bytes]]:
+        """The encodings of the fields that are held and named, with their numbers in the schema."""
         read = _read(sealed)
         held: Mapping[str, bytes] = read["fields"]
         key, nonce, prefix = keys.key(read["under"]), read["nonce"], self._about(read["about"])
         # The place of a value is that in the map, so that a schema may put its fields in another order.
-        out = self._zeros.copy()
         for place, (name, value) in enumerate(held.items()):
-            known = self._tags.get(name)
+            known = self._known.get(name)
             if known is not None and (names is None or name in names):
-                number, tag = known
-                out[number] = key.open(nonce, place, value, prefix + tag)
-        return b"".join(out)
-
-    def decode(self, body: bytes) -> dict[str, Any]:
-        read = fastavro.schemaless_reader(io.BytesIO(body), self._schema, None)
-        assert isinstance(read, dict)
-        return read
+                yield *known, key.open(nonce, place, value, prefix + known[1].tag)
 
     def _about(self, fact: str) -> bytes:
         return f"{fact}|{self.kind}|".encode()
@@ -144,19 +162,24 @@ class SealedField:
 
     Written in a schema as ``"type": "bytes", "sealed": {"under": <field>, "type": <what it holds>}``, with ``default``
     in the same place. Services give and get the value itself; between two services it is bytes that only the key opens.
+    Equal values may come as the same object: whoever gets one leaves it as it is.
     """
 
     name: str
     under: str
     part: Part
+    decode: _Decode
     default: Any = None
 
     @classmethod
     def all_of(cls, kind: str, schema: Mapping[str, Any]) -> tuple[SealedField, ...]:
-        fields = (field for field in schema["fields"] if "sealed" in field)
-        return tuple(
-            cls(f["name"], f["sealed"]["under"], Part(kind, _alone(f)), f["sealed"].get("default")) for f in fields
-        )
+        return tuple(cls.of(kind, field) for field in schema["fields"] if "sealed" in field)
+
+    @classmethod
+    def of(cls, kind: str, field: Mapping[str, Any]) -> SealedField:
+        part, sealed = Part(kind, _alone(field)), field["sealed"]
+        remembering = lru_cache(maxsize=REMEMBERED)(part.decode_only)
+        return cls(field["name"], sealed["under"], part, remembering, sealed.get("default"))
 
     def ref(self, fields: Fields) -> str:
         return f"{HUB}/{fields[self.under]}"
@@ -169,7 +192,7 @@ class SealedField:
         return self.part.seal(clear, fields["event_id"], keys)
 
     def open(self, value: bytes | None, keys: Keys) -> Any:
-        return None if value is None else self.part.decode(self.part.body(value, keys))[self.name]
+        return None if value is None else self.decode(self.part.body(value, keys))
 
 
 def _alone(field: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -187,28 +210,35 @@ def _read(part: bytes, schema: Any = _SEALED) -> dict[str, Any]:
 def _field(field: Mapping[str, Any]) -> _Field:
     name, kind = field["name"], field["type"]
     nullable = isinstance(kind, list) and kind[0] == "null"
-    encode = plain_encoding(kind[1] if nullable and len(kind) == 2 else kind)
-    if encode is None:
-        encode = _by_library(field)
+    plain = kind[1] if nullable and len(kind) == 2 else kind
+    encode, decode = plain_encoding(plain), plain_decoding(plain)
+    if encode is None or decode is None:
+        encode, decode = _by_library(field)
     elif nullable:
-        encode = _second_branch(encode)
-    return _Field(name, encode, _zero(kind), nullable, name.encode(), text(name))
+        encode, decode = _second_branch(encode, decode)
+    return _Field(name, encode, decode, _zero(kind), nullable, name.encode(), text(name))
 
 
-def _second_branch(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    return lambda value: b"\x02" + encode(value)
+def _second_branch(encode: _Encode, decode: _Decode) -> tuple[_Encode, _Decode]:
+    return lambda value: b"\x02" + encode(value), lambda body: None if body == b"\0" else decode(body[1:])
 
 
-def _by_library(field: Mapping[str, Any]) -> Callable[[Any], bytes]:
+def _by_library(field: Mapping[str, Any]) -> tuple[_Encode, _Decode]:
     """The encoding of a record is that of its fields, one after the other; of a record with one field, the field's."""
+    name = field["name"]
     alone = fastavro.parse_schema({"type": "record", "name": "Alone", "fields": [dict(field)]}, named_schemas={})
 
     def encode(value: Any) -> bytes:
         out = io.BytesIO()
-        fastavro.schemaless_writer(out, alone, {} if value is None else {field["name"]: value})
+        fastavro.schemaless_writer(out, alone, {} if value is None else {name: value})
         return out.getvalue()
 
-    return encode
+    def decode(body: bytes) -> Any:
+        read = fastavro.schemaless_reader(io.BytesIO(body), alone, None)
+        assert isinstance(read, dict)
+        return read[name]
+
+    return encode, decode
 
 
 def _zero(kind: Any) -> bytes:

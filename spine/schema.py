@@ -111,7 +111,7 @@ class Catalogue:
 
         Raises Erased, SealBroken, and what ``keys`` raises.
         """
-        return self.decode(kind, self.opened(kind, part, names))
+        return self._part(kind).open(part, self.keys, names) if is_sealed(part) else self.decode(kind, part)
 
     def opened(self, kind: str, part: bytes, names: Collection[str] | None = None) -> bytes:
         """As ``open``, but the Avro body."""

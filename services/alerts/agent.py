@@ -24,9 +24,6 @@ from spine.step import Processor
 
 SERVICE, TOPIC = "alerts", "statuses"
 
-#: States whose bytes are remembered: at least a batch of them.
-WRITTEN_MAX = 512
-
 
 def processor(catalogue: Catalogue, contracts: Path) -> Processor:
     """What the shells and the in-process hub run."""
@@ -70,24 +67,12 @@ def with_settings(catalogue: Catalogue, current: Current) -> AlertsProcessor:
         return held, acts.effects
 
     refused: Counter[str] = Counter()
-    written: dict[str, tuple[State, bytes]] = {}
-
-    def encode_once(state: State) -> bytes:
-        """The spine asks for the bytes of one state for its digest and again to keep it."""
-        held = written.get(state.person_id)
-        if held is not None and held[0] is state:
-            return held[1]
-        if len(written) >= WRITTEN_MAX:
-            written.clear()
-        body = encode(state)
-        written[state.person_id] = (state, body)
-        return body
 
     keyed: Keyed[State] = Keyed(
         key_of=lambda fact: str(fact.fields["person_id"]),
         empty=State,
         decide=decide_fact,
-        encode=encode_once,
+        encode=encode,
         decode=decode,
         due_on=lambda state: due_on(current.now, state),
         gone=forgotten,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -14,7 +15,7 @@ from services.alerts.looks import allocated_otherwise, different
 from services.alerts.policy import Policy
 from services.alerts.raising import cooling, new_alert
 from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
-from services.alerts.reads import movable, wanting
+from services.alerts.reads import movable, moving, wanting
 from services.alerts.routing import may_be_told, permitted, resolve
 from services.alerts.rules import RULES
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
@@ -112,9 +113,28 @@ class Step:
     #: A ground stands and was not raised now: it may be at the next fact.
     left_open: bool = False
 
+    @property
+    def narrow(self) -> bool:
+        """Whether only what moved can change what a rule says. Once an alert has changed, each may say anything."""
+        return bool(self.moved_by) and not self.touched and not self.skipped
+
     def asks(self, rule: Rule) -> bool:
-        """Whether ``rule`` may say anything else than after the step before. Once an alert has changed, each may."""
-        return not self.moved_by or bool(self.touched) or self.skipped or rule.id in movable(self.moved_by)
+        """Whether ``rule`` may say anything else than after the step before."""
+        return not self.narrow or rule.id in movable(self.moved_by)
+
+    def asked(self) -> Iterator[Rule]:
+        """The rules to ask for a ground, in their order."""
+        kinds, linked = self.case.kinds, self.case.state.belief is not None
+        after = 0
+        if self.narrow:
+            for place, rule in moving(kinds, linked, self.moved_by):
+                if not self.narrow:
+                    break
+                after = place + 1
+                yield rule
+            if self.narrow:
+                return
+        yield from wanting(kinds, linked)[after:]
 
     def run(self) -> None:
         self.move_away()
@@ -122,12 +142,13 @@ class Step:
         if scope_ended(self.case):
             for alert in [a for a in self.case.alerts if a.open and a.rule != "MR"]:
                 self.close(alert, Closing(STOOD_DOWN, "out of scope"))
+            # Nobody was asked: should they come back, each rule must be.
+            self.left_open = True
             return
         self.close_lost()
         if self.may_raise():
-            for rule in wanting(self.case.kinds, self.case.state.belief is not None):
-                if self.asks(rule):
-                    self.raise_rule(rule)
+            for rule in self.asked():
+                self.raise_rule(rule)
         else:
             self.left_open = True
         self.close_replaced()
@@ -197,7 +218,7 @@ class Step:
         if rule.silent_in_custody and case.in_custody:
             return
         if rule.by_event and isinstance(self.news, Ticked) and not begun_by_a_fact(case):
-            self.left_open = True
+            self.left_open = self.left_open or rule.ground(case) is not None
             return
         for _ in range(ROUNDS_MAX):
             ground = rule.ground(case)

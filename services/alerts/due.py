@@ -10,8 +10,7 @@ from services.alerts import escalation
 from services.alerts.belief import days_of_change
 from services.alerts.calendar import DAY, birthday
 from services.alerts.case import Case
-from services.alerts.reads import timed
-from services.alerts.rules import ORDER
+from services.alerts.reads import timed, timing
 from services.alerts.state import Seen
 
 _AGES = (16, 18, 19, 25)
@@ -54,9 +53,8 @@ def _first(case: Case, days: Iterable[date], first: date) -> date:
 def candidates(case: Case) -> Iterator[date]:
     """Days on which a ground may begin or end."""
     yield from days_of_change(case.belief)
-    for rule in ORDER:
-        if not rule.wants or case.holds_any(rule.wants):
-            yield from rule.timers(case)
+    for rule in timing(case.kinds):
+        yield from rule.timers(case)
     yield from _of_facts(case, case.state.facts)
     for alert in case.alerts:
         if escalation.waiting(alert):

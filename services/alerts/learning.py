@@ -11,7 +11,8 @@ from services.alerts.state import State, with_fact, without_fact
 
 
 def learn(state: State, news: News) -> State:
-    """The state with what the news brings, before anything is concluded."""
+    """The state with what the news brings, before anything is concluded. What it does not change stays the object that
+    it was."""
     match news:
         case Ticked() | Acted() | Moved():
             return state

@@ -17,9 +17,9 @@ def different(case: Case, before: State, news: News, sharing: Sharing) -> bool:
         isinstance(news, Moved)
         or (seen is not None and seen.type.startswith(("consent.", "sharing.")))
         or turned(case, before, sharing)
-        or case.state.belief != before.belief
+        or case.state.belief is not before.belief
         or taken_or_left(news)
-        or looks(case, case.state) != looks(case, before)
+        or looks_otherwise(case, before)
         or day_of_change(case, before)
     )
 
@@ -56,6 +56,14 @@ def day_of_change(case: Case, before: State) -> bool:
     return case.belief.span(then) != case.belief.span(case.today) or any(
         case.marked(name, then) != case.marked(name) for name in case.policy.priority_groups
     )
+
+
+def looks_otherwise(case: Case, before: State) -> bool:
+    """Whether the person is named otherwise than before, or other kinds of fact are covered."""
+    after = case.state
+    if after.facts is before.facts and after.subjects is before.subjects:
+        return False
+    return looks(case, after) != looks(case, before)
 
 
 def looks(case: Case, state: State) -> tuple[object, object]:

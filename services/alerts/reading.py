@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services.alerts.belief import Belief
 from services.alerts.belief import parse as parse_belief
 from services.alerts.state import Seen, Subject, Value
 from spine.clock import local_date
+from spine.parts import REMEMBERED
 from spine.record import Fact
 from spine.schema import Catalogue
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 #: The identity fields that may ever be shown. Identifiers serve matching and leave to nobody.
 SUBJECT_FIELDS = ("given_name", "family_name", "date_of_birth", "postcode", "address_line", "phone", "email")
 
@@ -106,12 +109,25 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         at=fields["known_at"],
         seen=seen,
         subject=subject,
-        belief=None if belief is None else parse_belief(belief),
+        belief=None if belief is None else believed(belief),
         other_person=fields["other_person"],
         review_id=fields["review_id"],
         safeguarding=fields["safeguarding"],
         observation_id=fields["observation_id"],
     )
+
+
+_parsed: dict[int, tuple[Mapping[str, Any], Belief]] = {}
+
+
+def believed(fields: Mapping[str, Any]) -> Belief:
+    """The belief that these fields hold. What the catalogue gives as the same object, it need not read again."""
+    known = _parsed.get(id(fields))
+    if known is None or known[0] is not fields:
+        if len(_parsed) >= REMEMBERED:
+            _parsed.clear()
+        known = _parsed[id(fields)] = (fields, parse_belief(fields))
+    return known[1]
 
 
 def breach_of(fact: Fact) -> Seen:
@@ -162,7 +178,7 @@ def seen_of(
         dropped=tuple(observation["dropped"]),
         withheld=tuple(observation["withheld"]),
         test=observation["test"],
-        data={name: value for name, raw in data.items() if (value := plain(raw)) is not None},
+        data={name: plain(raw) for name, raw in data.items() if raw is not None},
     )
 
 
@@ -180,9 +196,9 @@ def subject_of(observation: Mapping[str, Any], seen: Seen, catalogue: Catalogue)
 
 
 def plain(raw: Any) -> Value:
-    """A decoded Avro value in its JSON form; None where there is nothing or the value was unknown to the schema."""
-    if raw is None or raw == "unknown" or isinstance(raw, bool | int | float | str):
-        return raw  # type: ignore[no-any-return]
+    """A decoded Avro value in its JSON form; None where there is nothing."""
+    if raw is None or isinstance(raw, bool | int | float | str):
+        return raw
     if isinstance(raw, datetime | date):
         return raw.isoformat()
     if isinstance(raw, list):
@@ -192,5 +208,4 @@ def plain(raw: Any) -> Value:
 
 def millis(moment: datetime) -> int:
     """Whole milliseconds since 1970, without a float."""
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1000 + moment.microsecond // 1000
+    return (moment - _EPOCH) // _MILLISECOND

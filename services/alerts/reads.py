@@ -79,8 +79,9 @@ def moved_by(rule: Rule, kind: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def movable(kind: str) -> frozenset[str]:
-    """The rules, by id, that a fact of this kind can move."""
-    return frozenset(rule.id for rule in ORDER if moved_by(rule, kind))
+    """The rules, by id, that must be asked when a fact of this kind comes: those that it can move, and those that an
+    event raises, whichever it is: what the days since have brought about for them, no tick was to say."""
+    return frozenset(rule.id for rule in ORDER if rule.by_event or moved_by(rule, kind))
 
 
 @lru_cache(maxsize=4096)
@@ -93,7 +94,19 @@ def wanting(held: frozenset[str], linked: bool) -> tuple[Rule, ...]:
     return tuple(rule for rule in order if not rule.wants or not rule.wants.isdisjoint(held))
 
 
+@lru_cache(maxsize=4096)
+def moving(held: frozenset[str], linked: bool, kind: str) -> tuple[tuple[int, Rule], ...]:
+    """Those of ``wanting`` that must be asked when a fact of this kind comes, with their places among them."""
+    return tuple((place, rule) for place, rule in enumerate(wanting(held, linked)) if rule.id in movable(kind))
+
+
+@lru_cache(maxsize=4096)
+def timing(held: frozenset[str]) -> tuple[Rule, ...]:
+    """The rules that name days of their own, of those that want nothing or a kind of fact that is held."""
+    return tuple(rule for rule in wanting(held, True) if rule.timers is not no_days)
+
+
 @lru_cache(maxsize=1024)
 def timed(kind: str) -> tuple[Rule, ...]:
-    """Those of them that name days of their own."""
+    """The rules that a fact of this kind can move and that name days of their own."""
     return tuple(rule for rule in ORDER if rule.id in movable(kind) and rule.timers is not no_days)

@@ -32,7 +32,7 @@ def moved_by_one_kind(settings: str, before: State, after: State, news: News, to
     one_more = len(after.facts) == len(before.facts) + 1
     if not one_more or today >= until or name != settings or kind in _FOR_EVERY_RULE:
         return ""
-    return kind if after.belief == before.belief and after.reviews == before.reviews else ""
+    return kind if after.belief is before.belief and after.reviews is before.reviews else ""
 
 
 def settled_until(settings: str, case: Case, before: State, news: News, moved_by: str) -> tuple[date, str] | None:

@@ -182,7 +182,11 @@ _order = attrgetter("order")
 def with_fact(state: State, seen: Seen, subject: Subject | None) -> State:
     """State that also knows ``seen``; facts stay in the policy's order."""
     facts = [fact for fact in state.facts if fact.event_id != seen.event_id]
-    insort(facts, seen, key=_order)
+    if facts and facts[-1].order <= seen.order:
+        # Most come in their order.
+        facts.append(seen)
+    else:
+        insort(facts, seen, key=_order)
     subjects = state.subjects
     if subject is not None:
         held = next((s for s in subjects if s.source == subject.source), None)

@@ -23,7 +23,7 @@ from services.alerts.reads import reads
 from services.alerts.rules import ORDER
 from services.alerts.settings import load
 from services.alerts.state import Seen, State, decode, encode
-from tests.alerts.world import settings
+from tests.alerts.world import World, belief, mark, settings, span
 from tests.benchmarks.lives import by_person, county
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,3 +140,23 @@ def test_another_number_or_another_build_asks_every_rule_again() -> None:
     assert narrow(rules) == kind
     assert narrow(replace(rules, build="another")) == ""
     assert narrow(replace(rules, policy=replace(rules.policy, hash="another"))) == ""
+
+
+def test_of_whoever_comes_back_every_rule_is_asked_again() -> None:
+    held, world = belief(span("2025-09-08", None, "230"), marks=[mark("looked_after")]), World()
+    world.tell("circumstance.moved_abroad", "2025-11-03", source="care", belief=held, returning=False)
+    world.tell("care.placement.changed", "2025-11-04", source="care", belief=held, same_carer=False)
+    assert not world.alerts("A15") and world.state.settled is None
+    world.tell("housing.homelessness.approached", "2025-11-05", source="housing", belief=held)
+    assert world.alert("A15").open
+
+
+def test_a_tick_that_finds_nothing_leaves_a_state_settled_and_the_next_fact_asks_few_rules() -> None:
+    held, world = belief(span("2025-09-08", None, "230"), marks=[mark("looked_after")]), World(every_day=False)
+    world.tell("care.accommodation.recorded", "2025-10-01", source="care", belief=held)
+    world.until("2025-10-06")
+    assert world.state.last_day == date(2025, 10, 2) and world.state.settled is not None
+    before = replace(world.state)
+    world.tell("taster.attended", "2025-10-07", source="care", belief=before.belief)
+    assert world.state.settled is not None and before.settled is not None
+    assert world.state.settled[0] <= before.settled[0], "until a day that was named before"
