@@ -17,6 +17,7 @@ import pickle
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,6 +41,8 @@ READY, ROWS, WANTED, KEPT, HASHES, FAILED = b"b", b"r", b"k", b"j", b"h", b"f"
 #: The form of the frames: a kept build that speaks another one is not understood.
 SPEAKS = 2
 _HEAD = struct.Struct(">cI")
+#: Ciphers that are held at a time.
+SEALERS_MAX = 4_096
 _LOOSE = Limits(set_aside_in_a_row_max=10**9, set_aside_percent_max=100)
 #: What the guard refuses: whatever leaves the process.
 _REFUSED = (
@@ -81,13 +84,14 @@ class PipedKeys:
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
-        self._keys: dict[str, FieldSealer | None] = {}
+        self._keys: dict[str, bytes | None] = {}
+        # A cipher is thirty times as large as its key and is made in microseconds: a county's do not stay.
+        self._sealers = lru_cache(maxsize=SEALERS_MAX)(FieldSealer)
 
     def ready(self, refs: Iterable[str]) -> None:
         wanted = sorted({ref for ref in refs if ref not in self._keys})
         if wanted:
-            for ref, key in self.handed(wanted).items():
-                self._keys[ref] = None if key is None else FieldSealer(key)
+            self._keys.update(self.handed(wanted))
 
     def handed(self, refs: Sequence[str]) -> Mapping[str, bytes | None]:
         """Keys as the parent has them, of whatever kind; None for one that was destroyed, nothing for one unknown."""
@@ -102,7 +106,7 @@ class PipedKeys:
         asked = set(refs)
         self.ready(asked)
         for ref in asked - self._keys.keys():
-            self._keys[ref] = FieldSealer(hmac.new(b"replay", ref.encode(), hashlib.sha512).digest()[:DATA_KEY_BYTES])
+            self._keys[ref] = hmac.new(b"replay", ref.encode(), hashlib.sha512).digest()[:DATA_KEY_BYTES]
 
     def key(self, ref: str) -> FieldSealer:
         if ref not in self._keys:
@@ -110,7 +114,7 @@ class PipedKeys:
         held = self._keys[ref]
         if held is None:
             raise Erased(ref)
-        return held
+        return self._sealers(held)
 
     def destroy(self, refs: Iterable[str]) -> int:
         raise Refused("a replay destroys nothing")
