@@ -36,8 +36,9 @@ from services.matching.train_file import model_text  # noqa: E402
 PARTS = ("street_number", "address_1", "suburb")
 COLUMNS = {"historical": (), **dict.fromkeys(febrl.SETS, PARTS)}
 EXTRA = {"historical": history.EXTRA, **dict.fromkeys(febrl.SETS, (febrl.EXTRA,))}
-#: Weight (millibits) from which two are one: of 0 and -4000 the better on the tuning data, without ``EXTRA``.
+#: Weight (millibits) from which two are one, without and with ``EXTRA``: of ``LINKS`` the best on the tuning data.
 LINK = {"historical": -4000, **dict.fromkeys(febrl.SETS, 0)}
+LINK_TOLD = {"historical": -4000, **dict.fromkeys(febrl.SETS, -6000)}
 NEAR_MILLIBITS = 4000
 LINKS = range(0, -8001, -2000)
 #: Guesses that training begins with.
@@ -54,7 +55,7 @@ Rows = Sequence[tuple[dict[str, str], str]]
 
 def decided(name: str, rows: Rows, extra: Sequence[str] = ()) -> list[Placed]:
     """The rows of a set, decided by a model that was trained on other ones. Raises Unavailable."""
-    return resolved(rows, trained(name, (*COLUMNS[name], *extra)), LINK[name])
+    return resolved(rows, trained(name, (*COLUMNS[name], *extra)), (LINK_TOLD if extra else LINK)[name])
 
 
 @lru_cache

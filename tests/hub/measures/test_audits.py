@@ -63,8 +63,8 @@ def test_a_teenage_parent_is_counted_with_permission_while_the_consent_stands() 
 
 
 def test_a_closure_that_the_guard_refused_is_no_lawful_cease() -> None:
-    ceased = PlanState(0, DAY - 10, "ceased", None, None, False, "e")
-    refused = PlanState(0, DAY - 20, "maintained", None, None, True, "e")
+    ceased = PlanState(0, DAY - 10, "ceased", None, None, None, False, "e")
+    refused = PlanState(0, DAY - 20, "maintained", None, None, None, True, "e")
     assert counted(told(plans=(refused, ceased))) == {"ehcp_cease_lawful": [1, 1]}
 
 
