@@ -17,7 +17,6 @@ import pickle
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +29,7 @@ from spine.keystore import Erased
 from spine.ledger.leaves import body_of
 from spine.record import Decided, Effect, Fact, Record
 from spine.schema import Catalogue
-from spine.seal import DATA_KEY_BYTES, FieldSealer
+from spine.seal import DATA_KEY_BYTES, FieldSealer, sealers
 from spine.step import Limits, Processor, SetAside, encode_effects, step
 
 #: Frames of the parent: how to begin, a batch of records, keys, a journal to go on from, effects under other numbers,
@@ -41,8 +40,6 @@ READY, ROWS, WANTED, KEPT, HASHES, FAILED = b"b", b"r", b"k", b"j", b"h", b"f"
 #: The form of the frames: a kept build that speaks another one is not understood.
 SPEAKS = 2
 _HEAD = struct.Struct(">cI")
-#: Ciphers that are held at a time.
-SEALERS_MAX = 4_096
 _LOOSE = Limits(set_aside_in_a_row_max=10**9, set_aside_percent_max=100)
 #: What the guard refuses: whatever leaves the process.
 _REFUSED = (
@@ -85,8 +82,7 @@ class PipedKeys:
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._keys: dict[str, bytes | None] = {}
-        # A cipher is thirty times as large as its key and is made in microseconds: a county's do not stay.
-        self._sealers = lru_cache(maxsize=SEALERS_MAX)(FieldSealer)
+        self._sealers = sealers()
 
     def ready(self, refs: Iterable[str]) -> None:
         wanted = sorted({ref for ref in refs if ref not in self._keys})

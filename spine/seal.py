@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -71,6 +72,10 @@ class Sealer:
         return hmac.digest(self._print, plain, "sha256")
 
 
+#: Ciphers that are held at a time.
+SEALERS_MAX = 4_096
+
+
 class FieldSealer:
     """Seals and opens the values of records with one data key of 64 bytes: half for values, half for nonces.
 
@@ -100,3 +105,9 @@ class FieldSealer:
             return self._aead.decrypt(nonce + _PLACES[place], sealed, about)
         except (InvalidTag, ValueError) as error:
             raise SealBroken("a sealed value does not open") from error
+
+
+def sealers() -> Callable[[bytes], FieldSealer]:
+    """The sealers of keys, a few of them held. A cipher is thirty times as large as its key and made in microseconds:
+    a county's keys are megabytes, its ciphers half a gigabyte."""
+    return lru_cache(maxsize=SEALERS_MAX)(FieldSealer)

@@ -23,7 +23,7 @@ from spine.errors import Halt
 from spine.keystore import Erased
 from spine.keystore.kek import Kek
 from spine.postgres import LOCK_MS, STATEMENT_MS, retrying
-from spine.seal import DATA_KEY_BYTES, FieldSealer, SealBroken, Sealer
+from spine.seal import DATA_KEY_BYTES, FieldSealer, SealBroken, Sealer, sealers
 
 SCHEMA = "keystore"
 REMEMBER_SECONDS = 60.0
@@ -71,7 +71,8 @@ class PostgresKeys:
         self._clock = clock
         self._turn = threading.RLock()
         self._held: psycopg.Connection[TupleRow] | None = None
-        self._keys: dict[str, FieldSealer | None] = {}
+        self._keys: dict[str, bytes | None] = {}
+        self._sealers = sealers()
         self._agencies: dict[tuple[str, int], Agency] = {}
         self._since = clock()
 
@@ -107,7 +108,7 @@ class PostgresKeys:
                 raise Halt("the key store has no key for a fact on the log: restore it before going on") from None
             if held is None:
                 raise Erased(ref)
-            return held
+            return self._sealers(held)
 
     def data_keys(self, refs: Iterable[str]) -> dict[str, bytes | None]:
         """The keys themselves, for a replay that can't ask for them; None for one that was destroyed. References
@@ -126,18 +127,19 @@ class PostgresKeys:
                 count = connection.execute(_DESTROY, (asked,)).rowcount
             for ref in asked:
                 self._keys.pop(ref, None)
+            self._sealers = sealers()
         return count
 
     def close(self) -> None:
         with self._turn:
             if self._held is not None:
                 self._held.close()
-            self._held, self._keys, self._agencies = None, {}, {}
+            self._held, self._keys, self._agencies, self._sealers = None, {}, {}, sealers()
 
     def _forget_after(self, seconds: float) -> None:
         now = self._clock()
         if now - self._since > seconds or len(self._keys) > REMEMBERED_MAX:
-            self._keys, self._since = {}, now
+            self._keys, self._sealers, self._since = {}, sealers(), now
 
     def _missing(self, refs: Iterable[str]) -> list[str]:
         """Fetch what is not at hand; returns the references that have no row."""
@@ -150,9 +152,9 @@ class PostgresKeys:
             self._keys[ref] = None if wrapped is None else self._unwrapped(ref, agency, number, wrapped)
         return [ref for ref in wanted if ref not in self._keys]
 
-    def _unwrapped(self, ref: str, agency: str, number: int, wrapped: bytes) -> FieldSealer:
+    def _unwrapped(self, ref: str, agency: str, number: int, wrapped: bytes) -> bytes:
         try:
-            return FieldSealer(self._agency(agency, number).sealer.open(bytes(wrapped), ref.encode()))
+            return self._agency(agency, number).sealer.open(bytes(wrapped), ref.encode())
         except SealBroken as broken:
             raise Halt("a key of the key store does not open: its row was altered or moved") from broken
 

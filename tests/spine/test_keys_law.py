@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,7 @@ from spine.keystore import Erased, Keys, MemoryKeys
 from spine.keystore.kek import LocalKek
 from spine.keystore.postgres import REMEMBER_SECONDS, PostgresKeys
 from spine.migrate import migrate_keystore
+from spine.seal import DATA_KEY_BYTES, SEALERS_MAX, FieldSealer, sealers
 
 KEK, NONCE = bytes(range(32)), bytes(11)
 ONE, OTHER, THIRD = "college/aaa", "college/bbb", "housing/aaa"
@@ -167,3 +169,20 @@ def test_a_store_that_is_away_is_waited_for(store: Callable[..., PostgresKeys], 
 def test_a_key_that_is_none_is_said_at_the_start(text: str) -> None:
     with pytest.raises(ValueError, match="HUB_KEK"):
         LocalKek.of_environment(environ={"HUB_KEK": text})
+
+
+def test_of_a_countys_keys_only_a_few_ciphers_are_held() -> None:
+    sealer_of = sealers()
+    many = [number.to_bytes(DATA_KEY_BYTES, "big") for number in range(SEALERS_MAX + 100)]
+    before = _sealers_alive()
+    for key in many:
+        sealer_of(key)
+    assert _sealers_alive() - before == SEALERS_MAX
+    nonce = sealer_of(many[0]).nonce(b"record")
+    sealed = sealer_of(many[0]).seal(nonce, 0, b"value", b"about")
+    assert sealer_of(many[0]).open(nonce, 0, sealed, b"about") == b"value"
+
+
+def _sealers_alive() -> int:
+    gc.collect()
+    return sum(type(one) is FieldSealer for one in gc.get_objects())
