@@ -116,7 +116,7 @@ def _told(hub: InProcessHub, story: Story, events: Sequence[Mapping[str, Any]]) 
     for fact in hub.facts("observations"):
         if fact.kind == "observation.v1":
             labels[fact.event_id] = by_message.get((fact.fields["source"], fact.fields["message_id"]), [])
-    attributions = [f.fields for f in hub.facts("attributions") if f.kind == "attribution.v1"]
+    attributions = [f.fields for f in hub.facts("attributions") if f.is_a("attribution")]
     for fields in sorted(attributions, key=lambda a: a["known_at"]):
         observation = fields["observation_id"]
         if fields["act"] in ("linked", "held", "released"):

@@ -39,6 +39,10 @@ class Fact:
     event_id: str
     fields: Fields
 
+    def is_a(self, name: str) -> bool:
+        """Whether its schema is some version of ``name``: later versions only add."""
+        return self.kind.rpartition(".v")[0] == name
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:

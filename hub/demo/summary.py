@@ -103,7 +103,7 @@ def _gate(made: Summary, log: KafkaLog, catalogue: Catalogue) -> None:
 def _people(made: Summary, log: KafkaLog, catalogue: Catalogue, today: date) -> None:
     last: dict[str, Mapping[str, Any]] = {}
     for fact in facts(log, catalogue, "statuses"):
-        if fact.kind == "status.v1" and fact.fields.get("belief") is not None:
+        if fact.is_a("status") and fact.fields.get("belief") is not None:
             last[fact.fields["person_id"]] = fact.fields["belief"]
     made.statuses = Counter(group_on(belief, today) for belief in last.values())
     attributed = {

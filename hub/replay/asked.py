@@ -21,7 +21,7 @@ from spine.log import Place
 #: Services whose records are keyed by person (contracts/topics.yaml); matching's are by authority.
 BY_PERSON = frozenset({"status", "alerts"})
 _NOBODY: Tell = MappingProxyType({})
-_PEOPLE: Tell = dict.fromkeys(("attribution.v1", "review.v1"), ("person_id", "other_person"))
+_PEOPLE: Tell = dict.fromkeys(("attribution.v1", "attribution.v2", "review.v1"), ("person_id", "other_person"))
 _WRITTEN = re.compile(r"(?P<topic>[a-z0-9._-]+)/(?P<partition>\d+)[@:](?P<first>\d+)(?P<open>\.\.(?P<last>\d*))?")
 
 

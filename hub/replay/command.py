@@ -45,8 +45,8 @@ SEEDS = (1, 2)
 #: Of each effect, for ``compare``: what it is, what makes it another one, whom it is about.
 TELL = {
     "alert.v1": ("rule", "act", "alert_id", "person_id"),
-    "status.v1": ("cause", "person_id"),
-    "attribution.v1": ("act", "person_id"),
+    **dict.fromkeys(("status.v1", "status.v2"), ("cause", "person_id")),
+    **dict.fromkeys(("attribution.v1", "attribution.v2"), ("act", "person_id")),
 }
 
 #: A kept build by service, build and rules, unpacked under a folder; None where it is not kept.

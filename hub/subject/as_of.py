@@ -83,7 +83,7 @@ def last_said(books: Books, found: Told) -> Said | None:
     """None where the log holds no status of the person that old, or it is sealed for good."""
     last = None
     for told in books.of_key("statuses", found.person_id):
-        if told.fact.kind == "status.v1" and not told.erased and told.fact.fields["known_at"] <= found.known_at:
+        if told.fact.is_a("status") and not told.erased and told.fact.fields["known_at"] <= found.known_at:
             last = told.fact
     if last is None or last.fields["belief"] is None:
         return None

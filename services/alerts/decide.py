@@ -56,12 +56,19 @@ def decide(settings: Settings, state: State, news: News) -> tuple[State, list[Ef
 def judge(settings: Settings, state: State, news: News) -> tuple[State, Acts]:
     """As ``decide``; the acts say besides why roles were not told."""
     today, at = moment(state, news)
-    before = state
+    before, at_once = state.until_whole or state, state.until_whole is not None
     state = learn(state, news)
     case = Case(state, today, settings.policy)
-    step = Step(case, Acts(settings.sharing, state.person_id, news.event_id, at), before, news, at)
-    step.moved_by = moved_by_one_kind(settings.name, before, state, news, today)
-    step.refresh() if isinstance(news, Moved) else step.run()
+    step = Step(case, Acts(settings.sharing, state.person_id, news.event_id, at), before, news, at, at_once)
+    if isinstance(news, Moved):
+        step.refresh()
+    elif state.until_whole is not None:
+        # Half of what one decision brought says nothing (POLICY P4), but nothing a worker does is lost.
+        step.left_open = True
+        step.apply_outcome()
+    else:
+        step.moved_by = "" if at_once else moved_by_one_kind(settings.name, before, state, news, today)
+        step.run()
     # Copied once: a copy of the state costs as much as asking a rule.
     if step.touched or step.skipped:
         alerts, skips = tuple(case.alerts), tuple(case.skips)
@@ -106,6 +113,8 @@ class Step:
     before: State
     news: News
     at: datetime
+    #: The last of several acts of one decision: ``before`` is the state before the first.
+    at_once: bool = False
     touched: set[str] = field(default_factory=set)
     #: See ``moved_by_one_kind``.
     moved_by: str = ""
@@ -198,11 +207,12 @@ class Step:
         self.acts.add(self.case, closed, closing.outcome, told)
 
     def move_away(self) -> None:
-        """An observation went to another person, and the safeguarding alert on it went with it."""
-        if not isinstance(self.news, Told) or self.news.cause != "withdrawn":
+        """Observations went to another person, and the safeguarding alert on them went with them."""
+        if not isinstance(self.news, Told) or (self.news.cause != "withdrawn" and not self.at_once):
             return
+        lost = {fact.event_id for fact in self.before.facts} - {fact.event_id for fact in self.case.state.facts}
         for alert in [a for a in self.case.alerts if a.open and a.rule == "A36"]:
-            if self.news.observation_id in (alert.matter, *alert.folded):
+            if not lost.isdisjoint((alert.matter, *alert.folded)):
                 moved = replace(alert, outcome="moved", closed_on=self.case.today, closed_ms=millis(self.at))
                 self.put(moved)
                 self.acts.add(self.case, moved, "moved")
@@ -220,7 +230,7 @@ class Step:
         if rule.by_event and isinstance(self.news, Ticked) and not begun_by_a_fact(case):
             self.left_open = self.left_open or rule.ground(case) is not None
             return
-        for _ in range(ROUNDS_MAX):
+        for _ in range(ROUNDS_MAX + (len(case.state.facts) if self.at_once else 0)):
             ground = rule.ground(case)
             if ground is None:
                 return
@@ -341,7 +351,7 @@ class Step:
 
         Also on the day after the last day of an allocation, when nobody says anything: then the duty desk has it.
         """
-        if not allocated_otherwise(self.case, self.before, self.news):
+        if not (self.at_once or allocated_otherwise(self.case, self.before, self.news)):
             return
         for alert in [a for a in self.case.alerts if a.open and a.alert_id not in self.touched]:
             ground = Ground(alert.matter, alert.because, alert.evidence, source=alert.source)
@@ -355,7 +365,7 @@ class Step:
     def refresh(self) -> None:
         """Recipients of a standing alert get new views when what they may see has changed."""
         standing = [a for a in self.case.alerts if a.open and a.rule != "MR"]
-        anew = bool(standing) and different(self.case, self.before, self.news, self.acts.sharing)
+        anew = bool(standing) and (self.at_once or different(self.case, self.before, self.news, self.acts.sharing))
         for alert in standing:
             if alert.shown and not anew:
                 continue

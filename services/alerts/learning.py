@@ -17,7 +17,9 @@ def learn(state: State, news: News) -> State:
         case Ticked() | Acted() | Moved():
             return state
         case Told():
-            return _told(state, news)
+            since = (state.until_whole or state) if news.more else None
+            told = _told(state, news)
+            return told if told.until_whole is since else replace(told, until_whole=since)
         case Breached():
             return breached(state, news)
         case _:

@@ -43,6 +43,8 @@ class Told:
     review_id: str | None
     safeguarding: bool
     observation_id: str | None
+    #: More of the same decision about this person follows.
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         return Breached(fact.event_id, fields["at"], overreach_of(fact))
     if fact.kind == "policy.v1":
         return Moved(fact.event_id, fields["at"])
-    if fact.kind != "status.v1":
+    if not fact.is_a("status"):
         raise KeyError(fact.kind)
     observation, belief = fields["observation"], fields["belief"]
     seen = subject = None
@@ -114,6 +116,7 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         review_id=fields["review_id"],
         safeguarding=fields["safeguarding"],
         observation_id=fields["observation_id"],
+        more=fields.get("more", False),
     )
 
 

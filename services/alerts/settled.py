@@ -40,7 +40,7 @@ def settled_until(settings: str, case: Case, before: State, news: News, moved_by
     if case.state.belief is None:
         return None
     if isinstance(news, Moved):
-        return before.settled
+        return case.state.settled
     if moved_by and before.settled is not None:
         return due.with_fact(case, before.settled[0], moved_by), settings
     return due.due_on(case), settings

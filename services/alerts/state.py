@@ -156,6 +156,7 @@ class State:
     ``settled``: (day, name of the settings). Before that day and under those settings no rule has anything to say,
     unless a fact that it reads comes, the belief changes or a person acts. None: every rule must be asked.
     ``shared``: what was told under a consent, while a late word may still show that the consent had ended.
+    ``until_whole``: the state before the first of several acts of one decision, of which more follow (POLICY P4).
     """
 
     person_id: str
@@ -169,6 +170,7 @@ class State:
     last_day: date | None = None
     settled: tuple[date, str] | None = None
     shared: tuple[Shared, ...] = ()
+    until_whole: State | None = None
 
 
 _EFFECTIVE, _RECEIVED, _DROPPED, _WITHHELD = map(
@@ -214,7 +216,11 @@ def encode(state: State) -> bytes:
 
 def decode(body: bytes) -> State:
     """The state that ``encode`` wrote."""
-    read = orjson.loads(body)
+    return _state(orjson.loads(body))
+
+
+def _state(read: dict[str, Any]) -> State:
+    earlier = read.get("until_whole")
     return State(
         person_id=read["person_id"],
         facts=tuple(_seen(f) for f in read["facts"]),
@@ -227,6 +233,7 @@ def decode(body: bytes) -> State:
         last_day=day_of(read["last_day"]),
         settled=_settled(read.get("settled")),
         shared=tuple(Shared(_day(s["on"]), s["alert_id"], s["role"]) for s in read.get("shared", ())),
+        until_whole=None if earlier is None else _state(earlier),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,29 @@ def feed_id(feed: str) -> str:
 def _act(person: str, act: str, known_at: datetime, **fields: Any) -> Effect:
     body: dict[str, Any] = {"person_id": person, "act": act, "known_at": known_at, **fields}
     return Effect("attributions", person, "attribution.v1", body)
+
+
+#: Acts that give or take an observation.
+_MOVES = frozenset({"linked", "held", "released", "withdrawn"})
+
+
+def at_once(effects: list[Effect]) -> list[Effect]:
+    """The same effects; of what one decision gives to one person or takes, all but the last say that more follows.
+
+    A file that goes over whole is known from one moment: nobody may conclude anything from half of it (POLICY P4).
+    """
+    if len(effects) < 2:
+        return effects
+    followed: set[str] = set()
+    told: list[Effect] = []
+    for effect in reversed(effects):
+        if effect.kind == "attribution.v1" and effect.fields["act"] in _MOVES:
+            if effect.key in followed:
+                effect = replace(effect, kind="attribution.v2", fields={**effect.fields, "more": True})
+            followed.add(effect.key)
+        told.append(effect)
+    told.reverse()
+    return told
 
 
 def linked(person: Person, seen: Observation, how: str, weight: int | None) -> Effect:

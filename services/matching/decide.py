@@ -25,6 +25,10 @@ CANDIDATES_MAX = 10
 
 def decide(matcher: Matcher, ledger: Ledger, stored: Store, fact: Matter) -> list[Effect]:
     """Effects of one fact. ``stored`` reads observations that were linked earlier; only a separation needs them."""
+    return acts.at_once(_decided(matcher, ledger, stored, fact))
+
+
+def _decided(matcher: Matcher, ledger: Ledger, stored: Store, fact: Matter) -> list[Effect]:
     match fact:
         case Observation():
             return observe(matcher, ledger, fact)

@@ -123,4 +123,6 @@ def _status(state: State, news: Given, cause: str, told: Belief | None, late: bo
         "observation": observation,
         "too_late": late,
     }
+    if news.more:
+        return Effect("statuses", state.person_id, "status.v2", {**fields, "more": True})
     return Effect("statuses", state.person_id, "status.v1", fields)

@@ -39,6 +39,8 @@ class Given:
     observation_id: str | None
     seen: Seen | None
     raw: Mapping[str, Any] | None
+    #: More acts of the same decision about this person follow.
+    more: bool = False
 
 
 News = Ticked | Given
@@ -57,7 +59,7 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
     fields = fact.fields
     if fact.kind == "tick.v1":
         return Ticked(fields["on"].toordinal())
-    if fact.kind != "attribution.v1":
+    if not fact.is_a("attribution"):
         raise KeyError(fact.kind)
     known, raw = milliseconds(fields["known_at"]), fields["observation"]
     return Given(
@@ -71,6 +73,7 @@ def read(fact: Fact, catalogue: Catalogue) -> News:
         observation_id=fields["observation_id"] or (None if raw is None else raw["event_id"]),
         seen=None if raw is None or fields["act"] == "held" else seen_of(raw, known, catalogue),
         raw=raw,
+        more=fields.get("more", False),
     )
 
 

@@ -79,7 +79,7 @@ def again(world: World, service: str, topic: str, keys: MemoryKeys) -> list[Deci
 
 
 def test_what_an_erased_person_s_agencies_said_is_decided_by_nobody_again(world: World) -> None:
-    statuses = [fact for fact in facts(world, "statuses") if fact.kind == "status.v1" and fact.fields["observation"]]
+    statuses = [fact for fact in facts(world, "statuses") if fact.is_a("status") and fact.fields["observation"]]
     person = statuses[0].fields["person_id"]
     mine = [fact for fact in statuses if fact.fields["person_id"] == person]
     keys = MemoryKeys()

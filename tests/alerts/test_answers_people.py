@@ -66,7 +66,7 @@ class MemoryHeld:
     def known(self, person_id: str, moment: datetime) -> Known | None:
         kept: list[tuple[datetime, bytes]] = []
         for fact in self.hub.facts("statuses"):
-            told = fact.fields if fact.kind == "status.v1" and fact.fields["person_id"] == person_id else None
+            told = fact.fields if fact.is_a("status") and fact.fields["person_id"] == person_id else None
             if told is not None and told["belief"] is not None and body_of(fact) not in [body for _, body in kept[-1:]]:
                 kept.append((max([told["known_at"], *(at for at, _ in kept[-1:])]), body_of(fact)))
         found = [Known(at, parse(orjson.loads(body))) for at, body in kept if at <= moment]
@@ -330,7 +330,7 @@ def lives(hub: InProcessHub) -> tuple[str, list[Fact]]:
     for number in range(12):
         state = held.meant(CARE, f"{CARE}-{number}")
         assert state is not None
-        mine = [f for f in hub.facts("statuses") if f.kind == "status.v1" and f.fields["person_id"] == state.person_id]
+        mine = [f for f in hub.facts("statuses") if f.is_a("status") and f.fields["person_id"] == state.person_id]
         told = [fact for fact in mine if fact.fields["belief"] is not None]
         found.append((len({body_of(fact) for fact in told}), f"{CARE}-{number}", told))
     _, ref, told = max(found, key=lambda one: one[:2])

@@ -172,6 +172,7 @@ class World:
         from_person: str = "",
         known: str | None = None,
         dropped: Sequence[str] = (),
+        more: bool = False,
         **data: Any,
     ) -> list[Effect]:
         """An observation arrives at noon of ``received`` (default: its effective day)."""
@@ -190,17 +191,18 @@ class World:
             else subject
         )
         who = Subject(source, kind, type, d(effective), millis(at), f"isa-{source}@1", named)
-        return self.feed(Told(event_id, how, known_at, seen, who, belief, from_person or None, None, False, event_id))
+        other = from_person or None
+        return self.feed(Told(event_id, how, known_at, seen, who, belief, other, None, False, event_id, more))
 
     def review(self, cause: str, on: str, review_id: str = "r1", safeguarding: bool = False) -> list[Effect]:
         self.number += 1
         at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
         return self.feed(Told(f"r{self.number}", cause, at, None, None, None, None, review_id, safeguarding, None))
 
-    def withdraw(self, on: str, event_id: str, to: str) -> list[Effect]:
+    def withdraw(self, on: str, event_id: str, to: str, *, more: bool = False) -> list[Effect]:
         self.number += 1
         at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
-        return self.feed(Told(f"w{self.number}", "withdrawn", at, None, None, None, to, None, False, event_id))
+        return self.feed(Told(f"w{self.number}", "withdrawn", at, None, None, None, to, None, False, event_id, more))
 
     def act(self, rule: str, verb: str, on: str, value: str = "", role: str = "") -> list[Effect]:
         self.number += 1

@@ -269,3 +269,23 @@ def test_joining_two_people_moves_every_record_and_what_waits_for_one_of_them() 
     assert [c["person_id"] for c in hub.facts("reviews")[-1]["candidates"]] == [person]
     hub.observe("link2", STEWARD, None, "identity.linked", linked("housing", "H1", "college", "C1"))
     assert hub.whose()["c"] == person
+
+
+def test_what_one_decision_moves_says_until_the_last_that_more_follows(hub: Matching) -> None:
+    """Nobody may conclude anything from half of a file (POLICY P4); the review is no part of the file."""
+    person, stub = hub.whose()["known"], hub.whose()["held1"]
+    rows = hub.observe("link", STEWARD, None, "identity.linked", linked("college", "C1", "school", "S1"))
+    told = [(r["act"], r["person_id"], r.get("more", False)) for r in rows]
+    assert told == [
+        ("withdrawn", stub, True),
+        ("released", person, True),
+        ("withdrawn", stub, False),
+        ("released", person, False),
+        ("review_closed", stub, False),
+    ]
+
+
+def test_what_comes_alone_is_told_in_the_first_version(hub: Matching) -> None:
+    """So that who reads only that one is asked for nothing by what it can't know."""
+    rows = hub.observe("later", "school", SCHOOL)
+    assert ["more" in row for row in rows] == [False]

@@ -242,7 +242,7 @@ def test_what_is_about_one_person_is_judged_alone_with_the_verdicts_of_the_whole
 
 
 def test_matchings_decisions_about_one_person_are_those_that_tell_of_them(memory: Memory) -> None:
-    linked = [f for f in memory.hub.facts("attributions") if f.kind == "attribution.v1"]
+    linked = [f for f in memory.hub.facts("attributions") if f.is_a("attribution")]
     person = linked[0].fields["person_id"]
     counts = run(memory, "matching", part=Person(person, "matching")).judge.counts
     assert counts == {Verdict.SAME: sum(f.fields["person_id"] == person for f in linked)}

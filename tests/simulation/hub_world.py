@@ -316,7 +316,7 @@ def told(attributions: Iterable[Any], statuses: Mapping[str, bytes], alerts: Map
     people: dict[str, set[str]] = {}
     held: set[str] = set()
     for fact in attributions:
-        if fact.kind == "attribution.v1" and fact.fields["act"] in ("linked", "held", "released"):
+        if fact.is_a("attribution") and fact.fields["act"] in ("linked", "held", "released"):
             people.setdefault(fact.fields["person_id"], set()).add(fact.fields["observation_id"])
             held |= {fact.fields["person_id"]} if fact.fields["act"] == "held" else set()
     known = datetime(until.year, until.month, until.day, 23, tzinfo=UTC)

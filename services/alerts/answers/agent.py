@@ -40,7 +40,7 @@ def hashed(keys: Keys, party: str, ref: str) -> str:
 def given(fact: Fact, catalogue: Catalogue) -> dict[str, str] | None:
     """The row of an observation that this fact gives to a person; None where it gives none, or names no reference."""
     fields = fact.fields
-    if fact.kind != "status.v1" or fields["cause"] not in ("observed", "released"):
+    if not fact.is_a("status") or fields["cause"] not in ("observed", "released"):
         return None
     observation = fields["observation"]
     if observation is None or not observation["subject"] or observation["test"]:
@@ -87,7 +87,7 @@ class ReferenceProcessor:
         row = given(fact, self._catalogue)
         if row is not None:
             self.rows[row["observation_id"]] = row
-        elif fact.kind == "status.v1" and fact.fields["cause"] == "withdrawn" and fact.fields["observation_id"]:
+        elif fact.is_a("status") and fact.fields["cause"] == "withdrawn" and fact.fields["observation_id"]:
             self._taken.append((fact.fields["observation_id"], fact.fields["person_id"]))
         return Decided()
 

@@ -35,7 +35,7 @@ class Beliefs:
 
     def hear(self, fact: Fact) -> None:
         """A fact of status: a row where it believes otherwise than the one before."""
-        if fact.kind != "status.v1" or fact.fields["belief"] is None:
+        if not fact.is_a("status") or fact.fields["belief"] is None:
             return
         person, body = fact.fields["person_id"], body_of(fact)
         mine = self.rows.setdefault(person, [])

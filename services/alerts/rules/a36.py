@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from services.alerts.calendar import age_on
@@ -53,7 +54,7 @@ def ground(case: Case) -> Ground | None:
     found = risks(case)
     if not found or case.had("A36", found[-1].event_id):
         return None
-    fact = found[-1]
+    fact = next_of(case, found)
     age = age_for(case, fact)
     minor = age is not None and age < 18
     moved = bool(fact.from_person)
@@ -76,6 +77,22 @@ def ground(case: Case) -> Ground | None:
         told=told,
         raised_on=fact.received_on if moved else None,
     )
+
+
+def next_of(case: Case, found: Sequence[Seen]) -> Seen:
+    """The latest risk. Of those that came over together first what the unlinked record's alert began with, then what
+    was folded into it: it stays one alert."""
+    last = found[-1]
+    if not last.from_person:
+        return last
+    together = (fact for fact in found if (fact.from_person, fact.known_ms) == (last.from_person, last.known_ms))
+    latest: Seen | None = None
+    for fact in sorted(together, key=lambda f: (f.received_ms, f.message_id)):
+        if latest is None or fact.order > latest.order:
+            latest = fact
+            if not case.had("A36", fact.event_id):
+                return fact
+    return last
 
 
 def told_on_stub(case: Case, fact: Seen, bare: Ground) -> tuple[str, ...]:
