@@ -41,8 +41,13 @@ class Case:
             (fact.source, fact.text("retracts_id")) for fact in self.state.facts if fact.type == "event.retracted"
         }
         for fact in self.state.facts:
-            if not taken_back or (fact.source, fact.message_id) not in taken_back:
+            if not taken_back or not self._is_gone(fact, taken_back):
                 self._by_type.setdefault(fact.type, []).append(fact)
+
+    def _is_gone(self, fact: Seen, taken_back: set[tuple[str, str]]) -> bool:
+        """Whether its source took it back, and every copy of it, too: what is said again stands (POLICY P3)."""
+        said = [fact.message_id, *(copy.message_id for copy in self.state.copies if copy.of == fact.event_id)]
+        return all((fact.source, message) in taken_back for message in said)
 
     # Facts
 

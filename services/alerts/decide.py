@@ -395,7 +395,6 @@ def begun_by_a_fact(case: Case) -> bool:
 
 def taken_back(case: Case, alert: Alert) -> Closing | None:
     """The event that an alert was about was retracted by its source, or proved to be about somebody else."""
-    about_event = bool(alert.evidence) and alert.matter == alert.evidence[0]
-    if not about_event or case.fact(alert.matter) is not None:
+    if alert.matter not in alert.evidence[:1] or case.fact(alert.matter) is not None:
         return None
     return Closing(RETRACTED, "the event was taken back")

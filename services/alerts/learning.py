@@ -7,7 +7,7 @@ from typing import assert_never
 
 from services.alerts.breaches import breached
 from services.alerts.reading import Acted, Breached, Moved, News, Ticked, Told
-from services.alerts.state import State, with_fact, without_fact
+from services.alerts.state import State, with_copy, with_fact, without_fact
 
 
 def learn(state: State, news: News) -> State:
@@ -37,4 +37,6 @@ def _told(state: State, news: Told) -> State:
         return replace(without_fact(state, news.observation_id), moved_to=news.other_person or "")
     if news.cause in ("observed", "held", "released") and news.seen is not None:
         return with_fact(state, news.seen, news.subject)
+    if news.cause == "duplicate" and news.seen is not None:
+        return with_copy(state, news.seen)
     return state

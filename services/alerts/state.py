@@ -66,6 +66,15 @@ class Seen(NamedTuple):
         return (self.effective_on, self.sequence, self.received_ms, self.event_id)
 
 
+class Copy(NamedTuple):
+    """The same statement of the same source again (POLICY P3): no fact of its own while the first, ``of``, stands."""
+
+    of: str
+    event_id: str
+    message_id: str
+    agreement: str
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """How one source names the person now."""
@@ -171,6 +180,7 @@ class State:
     settled: tuple[date, str] | None = None
     shared: tuple[Shared, ...] = ()
     until_whole: State | None = None
+    copies: tuple[Copy, ...] = ()
 
 
 _EFFECTIVE, _RECEIVED, _DROPPED, _WITHHELD = map(
@@ -200,13 +210,37 @@ def with_fact(state: State, seen: Seen, subject: Subject | None) -> State:
     return replace(state, facts=tuple(facts), subjects=subjects)
 
 
+def with_copy(state: State, seen: Seen) -> State:
+    """State that knows that ``seen`` was said before. It counts when what it repeats is taken back or moves away."""
+    if any(copy.event_id == seen.event_id for copy in state.copies):
+        return state
+    said = (seen.source, seen.type, seen.effective_on, seen.data)
+    for fact in state.facts:
+        if (fact.source, fact.type, fact.effective_on, fact.data) == said:
+            again = Copy(fact.event_id, seen.event_id, seen.message_id, seen.agreement)
+            return state if fact.event_id == seen.event_id else replace(state, copies=(*state.copies, again))
+    return state
+
+
 def without_fact(state: State, event_id: str | None) -> State:
-    """State that no longer holds an observation that moved to somebody else."""
+    """State that no longer holds an observation that moved to somebody else. Who said the same stands in its place."""
     gone = [f.source for f in state.facts if f.event_id == event_id]
+    copy = next((copy for copy in state.copies if event_id in (copy.of, copy.event_id)), None)
+    if copy is not None:
+        others = tuple(other for other in state.copies if other is not copy)
+        if copy.event_id == event_id:
+            return replace(state, copies=others)
+        facts = tuple(_instead(f, copy) if f.event_id == event_id else f for f in state.facts)
+        moved = tuple(other._replace(of=copy.event_id) if other.of == event_id else other for other in others)
+        return replace(state, facts=facts, copies=moved)
     facts = tuple(f for f in state.facts if f.event_id != event_id)
     left = {f.source for f in facts}
     subjects = tuple(s for s in state.subjects if s.source in left or s.source not in gone)
     return replace(state, facts=facts, subjects=subjects)
+
+
+def _instead(fact: Seen, copy: Copy) -> Seen:
+    return fact._replace(event_id=copy.event_id, message_id=copy.message_id, agreement=copy.agreement)
 
 
 def encode(state: State) -> bytes:
@@ -233,6 +267,7 @@ def _state(read: dict[str, Any]) -> State:
         last_day=day_of(read["last_day"]),
         settled=_settled(read.get("settled")),
         shared=tuple(Shared(_day(s["on"]), s["alert_id"], s["role"]) for s in read.get("shared", ())),
+        copies=tuple(Copy._make(c) for c in read.get("copies", ())),
         until_whole=None if earlier is None else _state(earlier),
     )
 

@@ -143,3 +143,30 @@ def test_the_safeguarding_alert_of_a_record_stays_one_when_it_is_linked() -> Non
             )  # fmt: skip
     before, after = stub.alert("A36"), person.alert("A36")
     assert (after.matter, after.folded, after.raised_on) == (before.matter, before.folded, before.raised_on)
+
+
+def test_a_statement_that_was_sent_twice_stands_while_one_of_the_two_does() -> None:
+    """POLICY P3: a copy has no effect of its own; what is taken back is the message, not what was said."""
+    world = known()
+    left = {"destination_confirmed": False, "belief": GONE}
+    world.tell("education.enrolment.withdrawn", "2025-11-10", received="2025-11-13", event_id="first", **left)
+    world.tell(
+        "education.enrolment.withdrawn", "2025-11-10", received="2025-11-14", event_id="again", how="duplicate", **left
+    )
+    world.tell("event.retracted", "2025-11-14", retracts_id="first", reason="duplicate", belief=GONE)
+    assert [(a.matter, a.outcome) for a in world.alerts("A02")] == [("first", "open")]
+    world.tell("event.retracted", "2025-11-17", retracts_id="again", reason="recorded_in_error", belief=LEARNING)
+    assert [(a.matter, a.outcome) for a in world.alerts("A02")] == [("first", "retracted")]
+
+
+def test_a_copy_stays_when_what_it_repeats_goes_to_somebody_else() -> None:
+    world = known()
+    left = {"destination_confirmed": False, "belief": GONE}
+    world.tell("education.enrolment.withdrawn", "2025-11-10", received="2025-11-13", event_id="first", **left)
+    world.tell(
+        "education.enrolment.withdrawn", "2025-11-10", received="2025-11-14", event_id="again", how="duplicate", **left
+    )
+    world.withdraw("2025-11-14", "first", "person-2")
+    assert [(a.matter, a.outcome) for a in world.alerts("A02")] == [("first", "retracted"), ("again", "open")]
+    world.withdraw("2025-11-17", "again", "person-2")
+    assert [a.outcome for a in world.alerts("A02")] == ["retracted", "retracted"] and not world.state.copies

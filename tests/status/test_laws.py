@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lives import START, life
+from status_lives import START, life
 from told import POLICY, ROOT, event, linked, moment, run, tick
 
 from services.status.belief import belief
