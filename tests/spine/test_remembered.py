@@ -90,3 +90,14 @@ def test_no_more_are_remembered_than_is_said(monkeypatch: pytest.MonkeyPatch) ->
         decide(processor, journal, range(first, first + 10), keys=10)
         assert len(processor._before) <= 4
     assert len(read) == 3 * 6
+
+
+def test_long_states_are_remembered_by_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor, _ = reading()
+    journal = MemoryJournal()
+    decide(processor, journal, range(10), keys=10)
+    one = len(next(iter(states(journal).values())))
+    monkeypatch.setattr(keyed_module, "REMEMBERED_BYTES", 4 * one)
+    decide(processor, journal, range(10, 20), keys=10)
+    decide(processor, journal, [20], keys=10)
+    assert 0 < sum(len(held.body) for held in processor._before.values()) <= 4 * one
