@@ -201,7 +201,8 @@ class _MemoryTransaction:
 
     def save(self, place: Place, changes: Changes) -> None:
         for key, (body, due_on) in changes.states.items():
-            self._states[key] = (place, body, due_on)
+            # Copied, since it stays: bytes that come from orjson keep the room that they were written in.
+            self._states[key] = (place, bytes(memoryview(body)), due_on)
         for key in changes.deleted:
             self._states[key] = None
 
