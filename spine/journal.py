@@ -1,7 +1,8 @@
 """The journal port: what has happened, in one transaction per batch. Memory here, PostgreSQL in ``spine.postgres``.
 
 The law (tests/spine/test_journal_law.py):
-* all that a transaction wrote is there after it, or nothing is;
+* all that a transaction wrote is there after it, or nothing is; before it ends, the transaction itself reads the states
+  that it saved;
 * ``offsets`` locks the places it names until the transaction ends (one owner at a time);
 * the outbox keeps the order in which its rows were added within one partition key;
 * ``unsent`` returns rows not yet marked, lowest number first, whatever was marked before.
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from typing import Protocol
 
 from spine.log import Place
@@ -170,21 +172,24 @@ class _MemoryTransaction:
         self._offsets.update(positions)
 
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        return {key: self._store.states[key][1] for key in keys if key in self._store.states}
+        found = {key: self._state(key) for key in keys}
+        return {key: state[1] for key, state in found.items() if state is not None}
 
     def load_partition(self, place: Place, before: str | None = None) -> Iterator[tuple[str, bytes]]:
-        for key in sorted(self._store.states):
-            held, body, _ = self._store.states[key]
-            if held == place and (before is None or key < before):
-                yield key, body
+        for key in sorted(self._store.states.keys() | self._states.keys()):
+            state = self._state(key)
+            if state is not None and state[0] == place and (before is None or key < before):
+                yield key, state[1]
 
     def keep(self) -> None:
         """Nobody waits for memory."""
 
     def due(self, place: Place, on: date) -> Sequence[str]:
+        mine = ((key, state) for key, state in self._states.items() if state is not None)
+        others = ((key, state) for key, state in self._store.states.items() if key not in self._states)
         return sorted(
             key
-            for key, (held, _, due_on) in self._store.states.items()
+            for key, (held, _, due_on) in chain(mine, others)
             if held == place and due_on is not None and due_on <= on
         )
 
@@ -196,7 +201,8 @@ class _MemoryTransaction:
 
     def save(self, place: Place, changes: Changes) -> None:
         for key, (body, due_on) in changes.states.items():
-            self._states[key] = (place, body, due_on)
+            # Copied, since it stays: bytes that come from orjson keep the room that they were written in.
+            self._states[key] = (place, bytes(memoryview(body)), due_on)
         for key in changes.deleted:
             self._states[key] = None
 
@@ -205,6 +211,9 @@ class _MemoryTransaction:
 
     def record(self, rows: Sequence[DecisionRow]) -> None:
         self._rows += rows
+
+    def _state(self, key: str) -> tuple[Place, bytes, date | None] | None:
+        return self._states[key] if key in self._states else self._store.states.get(key)
 
     def apply(self) -> None:
         store = self._store

@@ -90,6 +90,8 @@ def _postgres() -> Document:
     password = "${HUB_DATABASE_PASSWORD:?hub deploy secrets writes deploy/.env}"
     return {
         "image": POSTGRES,
+        # As hub/machine/postgres.py, and why: docs/recovery.md.
+        "command": ["postgres", "-c", "max_wal_size=8GB", "-c", "wal_compression=on"],
         "restart": "on-failure",
         "environment": {"POSTGRES_USER": "hub", "POSTGRES_PASSWORD": password, "POSTGRES_DB": "hub"},
         "healthcheck": _health(["CMD", "pg_isready", "-U", "hub"]),

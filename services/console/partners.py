@@ -36,12 +36,15 @@ def write(connection: sa.Connection, batch: Batch) -> None:
             connection.execute(insert(table).on_conflict_do_nothing(), rows)
     parties = sorted({row["party"] for row in (*batch.refusals, *batch.accepted)})
     if parties:
+        # By their names, which an index has: without them all refusals of years were read for each batch.
+        known = connection.scalars(sa.select(ACCEPTED.c.message_id).where(ACCEPTED.c.party.in_(parties)).distinct())
+        told = REFUSAL.c.message_id == sa.any_(sa.literal(sorted(known), sa.ARRAY(sa.Text)))
         later = sa.exists().where(
             ACCEPTED.c.party == REFUSAL.c.party,
             ACCEPTED.c.message_id == REFUSAL.c.message_id,
             ACCEPTED.c.received_at >= REFUSAL.c.received_at,
         )
-        waiting = sa.and_(REFUSAL.c.party.in_(parties), REFUSAL.c.mended.is_(False), later)
+        waiting = sa.and_(REFUSAL.c.party.in_(parties), told, REFUSAL.c.mended.is_(False), later)
         connection.execute(sa.update(REFUSAL).where(waiting).values(mended=True))
         _prune(connection, parties)
 

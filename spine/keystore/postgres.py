@@ -27,7 +27,8 @@ from spine.seal import DATA_KEY_BYTES, FieldSealer, SealBroken, Sealer, sealers
 
 SCHEMA = "keystore"
 REMEMBER_SECONDS = 60.0
-REMEMBERED_MAX = 200_000
+#: Some 250 bytes each. A batch may need more: it keeps what it fetched, up to twice as many.
+REMEMBERED_MAX = 50_000
 AGENCY_KEY_BYTES = 32
 
 _READ: LiteralString = "SELECT ref, agency, number, wrapped FROM keystore.data_key WHERE ref = ANY(%s)"
@@ -78,12 +79,12 @@ class PostgresKeys:
 
     def ready(self, refs: Iterable[str]) -> None:
         with self._turn:
-            self._forget_after(REMEMBER_SECONDS)
+            self._forget(1)
             self._missing(refs)
 
     def make(self, refs: Iterable[str]) -> None:
         with self._turn:
-            self._forget_after(REMEMBER_SECONDS)
+            self._forget(1)
             unknown = self._missing(refs)
             if not unknown:
                 return
@@ -99,7 +100,7 @@ class PostgresKeys:
     def key(self, ref: str) -> FieldSealer:
         with self._turn:
             # Later than in ``ready``, so that a batch does not lose in its middle what it fetched at its beginning.
-            self._forget_after(2 * REMEMBER_SECONDS)
+            self._forget(2)
             if ref not in self._keys:
                 self._missing([ref])
             try:
@@ -136,9 +137,10 @@ class PostgresKeys:
                 self._held.close()
             self._held, self._keys, self._agencies, self._sealers = None, {}, {}, sealers()
 
-    def _forget_after(self, seconds: float) -> None:
+    def _forget(self, times: int) -> None:
+        """All of it, once it is older, or more, than so many times what is remembered."""
         now = self._clock()
-        if now - self._since > seconds or len(self._keys) > REMEMBERED_MAX:
+        if now - self._since > times * REMEMBER_SECONDS or len(self._keys) > times * REMEMBERED_MAX:
             self._keys, self._sealers, self._since = {}, sealers(), now
 
     def _missing(self, refs: Iterable[str]) -> list[str]:

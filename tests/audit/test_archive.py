@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
 import pytest
@@ -17,7 +18,13 @@ from spine.ledger import operations
 from spine.ledger.checkpoint import SignedCheckpoint
 from spine.ledger.leaves import decision_leaf
 from spine.ledger.tree import leaf_hash, verify_consistency, verify_inclusion
+from spine.log import Place
+from spine.record import Record
 from tests.audit.ledgered import AT, VERIFIERS, Ledgered
+
+
+class Body(bytes):
+    """Seen by the collector, as plain bytes are not."""
 
 
 def test_every_decision_becomes_one_leaf_and_is_proved_under_a_signed_checkpoint(ledgered: Ledgered) -> None:
@@ -164,3 +171,28 @@ def test_a_log_that_lost_what_was_not_archived_halts_the_writer(ledgered: Ledger
     ledgered.log.start = lambda place: 40  # type: ignore[method-assign]
     with pytest.raises(Halt, match="records are lost"):
         ledgered.archived()
+
+
+def test_a_segment_is_written_as_it_is_read_and_never_stands_in_memory(
+    ledgered: Ledgered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "READ_MAX", 100)
+    read, most = 0, 0
+    on_log = ledgered.log.read_stamped
+
+    def read_stamped(positions: Mapping[Place, int], limit: int, wait_ms: int) -> Sequence[tuple[Record, int]]:
+        """A body of its own for each record, as from a broker; and how many of them are held when more are asked."""
+        nonlocal read, most
+        found = [
+            (Record(one.topic, one.partition, one.offset, one.key, Body(one.value)), at)
+            for one, at in on_log(positions, limit, wait_ms)
+        ]
+        most = max(most, sum(type(body) is Body for body in gc.get_objects()))
+        read += len(found)
+        return found
+
+    monkeypatch.setattr(ledgered.log, "read_stamped", read_stamped)
+    ledgered.decide(4_000)
+    done = ledgered.archived()
+    assert (read, done.records, done.segments) == (4_000, 4_000, 2)
+    assert most <= 300, "one reading that is written, one that comes, and what a block holds"

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from services.console import feeds, partners
 from services.console.feeds import Feed, Rhythm
+from services.console.project import Batch
 from services.console.speakers import Files, Speaker
 from services.console.tables import ACCEPTED, ACCEPTED_DAY, REFUSAL
 from services.console.web import create_app
@@ -91,6 +92,32 @@ def test_a_partner_reads_what_it_sent_its_feed_and_its_keys_and_nobody_elses(des
         assert "Late" in page and "23 November 2026</dd>" in page and ">412<" in page
     with TestClient(create_app(desk.console())) as client:
         assert Visit(client).sign_in("inclusion-team").get("/sent").status_code == 404
+
+
+@pytest.mark.postgres
+def test_what_a_batch_mends_is_found_without_reading_the_refusals_of_years(desk: Desk) -> None:
+    refused = [
+        {
+            **{"event_id": f"refused-{n}", "party": "southmere-college", "type": "person.registered"},
+            **{"reason": "fields", "received_at": desk.clock, "message_id": f"m{n}", "faults": [], "kept": False},
+        }
+        for n in range(5_000)
+    ]
+    accepted = {"event_id": "accepted-7", "party": "southmere-college", "message_id": "m7", "type": "person.registered"}
+    with desk.journal.engine.begin() as connection:
+        connection.execute(sa.insert(REFUSAL), refused)
+        connection.execute(sa.text("ANALYZE refusal"))
+    with desk.journal.engine.begin() as connection:
+        partners.write(connection, Batch(accepted=[{**accepted, "received_at": desk.clock}]))
+        read = connection.scalar(
+            sa.text(
+                "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables"
+                " WHERE relid = 'refusal'::regclass"
+            )
+        )
+        mended = connection.scalars(sa.select(REFUSAL.c.message_id).where(REFUSAL.c.mended)).all()
+    assert list(mended) == ["m7"]
+    assert read is not None and read < 100
 
 
 @pytest.mark.postgres

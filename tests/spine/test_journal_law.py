@@ -71,6 +71,20 @@ def test_all_that_a_transaction_wrote_is_there_after_it(journal: Journal) -> Non
     assert list(decisions) == [row(0)]
 
 
+def test_a_transaction_reads_what_it_saved_itself_and_nobody_else_does_if_it_fails(journal: Journal) -> None:
+    with journal.transaction() as t:
+        t.save(A, Changes({"w": (b"1", date(2026, 9, 1)), "x": (b"1", date(2026, 9, 1)), "y": (b"1", None)}))
+    with pytest.raises(ZeroDivisionError), journal.transaction() as t:
+        t.save(A, Changes({"x": (b"2", None), "y": (b"2", date(2026, 9, 2)), "z": (b"2", date(2026, 9, 2))}, {"w"}))
+        assert t.load(["w", "x", "y", "z"]) == {"x": b"2", "y": b"2", "z": b"2"}
+        assert list(t.due(A, date(2026, 9, 3))) == ["y", "z"]
+        assert list(t.load_partition(A)) == [("x", b"2"), ("y", b"2"), ("z", b"2")]
+        raise ZeroDivisionError
+    with journal.transaction() as t:
+        assert t.load(["w", "x", "y", "z"]) == {"w": b"1", "x": b"1", "y": b"1"}
+        assert list(t.due(A, date(2026, 9, 3))) == ["w", "x"]
+
+
 def test_nothing_is_there_when_a_transaction_failed(journal: Journal) -> None:
     with pytest.raises(ZeroDivisionError), journal.transaction() as t:
         t.offsets([A])

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from spine.errors import Halt, Retry
-from spine.keystore import Erased, Keys, MemoryKeys
+from spine.keystore import Erased, Keys, MemoryKeys, postgres
 from spine.keystore.kek import LocalKek
 from spine.keystore.postgres import REMEMBER_SECONDS, PostgresKeys
 from spine.migrate import migrate_keystore
@@ -105,6 +105,24 @@ def test_a_destroyed_key_is_gone_from_running_processes_within_two_minutes(store
     first.ready([ONE])
     with pytest.raises(Erased):
         first.key(ONE)
+
+
+@pytest.mark.postgres
+def test_of_all_keys_some_are_remembered_and_a_batch_keeps_what_it_fetched(
+    store: Callable[..., PostgresKeys], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "REMEMBERED_MAX", 10)
+    held, refs = store(), [f"college/{n}" for n in range(60)]
+    held.make(refs)
+    for first in range(0, 60, 15):
+        mine = refs[first : first + 15]
+        held.ready(mine)
+        for ref in mine:
+            held.key(ref)
+        assert held._keys.keys() == set(mine)
+    for ref in refs:
+        held.key(ref)
+        assert len(held._keys) <= 2 * 10 + 1
 
 
 @pytest.mark.postgres

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
@@ -90,3 +91,28 @@ def test_no_more_are_remembered_than_is_said(monkeypatch: pytest.MonkeyPatch) ->
         decide(processor, journal, range(first, first + 10), keys=10)
         assert len(processor._before) <= 4
     assert len(read) == 3 * 6
+
+
+def test_long_states_are_remembered_by_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor, _ = reading()
+    journal = MemoryJournal()
+    decide(processor, journal, range(10), keys=10)
+    one = len(next(iter(states(journal).values())))
+    monkeypatch.setattr(keyed_module, "REMEMBERED_BYTES", 4 * one)
+    decide(processor, journal, range(10, 20), keys=10)
+    decide(processor, journal, [20], keys=10)
+    assert 0 < sum(len(held.body) for held in processor._before.values()) <= 4 * one
+
+
+def test_a_body_that_stays_takes_about_as_much_as_it_is_long() -> None:
+    """Bytes from orjson keep the room that they were written in: four kilobytes for forty bytes."""
+    keys, processor, journal = 1_000, toy_processor(), MemoryJournal()
+    tracemalloc.start()
+    try:
+        decide(processor, journal, range(keys), keys=keys)
+        decide(processor, journal, [keys], keys=keys)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(processor._before) == keys - 1 and len(states(journal)) == keys
+    assert taken < 3_000 * keys, "all that a key leaves behind, in the journal too"
