@@ -274,10 +274,10 @@ def without_fact(state: State, event_id: str | None) -> State:
         others = tuple(other for other in state.copies if other is not copy)
         if copy.event_id == event_id:
             return replace(state, copies=others)
-        facts = tuple(_instead(f, copy) if f.event_id == event_id else f for f in state.facts)
+        facts = Facts(_instead(f, copy) if f.event_id == event_id else f for f in state.facts)
         moved = tuple(other._replace(of=copy.event_id) if other.of == event_id else other for other in others)
         return replace(state, facts=facts, copies=moved)
-    facts = tuple(f for f in state.facts if f.event_id != event_id)
+    facts = Facts(f for f in state.facts if f.event_id != event_id)
     left = {f.source for f in facts}
     subjects = tuple(s for s in state.subjects if s.source in left or s.source not in gone)
     return replace(state, facts=facts, subjects=subjects)
