@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -70,10 +70,10 @@ class Case:
         return None if self.state.belief is None else self.belief.kinds
 
     @property
-    def sorts(self) -> tuple[Seen, ...]:
+    def sorts(self) -> Collection[Seen]:
         """The first of each sort of fact that is held (``Facts.sorts``), live or not: what may be read of one of a
         sort, may be of all."""
-        return facts_of(self.state).sorts
+        return facts_of(self.state).sorts.values()
 
     @property
     def about_a_feed(self) -> bool:

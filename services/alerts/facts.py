@@ -51,12 +51,12 @@ class Facts(tuple["Seen", ...]):
         return frozenset(self.live)
 
     @cached_property
-    def sorts(self) -> tuple[Seen, ...]:
+    def sorts(self) -> Mapping[object, Seen]:
         """The first of each sort: agreements and masks tell facts of one sort, of one source, from no other of it."""
-        found: dict[tuple[str, str, str, str], Seen] = {}
+        found: dict[object, Seen] = {}
         for fact in self:
             found.setdefault(_sort(fact), fact)
-        return tuple(found.values())
+        return found
 
     @cached_property
     def dropping(self) -> Sequence[Seen]:
@@ -74,9 +74,8 @@ class Facts(tuple["Seen", ...]):
         if "written" in known:
             more.__dict__["written"] = known["written"][:-1] + (b"," if self else b"") + written(seen) + b"]"
         if "sorts" in known:
-            new = _sort(seen)
-            old = any(_sort(fact) == new for fact in known["sorts"])
-            more.__dict__["sorts"] = known["sorts"] if old else (*known["sorts"], seen)
+            new, sorts = _sort(seen), known["sorts"]
+            more.__dict__["sorts"] = sorts if new in sorts else {**sorts, new: seen}
         if "dropping" in known:
             more.__dict__["dropping"] = [*known["dropping"], seen] if seen.dropped else known["dropping"]
         if "live" in known and not self.taken_back and seen.type != RETRACTED_KIND:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from operator import attrgetter
@@ -187,15 +187,8 @@ class State:
     #: not written again. Handed on from state to state; what begins with an underscore orjson leaves out.
     _written: dict[str, tuple[Any, ...]] = field(default_factory=dict, repr=False, compare=False)
 
-    def part(self, name: str) -> bytes:
-        """Bytes of a field that is seldom another object than in the state before."""
-        value, known = getattr(self, name), self._written.get(name)
-        if known is None or known[0] is not value:
-            known = self._written[name] = (value, written(value))
-        return bytes(known[1])
-
-    def part_alerts(self) -> bytes:
-        """As ``part``; of many alerts, one or two are others than before."""
+    def alerts_written(self) -> bytes:
+        """Bytes of the alerts, of which one or two are others than in the state before."""
         known = self._written.get("alerts")
         if known is None or known[0] is not self.alerts:
             before: dict[int, tuple[Alert, bytes]] = {} if known is None else known[2]
@@ -287,24 +280,31 @@ def _instead(fact: Seen, copy: Copy) -> Seen:
     return fact._replace(event_id=copy.event_id, message_id=copy.message_id, agreement=copy.agreement)
 
 
-def _form(name: str) -> Callable[[State], bytes]:
-    """How one field is written."""
-    if name == "facts":
-        return lambda state: facts_of(state).written
-    return State.part_alerts if name == "alerts" else lambda state: state.part(name)
-
-
-#: The fields of a state in their order: each name as it is written, and its value.
-_FORMS = [
-    ((b"," if place else b"{") + written(one.name) + b":", _form(one.name))
+#: Names of the fields of a state, and what stands before the value of each.
+_HEADS = [
+    (one.name, (b"," if place else b"{") + written(one.name) + b":")
     for place, one in enumerate(fields(State))
     if not one.name.startswith("_")
 ]
 
 
 def encode(state: State) -> bytes:
-    """Deterministic bytes: all fields of the state, in their order."""
-    return b"".join([part for name, form in _FORMS for part in (name, form(state))]) + b"}"
+    """Deterministic bytes: all fields of the state, in their order. What is the same object as in the state before is
+    not written again."""
+    out, before = [], state._written
+    for name, head in _HEADS:
+        out.append(head)
+        if name == "facts":
+            out.append(facts_of(state).written)
+        elif name == "alerts":
+            out.append(state.alerts_written())
+        else:
+            value, known = getattr(state, name), before.get(name)
+            if known is None or known[0] is not value:
+                known = before[name] = (value, written(value))
+            out.append(known[1])
+    out.append(b"}")
+    return b"".join(out)
 
 
 def decode(body: bytes) -> State:
