@@ -40,10 +40,6 @@ _SEALED = fastavro.parse_schema(
     },
     named_schemas={},
 )
-#: What a sealed part begins with: enough to say which key it needs.
-_HEAD = fastavro.parse_schema(
-    {"type": "record", "name": "SealedHead", "fields": [{"name": "under", "type": "string"}]}, named_schemas={}
-)
 #: Values of one of the hub's own sealed fields that are remembered, so that what is said again is not read again.
 REMEMBERED = 512
 _Encode = Callable[[Any], bytes]
@@ -159,11 +155,13 @@ def under(part: bytes) -> str:
     """Reference of the key of a sealed part; empty for a clear one."""
     if not is_sealed(part):
         return ""
-    begins = len(MARK)
-    size = part[begins] >> 1
-    if part[begins] > 0x7F:
-        return str(_read(part, _HEAD)["under"])
-    return part[begins + 1 : begins + 1 + size].decode()
+    # Written first, as a text: seven bits of its length a byte, lowest first.
+    at, size, shift = len(MARK), 0, 0
+    while part[at] > 0x7F:
+        size |= (part[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    size |= part[at] << shift
+    return part[at + 1 : at + 1 + (size >> 1)].decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +207,10 @@ def _alone(field: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "record", "name": "Sealed", "fields": [{"name": field["name"], "type": field["sealed"]["type"]}]}
 
 
-def _read(part: bytes, schema: Any = _SEALED) -> dict[str, Any]:
+def _read(part: bytes) -> dict[str, Any]:
     source = io.BytesIO(part)
     source.seek(len(MARK))
-    read = fastavro.schemaless_reader(source, schema, None)
+    read = fastavro.schemaless_reader(source, _SEALED, None)
     assert isinstance(read, dict)
     return read
 
