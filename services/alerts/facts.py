@@ -54,8 +54,8 @@ class Facts(tuple["Seen", ...]):
     def sorts(self) -> Mapping[object, Seen]:
         """The first of each sort: agreements and masks tell facts of one sort, of one source, from no other of it."""
         found: dict[object, Seen] = {}
-        for fact in self:
-            found.setdefault(_sort(fact), fact)
+        for sort, fact in zip(map(_sort, self), self, strict=True):
+            found.setdefault(sort, fact)
         return found
 
     @cached_property

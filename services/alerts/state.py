@@ -292,6 +292,10 @@ def encode(state: State) -> bytes:
     """Deterministic bytes: all fields of the state, in their order. What is the same object as in the state before is
     not written again."""
     out, before = [], state._written
+    if not before:
+        # Of most people one fact comes, and nobody asks for them again soon: all at once costs least.
+        before["person_id"] = (state.person_id, written(state.person_id))
+        return written(state)
     for name, head in _HEADS:
         out.append(head)
         if name == "facts":
