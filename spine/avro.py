@@ -37,7 +37,7 @@ def plain_decoding(kind: Any) -> Callable[[bytes], Any] | None:
     """The decoder of what ``plain_encoding`` writes: of bytes that hold one value and nothing else."""
     match kind:
         case "string":
-            return _read_text
+            return read_text
         case "boolean":
             return _read_flag
         case "int" | "long":
@@ -107,11 +107,16 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-def _read_text(body: bytes) -> str:
-    begins = 1
-    while body[begins - 1] > 0x7F:
+def read_text(body: bytes, begins: int = 0) -> str:
+    """The text whose length stands at ``begins``."""
+    while body[begins] > 0x7F:
         begins += 1
-    return body[begins:].decode()
+    return body[begins + 1 :].decode()
+
+
+def read_nullable_text(body: bytes) -> str | None:
+    """As the second branch of a union with null: most fields of most parts."""
+    return None if body == b"\0" else read_text(body, 1)
 
 
 def _read_flag(body: bytes) -> bool:

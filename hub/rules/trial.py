@@ -10,7 +10,8 @@ from typing import Any
 
 from hub.story import Story, play
 from services.alerts.case import Case
-from services.alerts.decide import Settings, begun_by_a_fact
+from services.alerts.decide import Settings
+from services.alerts.looks import begun_by_a_fact
 from services.alerts.raising import cooling
 from services.alerts.routing import covered, permitted, roles_of
 from services.alerts.rules import HELD_ORDER, ORDER

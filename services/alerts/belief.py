@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -76,6 +76,26 @@ class Belief:
     marks: tuple[Mark, ...] = ()
     waits: tuple[Wait, ...] = ()
     plans: tuple[Plan, ...] = ()
+    #: What it holds of whatever day: names of marks, without what follows a colon, ``episode``, ``wait`` and ``plan``.
+    #: Not written: orjson leaves out what begins with an underscore.
+    _kinds: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = {mark.name.partition(":")[0] for mark in self.marks}
+        held = (("episode", self.episodes), ("wait", self.waits), ("plan", self.plans))
+        found |= {name for name, some in held if some}
+        object.__setattr__(self, "_kinds", frozenset(found))
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What a rule may rest on (``Rule.rests_on``)."""
+        return self._kinds
+
+    def marked_on(self, day: date) -> frozenset[str]:
+        """Names of the marks that cover a day."""
+        return frozenset(
+            [mark.name for mark in self.marks if mark.start <= day and (mark.end is None or day <= mark.end)]
+        )
 
     def span(self, day: date) -> Span | None:
         for span in self.timeline:

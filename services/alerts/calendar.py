@@ -5,10 +5,13 @@ from __future__ import annotations
 from calendar import monthrange
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 
 from spine.clock import WorkingDays
 
 DAY = timedelta(days=1)
+#: Days that are remembered: the same are asked for at each step of the same people.
+REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Calendar:
         return day
 
 
+@lru_cache(maxsize=REMEMBERED)
 def months_after(day: date, months: int) -> date:
     """The same day ``months`` calendar months later, or the last day of that month."""
     index = day.year * 12 + day.month - 1 + months
@@ -61,6 +65,7 @@ def age_on(born: date, day: date) -> int:
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def birthday(born: date, years: int) -> date:
     """Day on which ``years`` are completed (1 March for a leap-day child in a common year)."""
     try:

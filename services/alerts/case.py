@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from services.alerts.belief import AWAITING, EET_GROUPS, NEET_GROUPS, Belief, Episode, Wait
 from services.alerts.calendar import age_on
+from services.alerts.facts import by_type
 from services.alerts.policy import Policy
-from services.alerts.state import Alert, Seen, Skip, State
+from services.alerts.state import Alert, Seen, Skip, State, Subject, facts_of
 
 JOB_CODES = frozenset({"320", "330", "340", "350", "360", "380", "381"})
 _EMPTY = Belief()
@@ -27,53 +28,57 @@ class Case:
     belief: Belief = field(init=False)
     #: What recipients may see today, once worked out (``services.alerts.disclosure``).
     views: dict[object, object] = field(init=False, default_factory=dict)
-    _by_type: dict[str, list[Seen]] = field(init=False)
+    #: Types of the live facts that are held, of whatever day.
+    kinds: frozenset[str] = field(init=False)
+    _by_type: Mapping[str, Sequence[Seen]] = field(init=False)
     _group: str = field(init=False, default="")
     _custody: bool | None = field(init=False, default=None)
-    _flags: dict[str, bool] = field(init=False, default_factory=dict)
-    _sorted: dict[tuple[str, ...], list[Seen]] = field(init=False, default_factory=dict)
+    _marked: frozenset[str] = field(init=False)
+    _namers: Sequence[Subject] | None = field(init=False, default=None)
+    _sorted: dict[tuple[str, ...], Sequence[Seen]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.alerts, self.skips = list(self.state.alerts), list(self.state.skipped)
-        self.belief = self.state.belief or _EMPTY
-        self._by_type = {}
-        taken_back = {
-            (fact.source, fact.text("retracts_id")) for fact in self.state.facts if fact.type == "event.retracted"
-        }
-        for fact in self.state.facts:
-            if not taken_back or not self._is_gone(fact, taken_back):
-                self._by_type.setdefault(fact.type, []).append(fact)
-
-    def _is_gone(self, fact: Seen, taken_back: set[tuple[str, str]]) -> bool:
-        """Whether its source took it back, and every copy of it, too: what is said again stands (POLICY P3)."""
-        said = [fact.message_id, *(copy.message_id for copy in self.state.copies if copy.of == fact.event_id)]
-        return all((fact.source, message) in taken_back for message in said)
+        state, today = self.state, self.today
+        self.alerts, self.skips = list(state.alerts), list(state.skipped)
+        self.belief = belief = state.belief or _EMPTY
+        facts = facts_of(state)
+        self._by_type, self.kinds = facts.live, facts.kinds
+        if state.copies and facts.taken_back:
+            self._by_type = by_type(fact for fact in facts if not _is_gone(state, fact, facts.taken_back))
+            self.kinds = frozenset(self._by_type)
+        self._marked = belief.marked_on(today)
 
     # Facts
 
-    def facts(self, *types: str) -> list[Seen]:
+    def facts(self, *types: str) -> Sequence[Seen]:
         """Live facts of these types in the policy's order: the last is the latest."""
         if len(types) == 1:
-            return self._by_type.get(types[0], [])
+            return self._by_type.get(types[0], ())
         known = self._sorted.get(types)
         if known is None:
-            by_type = self._by_type
-            held = [by_type[name] for name in types if name in by_type]
-            one = held[0] if held else []
+            live = self._by_type
+            held = [live[name] for name in types if name in live]
+            one = held[0] if held else ()
             many = len(held) > 1
             known = sorted((fact for facts in held for fact in facts), key=lambda f: f.order) if many else one
             self._sorted[types] = known
         return known
 
     @property
+    def believed(self) -> frozenset[str] | None:
+        """Kinds of belief that are held, of whatever day; None of a record that is not linked to anybody yet."""
+        return None if self.state.belief is None else self.belief.kinds
+
+    @property
+    def sorts(self) -> Collection[Seen]:
+        """The first of each sort of fact that is held (``Facts.sorts``), live or not: what may be read of one of a
+        sort, may be of all."""
+        return facts_of(self.state).sorts.values()
+
+    @property
     def about_a_feed(self) -> bool:
         """A partner's own feed and no person (docs/adr/0014): nothing is disclosed by telling the partner."""
         return self.state.person_id.startswith("feed:")
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """Types of the live facts that are held, of whatever day."""
-        return frozenset(self._by_type)
 
     def holds_any(self, types: frozenset[str]) -> bool:
         """Whether a live fact of one of these types is held, of whatever day."""
@@ -81,8 +86,9 @@ class Case:
 
     def latest(self, *types: str) -> Seen | None:
         """The latest fact of these types, today's or older."""
-        for fact in reversed(self.facts(*types)):
-            if fact.effective_on <= self.today:
+        today = self.today
+        for fact in reversed(self._by_type.get(types[0], ()) if len(types) == 1 else self.facts(*types)):
+            if fact.effective_on <= today:
                 return fact
         return None
 
@@ -126,12 +132,7 @@ class Case:
         return self.group == AWAITING
 
     def marked(self, name: str, day: date | None = None) -> bool:
-        if day is not None:
-            return self.belief.marked(name, day) is not None
-        known = self._flags.get(name)
-        if known is None:
-            known = self._flags[name] = self.belief.marked(name, self.today) is not None
-        return known
+        return name in self._marked if day is None else self.belief.marked(name, day) is not None
 
     def custody_on(self, day: date) -> bool:
         return self.belief.group(day) == "CUSTODY" or self.marked("custody", day)
@@ -163,6 +164,17 @@ class Case:
         return self.belief.episode(self.today)
 
     # Who they are
+
+    @property
+    def namers(self) -> Sequence[Subject]:
+        """How each source names the person, by authority of source, then latest first."""
+        if self._namers is None:
+            order = {kind: n for n, kind in enumerate(self.policy.identity_authority)}
+            self._namers = sorted(
+                self.state.subjects,
+                key=lambda s: (order.get(s.source_kind, len(order)), -s.effective_on.toordinal(), s.source),
+            )
+        return self._namers
 
     @property
     def born(self) -> date | None:
@@ -202,19 +214,22 @@ class Case:
 
     def groups(self) -> tuple[str, ...]:
         """Priority groups of today, in the policy's order."""
-        return tuple(name for name in self.policy.priority_groups if self.marked(name))
+        return tuple(name for name in self.policy.priority_groups if name in self._marked)
 
     @property
     def priority(self) -> bool:
-        return any(self.marked(name) for name in self.policy.priority_groups)
+        return not self._marked.isdisjoint(self.policy.priority_groups)
 
     # Alerts
 
     def open(self, *rules: str) -> bool:
-        return any(alert.open and alert.rule in rules for alert in self.alerts)
+        return any(alert.outcome == "open" and alert.rule in rules for alert in self.alerts)
 
     def open_alert(self, rule: str) -> Alert | None:
-        return next((alert for alert in self.alerts if alert.open and alert.rule == rule), None)
+        for alert in self.alerts:
+            if alert.outcome == "open" and alert.rule == rule:
+                return alert
+        return None
 
     def of_rule(self, *rules: str) -> list[Alert]:
         return [alert for alert in self.alerts if alert.rule in rules]
@@ -229,6 +244,12 @@ class Case:
             same_episode(alert, episode) and counts(alert) and (not tag or alert.tag == tag)
             for alert in self.of_rule(*rules)
         )
+
+
+def _is_gone(state: State, fact: Seen, taken_back: frozenset[tuple[str, str]]) -> bool:
+    """Whether its source took it back, and every copy of it, too: what is said again stands (POLICY P3)."""
+    said = [fact.message_id, *(copy.message_id for copy in state.copies if copy.of == fact.event_id)]
+    return all((fact.source, message) in taken_back for message in said)
 
 
 def same_episode(alert: Alert, episode: Episode) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 
 from services.alerts import due, escalation, reopening, withdrawn, workers
 from services.alerts.acts import Acts
 from services.alerts.case import Case
 from services.alerts.disclosure import seen_now
 from services.alerts.learning import learn
-from services.alerts.looks import allocated_otherwise, different
+from services.alerts.looks import allocated_otherwise, begun_by_a_fact, different
 from services.alerts.policy import Policy
 from services.alerts.raising import cooling, new_alert
 from services.alerts.reading import Acted, Moved, News, Ticked, Told, millis
@@ -22,7 +22,7 @@ from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing
 from services.alerts.scope import care_ended, scope_ended
 from services.alerts.settled import moved_by_one_kind, settled_until
 from services.alerts.sharing import Sharing
-from services.alerts.state import Alert, Recipient, Skip, State
+from services.alerts.state import Alert, Recipient, Skip, State, but
 from spine.clock import LONDON, local_date
 from spine.record import Effect
 
@@ -71,12 +71,10 @@ def judge(settings: Settings, state: State, news: News) -> tuple[State, Acts]:
         step.run()
     # Copied once: a copy of the state costs as much as asking a rule.
     if step.touched or step.skipped:
-        alerts, skips = tuple(case.alerts), tuple(case.skips)
-        shared = withdrawn.noted(case, step.acts.effects)
-        held = replace(case.state, alerts=alerts, skipped=skips, last_day=today, settled=None, shared=shared)
-        return held, step.acts
+        alerts, skips, shared = tuple(case.alerts), tuple(case.skips), withdrawn.noted(case, step.acts.effects)
+        return but(case.state, alerts=alerts, skipped=skips, last_day=today, settled=None, shared=shared), step.acts
     settled = None if step.left_open else settled_until(settings.name, case, before, news, step.moved_by)
-    return replace(case.state, last_day=today, settled=settled), step.acts
+    return but(case.state, last_day=today, settled=settled), step.acts
 
 
 def due_on(settings: Settings, state: State) -> date | None:
@@ -133,17 +131,17 @@ class Step:
 
     def asked(self) -> Iterator[Rule]:
         """The rules to ask for a ground, in their order."""
-        kinds, linked = self.case.kinds, self.case.state.belief is not None
+        kinds, believed = self.case.kinds, self.case.believed
         after = 0
         if self.narrow:
-            for place, rule in moving(kinds, linked, self.moved_by):
+            for place, rule in moving(kinds, believed, self.moved_by):
                 if not self.narrow:
                     break
                 after = place + 1
                 yield rule
             if self.narrow:
                 return
-        yield from wanting(kinds, linked)[after:]
+        yield from wanting(kinds, believed)[after:]
 
     def run(self) -> None:
         self.move_away()
@@ -157,9 +155,13 @@ class Step:
         self.close_lost()
         if self.may_raise():
             for rule in self.asked():
-                self.raise_rule(rule)
+                # Most have none: asked here, they cost no more than that.
+                if rule.ground(self.case) is not None:
+                    self.raise_rule(rule)
         else:
             self.left_open = True
+        if not any(alert.open for alert in self.case.alerts):
+            return
         self.close_replaced()
         for alert in escalation.due(self.case):
             manager = self.case.policy.manager_of[alert.owner]
@@ -228,7 +230,7 @@ class Step:
         if rule.silent_in_custody and case.in_custody:
             return
         if rule.by_event and isinstance(self.news, Ticked) and not begun_by_a_fact(case):
-            self.left_open = self.left_open or rule.ground(case) is not None
+            self.left_open = True
             return
         for _ in range(ROUNDS_MAX + (len(case.state.facts) if self.at_once else 0)):
             ground = rule.ground(case)
@@ -351,9 +353,10 @@ class Step:
 
         Also on the day after the last day of an allocation, when nobody says anything: then the duty desk has it.
         """
-        if not (self.at_once or allocated_otherwise(self.case, self.before, self.news)):
+        standing = [a for a in self.case.alerts if a.open and a.alert_id not in self.touched]
+        if not standing or not (self.at_once or allocated_otherwise(self.case, self.before, self.news)):
             return
-        for alert in [a for a in self.case.alerts if a.open and a.alert_id not in self.touched]:
+        for alert in standing:
             ground = Ground(alert.matter, alert.because, alert.evidence, source=alert.source)
             recipients = tuple(resolve(self.case, r.role, ground) for r in alert.recipients)
             if recipients != alert.recipients:
@@ -371,9 +374,11 @@ class Step:
                 continue
             told = tuple(r for r in alert.recipients if may_be_told(self.case, alert, r.role, self.acts.sharing))
             gone = tuple(sorted(r.role for r in alert.recipients if r not in told))
-            now = seen_now(self.case, replace(alert, recipients=told), self.acts.sharing)
-            fresh = replace(alert, shown=now, gone=gone)
-            if fresh != alert:
+            asked = alert if told == alert.recipients else replace(alert, recipients=told)
+            now = seen_now(self.case, asked, self.acts.sharing)
+            fresh = alert
+            if now != alert.shown or gone != alert.gone:
+                fresh = replace(alert, shown=now, gone=gone)
                 known = bool(alert.shown) and alert.alert_id not in self.touched
                 self.put(fresh)
                 if gone != alert.gone:
@@ -385,12 +390,6 @@ class Step:
                 # An agreement that is suspended or has ended may come again; a consent that ended leaves nobody to
                 # whom this alert could still matter. Whichever came first.
                 self.close(fresh, Closing(STOOD_DOWN, "nobody may be told"))
-
-
-def begun_by_a_fact(case: Case) -> bool:
-    """Whether a fact told ahead of its day takes effect today, or did on a free day just before."""
-    before = case.policy.calendar.on_or_before(case.today - timedelta(days=1))
-    return any(before < fact.effective_on <= case.today for fact in case.state.facts)
 
 
 def taken_back(case: Case, alert: Alert) -> Closing | None:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from services.alerts import breaches, consent, masks, words
 from services.alerts.belief import Belief, Span
@@ -23,8 +24,7 @@ SPANS_MAX = 12
 _CONTACT = (("postcode", "Postcode"), ("address_line", "Address"), ("phone", "Phone"), ("email", "Email"))
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One labelled value."""
 
     label: str
@@ -32,8 +32,7 @@ class Line:
     category: str
 
 
-@dataclass(frozen=True, slots=True)
-class ViewSpan:
+class ViewSpan(NamedTuple):
     """A stretch of the timeline as the recipient may read it."""
 
     start: date
@@ -41,8 +40,7 @@ class ViewSpan:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(NamedTuple):
     """Something not shown, named only where naming it says nothing about the person."""
 
     what: str
@@ -217,12 +215,11 @@ def code_label(eyes: Sight, span: Span) -> str:
 def _facts(eyes: Sight) -> Iterator[Line]:
     """Fields of the facts behind the alert, each by its own category."""
     for fact in eyes.evidence():
-        kind = masks.category_of(fact.type)
-        if kind not in eyes.mask or kind not in eyes.readable(fact).categories:
+        kind, read = masks.category_of(fact.type), eyes.readable(fact)
+        if kind not in eyes.mask or kind not in read.categories:
             continue
-        fields = eyes.readable(fact).fields
         for name in sorted(fact.data):
-            category = fields.get(f"data.{name}")
+            category = read.fields.get(f"data.{name}")
             if category is not None and category in eyes.mask:
                 value = _value(eyes, fact, name)
                 if value and eyes.sees(fact, category):
@@ -232,20 +229,20 @@ def _facts(eyes: Sight) -> Iterator[Line]:
 def _value(eyes: Sight, fact: Seen, name: str) -> str:
     """A value in words; empty if it would give away what the role may not see."""
     raw = fact.data[name]
-    names = eyes.case.policy.directory.party_name
-    items = [names.get(item, item) for item in _texts(raw)]
     if name == "neet_reason" and eyes.recipient.role in eyes.case.policy.masks.group_only:
         return "" if str(raw) in ("seeking", "not_ready") else words.GROUPS["NEET_UNAVAILABLE"]
-    shown = []
-    for item in items:
-        tells = masks.tells(eyes.case.policy, item)
-        if tells is None or tells in eyes.mask:
-            shown.append(item)
     if isinstance(raw, bool):
         return "Yes" if raw else "No"
     day = fact.day(name) if name.endswith("_on") or name in ("since", "period_from") else None
     if day is not None:
         return words.day(day)
+    names = eyes.case.policy.directory.party_name
+    items = [names.get(item, item) for item in _texts(raw)]
+    shown = []
+    for item in items:
+        tells = masks.tells(eyes.case.policy, item)
+        if tells is None or tells in eyes.mask:
+            shown.append(item)
     return words.sentence_case(words.listed([item.replace("_", " ") for item in shown])) if shown else ""
 
 

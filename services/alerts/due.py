@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import chain
 
 from services.alerts import escalation
 from services.alerts.belief import days_of_change
-from services.alerts.calendar import DAY, birthday
+from services.alerts.calendar import DAY, REMEMBERED, birthday
 from services.alerts.case import Case
 from services.alerts.reads import timed, timing
 from services.alerts.state import Seen
@@ -40,12 +41,13 @@ def with_fact(case: Case, settled: date, kind: str) -> date:
 
 
 def _first(case: Case, days: Iterable[date], first: date) -> date:
-    today, calendar = case.today, case.policy.calendar
+    today, on_or_after = case.today, case.policy.calendar.on_or_after
+    past = today - PAST
     for day in days:
-        if not today - PAST < day < first:
-            continue
-        for moved in (day, calendar.on_or_after(day)):
-            if today < moved < first:
+        if past < day < first:
+            if day > today:
+                first = day
+            elif today < (moved := on_or_after(day)) < first:
                 first = moved
     return first
 
@@ -62,11 +64,14 @@ def candidates(case: Case) -> Iterator[date]:
         if alert.closed_on is not None and alert.rule in case.policy.cool_down_rules:
             yield alert.closed_on + timedelta(days=case.policy.cool_down_days + 1)
     if case.born is not None:
-        for years in _AGES:
-            yield birthday(case.born, years)
-        end = birthday(case.born, 25)
-        yield date(end.year + 1 if end.month >= 9 else end.year, 9, 1)
+        yield from _days_of_age(case.born)
     yield date(case.today.year, 9, 1)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _days_of_age(born: date) -> tuple[date, ...]:
+    end = birthday(born, 25)
+    return (*(birthday(born, years) for years in _AGES), date(end.year + 1 if end.month >= 9 else end.year, 9, 1))
 
 
 def _of_facts(case: Case, facts: Sequence[Seen]) -> Iterator[date]:

@@ -20,4 +20,4 @@ def forget(fields: Mapping[str, Any]) -> tuple[State, Sequence[Effect]]:
 
 def forgotten(state: State) -> bool:
     """Whether nothing at all is known; then there is no row."""
-    return state == State(state.person_id)
+    return not state.facts and state == State(state.person_id)

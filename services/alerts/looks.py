@@ -7,7 +7,7 @@ from services.alerts.calendar import DAY
 from services.alerts.case import Case
 from services.alerts.reading import Moved, News, Told
 from services.alerts.sharing import Sharing
-from services.alerts.state import State
+from services.alerts.state import State, facts_of
 
 
 def different(case: Case, before: State, news: News, sharing: Sharing) -> bool:
@@ -30,6 +30,12 @@ def allocated_otherwise(case: Case, before: State, news: News) -> bool:
         return True
     since = (before.last_day or case.today) - DAY
     return any(since <= fact.effective_on <= case.today for fact in case.facts("case.assigned", "case.unassigned"))
+
+
+def begun_by_a_fact(case: Case) -> bool:
+    """Whether a fact told ahead of its day takes effect today, or did on a free day just before."""
+    before = case.policy.calendar.on_or_before(case.today - DAY)
+    return any(before < fact.effective_on <= case.today for fact in case.state.facts)
 
 
 def turned(case: Case, before: State, sharing: Sharing) -> bool:
@@ -61,19 +67,15 @@ def day_of_change(case: Case, before: State) -> bool:
 def looks_otherwise(case: Case, before: State) -> bool:
     """Whether the person is named otherwise than before, or other kinds of fact are covered."""
     after = case.state
-    if after.facts is before.facts and after.subjects is before.subjects:
+    if facts_of(after).sorts is facts_of(before).sorts and after.subjects is before.subjects:
         return False
-    return looks(case, after) != looks(case, before)
+    return looks(case) != looks(Case(before, case.today, case.policy))
 
 
-def looks(case: Case, state: State) -> tuple[object, object]:
+def looks(case: Case) -> tuple[object, object]:
     """What a view is made of besides the belief: how the person is named, best namers first, and which agreements
     cover which kinds of fact."""
-    order = {kind: n for n, kind in enumerate(case.policy.identity_authority)}
-    named = sorted(
-        state.subjects, key=lambda s: (order.get(s.source_kind, len(order)), -s.effective_on.toordinal(), s.source)
-    )
     return (
-        [(s.source, s.type, s.agreement, s.fields) for s in named],
-        {(fact.source, fact.type, fact.agreement) for fact in state.facts},
+        [(s.source, s.type, s.agreement, s.fields) for s in case.namers],
+        {(fact.source, fact.type, fact.agreement) for fact in case.sorts},
     )

@@ -200,7 +200,7 @@ def subject_of(observation: Mapping[str, Any], seen: Seen, catalogue: Catalogue)
 
 def plain(raw: Any) -> Value:
     """A decoded Avro value in its JSON form; None where there is nothing."""
-    if raw is None or isinstance(raw, bool | int | float | str):
+    if type(raw) is str or raw is None or isinstance(raw, bool | int | float | str):
         return raw
     if isinstance(raw, datetime | date):
         return raw.isoformat()

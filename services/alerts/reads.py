@@ -85,25 +85,33 @@ def movable(kind: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4096)
-def wanting(held: frozenset[str], linked: bool) -> tuple[Rule, ...]:
-    """The rules, in their order, that want nothing or a kind of fact that is held: others have no ground.
+def wanting(held: frozenset[str], believed: frozenset[str] | None) -> tuple[Rule, ...]:
+    """The rules, in their order, that want nothing or a kind of fact that is held, and rest on nothing or on what is
+    believed (``Belief.kinds``): others have no ground.
 
-    Of a record that is not ``linked`` to anybody yet only the rules for held events.
+    None is believed of a record that is not linked to anybody yet: only the rules for held events.
     """
-    order = ORDER if linked else HELD_ORDER
-    return tuple(rule for rule in order if not rule.wants or not rule.wants.isdisjoint(held))
+    if believed is None:
+        return tuple(rule for rule in HELD_ORDER if _wanted(rule, held))
+    return tuple(
+        rule for rule in ORDER if _wanted(rule, held) and (not rule.rests_on or not rule.rests_on.isdisjoint(believed))
+    )
+
+
+def _wanted(rule: Rule, held: frozenset[str]) -> bool:
+    return not rule.wants or not rule.wants.isdisjoint(held)
 
 
 @lru_cache(maxsize=4096)
-def moving(held: frozenset[str], linked: bool, kind: str) -> tuple[tuple[int, Rule], ...]:
+def moving(held: frozenset[str], believed: frozenset[str] | None, kind: str) -> tuple[tuple[int, Rule], ...]:
     """Those of ``wanting`` that must be asked when a fact of this kind comes, with their places among them."""
-    return tuple((place, rule) for place, rule in enumerate(wanting(held, linked)) if rule.id in movable(kind))
+    return tuple((place, rule) for place, rule in enumerate(wanting(held, believed)) if rule.id in movable(kind))
 
 
 @lru_cache(maxsize=4096)
 def timing(held: frozenset[str]) -> tuple[Rule, ...]:
     """The rules that name days of their own, of those that want nothing or a kind of fact that is held."""
-    return tuple(rule for rule in wanting(held, True) if rule.timers is not no_days)
+    return tuple(rule for rule in ORDER if _wanted(rule, held) and rule.timers is not no_days)
 
 
 @lru_cache(maxsize=1024)

@@ -155,5 +155,5 @@ def covered(case: Case, rule: str, ground: Ground, role: str, sharing: Sharing) 
         return consent.allowed(case, purpose)
 
     named = [fact for event_id in ground.evidence if (fact := case.fact(event_id)) is not None]
-    facts = [*named, *case.state.facts]
+    facts = [*named, *case.sorts]
     return any(sharing.readable(fact, role, rule, case.today, consented).agreement for fact in facts)

@@ -7,21 +7,26 @@ from datetime import date
 from services.alerts.calendar import birthday
 from services.alerts.case import Case
 
+_LEAVING = ("circumstance.died", "circumstance.moved_abroad")
+
 
 def scope_ended(case: Case) -> bool:
     """Died, moved abroad for good, or too old (POLICY 5.2)."""
-    died = case.latest("circumstance.died")
-    gone = case.latest("circumstance.moved_abroad")
-    if died is not None and died.flag("confirmed"):
+    if not case.kinds.isdisjoint(_LEAVING) and _left(case):
         return True
-    if gone is not None and not gone.flag("returning") and not back(case, gone.effective_on):
-        return True
-    if case.born is None:
+    if case.born is None or case.today.year < case.born.year + 25:
         return False
     end = birthday(case.born, 25)
     if case.ehcp:
         end = date(end.year + 1 if end.month >= 9 else end.year, 9, 1)
     return case.today >= end
+
+
+def _left(case: Case) -> bool:
+    died, gone = map(case.latest, _LEAVING)
+    if died is not None and died.flag("confirmed"):
+        return True
+    return gone is not None and not gone.flag("returning") and not back(case, gone.effective_on)
 
 
 def care_ended(case: Case) -> bool:

@@ -24,7 +24,7 @@ class Sight:
     relied: dict[str, None] = field(init=False, default_factory=dict)
     _licensed: dict[tuple[str, str, str], Readable] = field(init=False, default_factory=dict)
     _read: dict[tuple[str, str, str], Readable] = field(init=False, default_factory=dict)
-    _subjects: list[Subject] | None = field(init=False, default=None)
+    _subjects: list[tuple[Subject, Readable]] | None = field(init=False, default=None)
     _stands: dict[str, bool] = field(init=False, default_factory=dict)
     _status_from: dict[str, bool] = field(init=False, default_factory=dict)
 
@@ -68,41 +68,37 @@ class Sight:
             if fact is not None:
                 yield fact
 
-    def subjects(self) -> list[Subject]:
-        """Best namers first: the recipient's own organisation, then by authority of source, latest first."""
+    def subjects(self) -> list[tuple[Subject, Readable]]:
+        """Best namers first: the recipient's own organisation, then by authority of source, latest first. With each,
+        what may be read of it."""
         if self._subjects is None:
-            order = {kind: n for n, kind in enumerate(self.case.policy.identity_authority)}
-            self._subjects = sorted(
-                self.case.state.subjects,
-                key=lambda s: (
-                    s.source != self.recipient.team,
-                    order.get(s.source_kind, len(order)),
-                    -s.effective_on.toordinal(),
-                    s.source,
-                ),
-            )
+            best, team = self.case.namers, self.recipient.team
+            own = [subject for subject in best if subject.source == team]
+            others = [subject for subject in best if subject.source != team] if own else best
+            self._subjects = [(subject, self.readable(subject)) for subject in (*own, *others)]
         return self._subjects
 
     def of_subject(self, name: str, category: str) -> str:
         """A subject field from the best source that may be shown."""
         if category not in self.mask:
             return ""
-        for subject in self.subjects():
+        path = f"subject.{name}"
+        for subject, readable in self.subjects():
             value = subject.fields.get(name)
-            if value and self.readable(subject).fields.get(f"subject.{name}") == category:
+            if value and readable.fields.get(path) == category:
                 self.sees(subject, category)
                 return value
         return ""
 
     def knows_status(self) -> bool:
         """Whether what the hub derives may be shown: some fact behind it must be covered for status."""
-        return any(self.sees(fact, "status") for fact in self.case.state.facts)
+        return any(self.sees(fact, "status") for fact in self.case.sorts)
 
     def knows_span(self, span: Span) -> bool:
         """Whether days may be shown: of what their source told, something must still be covered for status."""
         known = self._status_from.get(span.source)
         if known is None:
-            told = [fact for fact in self.case.state.facts if fact.source == span.source]
+            told = [fact for fact in self.case.sorts if fact.source == span.source]
             known = self._status_from[span.source] = not told or any(self.sees(fact, "status") for fact in told)
         return known
 
@@ -115,9 +111,9 @@ class Sight:
         return known
 
     def _covered(self, category: str) -> bool:
-        facts = self.case.state.facts
         if category == "status":
             return self.knows_status()
+        facts = self.case.sorts
         held = [fact for fact in facts if masks.category_of(fact.type) == category]
         if held:
             return any(self.sees(fact, category) for fact in held)

@@ -1,4 +1,4 @@
-"""A rule that says which facts it needs has no ground without them: asking it could be left out."""
+"""A rule that says on what it rests has no ground without it: asking it could be left out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 
 from hub.story import play, read_story
 from services.alerts.case import Case
+from services.alerts.decide import Step
+from services.alerts.reads import wanting
 from services.alerts.rules import ORDER
+from services.alerts.rules.shape import Rule
 from services.alerts.state import State, decode
 from tests.alerts.world import settings
 
@@ -50,3 +53,23 @@ def test_no_rule_has_a_ground_without_the_facts_that_it_wants() -> None:
                     assert rule.ground(Case(without(state, rule.wants), day, policy)) is None, rule.id
     wanting = {rule.id for rule in ORDER if rule.wants}
     assert grounds >= wanting - {"A02", "A12", "A20", "A37", "A40"}, "the stories no longer reach these rules"
+
+
+@pytest.mark.slow
+def test_a_rule_that_is_not_asked_has_no_ground(monkeypatch: pytest.MonkeyPatch) -> None:
+    grounds = set[str]()
+
+    def asked(self: Step) -> Iterator[Rule]:
+        chosen = wanting(self.case.kinds, self.case.believed)
+        for rule in ORDER if self.case.believed is not None else ():
+            if rule.ground(self.case) is not None:
+                assert rule in chosen, f"{rule.id} has a ground and would not be asked"
+                grounds.add(rule.id)
+        yield from all_asked(self)
+
+    all_asked = Step.asked
+    monkeypatch.setattr(Step, "asked", asked)
+    for path in STORIES:
+        play(read_story(path), ROOT / "contracts", ROOT / "schemas" / "avro")
+    resting = {rule.id for rule in ORDER if rule.rests_on}
+    assert grounds >= resting, "the stories no longer reach these rules"

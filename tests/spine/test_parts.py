@@ -53,6 +53,12 @@ def test_nothing_of_the_content_stands_in_the_sealed_bytes() -> None:
     assert is_sealed(part) and under(part) == UNDER
 
 
+@pytest.mark.parametrize("length", [1, 60, 63, 64, 127, 128, 9_000, 70_000])
+def test_the_reference_of_the_key_is_read_however_long_it_is(length: int) -> None:
+    ref = "é" + "r" * length
+    assert under(CATALOGUE.seal(Clear("subject.v1", WHO, ref), "e1")) == ref
+
+
 def test_only_the_fields_that_are_named_are_opened() -> None:
     read = CATALOGUE.open("subject.v1", sealed(WHO), {"given_name"})
     assert read["given_name"] == "Aisha"

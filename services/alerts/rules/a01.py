@@ -12,4 +12,6 @@ def ground(case: Case) -> Ground | None:
     return new_episode(case, "A01") if case.priority else None
 
 
-RULE = Rule("A01", ground, episode_ended, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule(
+    "A01", ground, episode_ended, custody_stands_down=True, silent_in_custody=True, rests_on=frozenset({"episode"})
+)

@@ -22,4 +22,12 @@ def replaced(case: Case, alert: Alert) -> Closing | None:
     return Closing(SUPERSEDED, "now in a priority group") if case.open("A01") else None
 
 
-RULE = Rule("A03", ground, episode_ended, replaced=replaced, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule(
+    "A03",
+    ground,
+    episode_ended,
+    replaced=replaced,
+    custody_stands_down=True,
+    silent_in_custody=True,
+    rests_on=frozenset({"episode"}),
+)

@@ -47,4 +47,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return None if conflicts(case) else Closing(RESOLVED, "the sources agree")
 
 
-RULE = Rule("A05", ground, closing, silent_in_custody=True, by_event=True)
+RULE = Rule("A05", ground, closing, silent_in_custody=True, by_event=True, rests_on=frozenset({"conflict"}))

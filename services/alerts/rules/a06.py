@@ -58,4 +58,6 @@ def timers(case: Case) -> Iterable[date]:
     return [e.start + timedelta(days=n) for e in case.belief.episodes for n in case.policy.long_neet_days]
 
 
-RULE = Rule("A06", ground, closing, timers, custody_stands_down=True, silent_in_custody=True)
+RULE = Rule(
+    "A06", ground, closing, timers, custody_stands_down=True, silent_in_custody=True, rests_on=frozenset({"episode"})
+)

@@ -56,4 +56,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return None
 
 
-RULE = Rule("A07", ground, closing)
+RULE = Rule("A07", ground, closing, rests_on=frozenset({"wait"}))

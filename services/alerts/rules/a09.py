@@ -11,10 +11,12 @@ from services.alerts.state import Alert
 
 def ground(case: Case) -> Ground | None:
     """Silent while a stronger attendance alert is open, or due on the same figure."""
-    if not case.care_experienced or not case.in_eet or case.open("A10", "A11"):
+    if not case.care_experienced:
         return None
     fact = low_summary(case, "A09")
-    if fact is None or case.had("A09", fact.event_id) or a10.low(case) is not None:
+    if fact is None or not case.in_eet or case.open("A10", "A11"):
+        return None
+    if case.had("A09", fact.event_id) or a10.low(case) is not None:
         return None
     return Ground(fact.event_id, "attendance_low", (fact.event_id,), anchor=fact.effective_on, source=fact.source)
 

@@ -10,11 +10,13 @@ from services.alerts.rules.attendance import ended, enrolment_ended, fresh, run_
 from services.alerts.rules.shape import RESOLVED, RETRACTED, STOOD_DOWN, Closing, Ground, Rule
 from services.alerts.state import Alert, Seen
 
+_ABSENCE = "education.attendance.absence"
+
 
 def runs(case: Case) -> Iterator[Seen]:
     """Each absence run as last told: a later message of one source about the same first day replaces the earlier."""
     said: dict[tuple[str, date], Seen] = {}
-    for fact in case.facts("education.attendance.absence"):
+    for fact in case.facts(_ABSENCE):
         said[(fact.source, fact.effective_on)] = fact
     return iter(sorted(said.values(), key=lambda fact: fact.order))
 
@@ -32,16 +34,20 @@ def attended_after(case: Case, source: str, day: date) -> bool:
     return False
 
 
+def asked_about(case: Case, fact: Seen) -> bool:
+    return fact.text("reason") == "unexplained" and fresh(case, run_days(fact)[1])
+
+
 def ground(case: Case) -> Ground | None:
     """3 days for care-experienced and youth justice, 5 for others; last day fresh; no custody on any of the days."""
-    if not case.in_eet:
+    if not case.in_eet or not any(asked_about(case, fact) for fact in case.facts(_ABSENCE)):
         return None
     strict = case.care_experienced or case.yj_open
     limit = case.policy.number("A11", "days_priority" if strict else "days_general")
     for fact in reversed(list(runs(case))):
         first, last = run_days(fact)
         days = fact.number("days") or 0
-        if fact.text("reason") != "unexplained" or days < limit or not fresh(case, last) or first > case.today:
+        if not asked_about(case, fact) or days < limit or first > case.today:
             continue
         matter = f"{fact.source}:{first}"
         if case.had("A11", matter) or attended_after(case, fact.source, last):

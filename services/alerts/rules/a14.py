@@ -22,10 +22,10 @@ def dates(case: Case, year: int) -> tuple[date, date, date]:
 
 def ground(case: Case) -> Ground | None:
     """Runs only for pupils of schools in ``feeds``: silence of an unknown feed is no evidence."""
-    if case.born is None or not case.priority or current_provider(case) not in case.policy.feeds:
-        return None
     year = case.today.year
-    if year_group(case.born, year) != 11 or case.today.month >= 9:
+    if case.born is None or case.today.month >= 9 or year_group(case.born, year) != 11:
+        return None
+    if not case.priority or current_provider(case) not in case.policy.feeds:
         return None
     looked_after_by, priority_by, interview_by = dates(case, year)
     due = looked_after_by if case.looked_after else priority_by

@@ -52,4 +52,13 @@ def timers(case: Case) -> Iterable[date]:
     return [mark(case, episode)[1] for episode in case.belief.episodes]
 
 
-RULE = Rule("A19", ground, closing, timers, custody_stands_down=True, silent_in_custody=True, for_care=True)
+RULE = Rule(
+    "A19",
+    ground,
+    closing,
+    timers,
+    custody_stands_down=True,
+    silent_in_custody=True,
+    for_care=True,
+    rests_on=frozenset({"episode"}),
+)

@@ -24,14 +24,16 @@ def involved(case: Case) -> bool:
 
 
 def ground(case: Case) -> Ground | None:
-    if not case.care_experienced or involved(case) or consent.latest_word(case, consent.HEALTH) == "refused":
+    if not case.care_experienced:
         return None
-    span = case.belief.span(case.today)
-    if span is not None and span.code in _CODES:
+    span, sdq = case.belief.span(case.today), case.latest("health.sdq_recorded")
+    coded = span is not None and span.code in _CODES
+    if (sdq is None and not coded) or involved(case) or consent.latest_word(case, consent.HEALTH) == "refused":
+        return None
+    if span is not None and coded:
         matter = since_closed(case, f"code:{span.start}", span.start)
         if not case.had("A23", matter):
             return Ground(matter, "no_health_service", anchor=span.start)
-    sdq = case.latest("health.sdq_recorded")
     if sdq is not None and sdq.text("band") in _BANDS:
         matter = since_closed(case, sdq.event_id, sdq.effective_on)
         if not case.had("A23", matter):
@@ -50,4 +52,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return Closing(RESOLVED, "a health service is open") if involved(case) else None
 
 
-RULE = Rule("A23", ground, closing, for_care=True)
+RULE = Rule("A23", ground, closing, for_care=True, rests_on=frozenset({"looked_after", "care_leaver"}))

@@ -32,4 +32,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return consulted(case, alert.anchor or alert.raised_on)
 
 
-RULE = Rule("A26", ground, closing)
+RULE = Rule("A26", ground, closing, rests_on=frozenset({"plan"}))

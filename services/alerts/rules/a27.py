@@ -54,4 +54,4 @@ def timers(case: Case) -> Iterable[date]:
     return [case.policy.calendar.after(m.start, days) for m in case.belief.marks if m.name == "presumed_neet"]
 
 
-RULE = Rule("A27", ground, closing, timers)
+RULE = Rule("A27", ground, closing, timers, rests_on=frozenset({"ehcp"}))

@@ -66,4 +66,4 @@ def closing(case: Case, alert: Alert) -> Closing | None:
     return None
 
 
-RULE = Rule("A28", ground, closing)
+RULE = Rule("A28", ground, closing, rests_on=frozenset({"ehcp", "plan"}))

@@ -86,4 +86,4 @@ def timers(case: Case) -> Iterable[date]:
     return [deadline.by + DAY for deadline in deadlines(case)]
 
 
-RULE = Rule("A29", ground, closing, timers)
+RULE = Rule("A29", ground, closing, timers, rests_on=frozenset({"ehcp"}))

@@ -18,8 +18,11 @@ _HOUSED = ("care.episode.started", "housing.tenancy.started", "housing.homelessn
 
 def risks(case: Case) -> list[Seen]:
     """Safeguarding facts that count, in the policy's order."""
-    types = (*sorted(case.policy.safeguarding_types), _NO_FIXED_ABODE)
-    return [fact for fact in case.facts(*types) if fact.effective_on <= case.today and counts(fact)]
+    types = case.policy.safeguarding_types
+    if case.kinds.isdisjoint(types) and _NO_FIXED_ABODE not in case.kinds:
+        return []
+    held = case.facts(*sorted(types), _NO_FIXED_ABODE)
+    return [fact for fact in held if fact.effective_on <= case.today and counts(fact)]
 
 
 def counts(fact: Seen) -> bool:

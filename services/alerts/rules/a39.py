@@ -8,7 +8,7 @@ from datetime import date
 from services.alerts.case import Case
 from services.alerts.reading import BREACH, OVERREACH
 from services.alerts.rules.shape import RETRACTED, Closing, Ground, Rule
-from services.alerts.state import Alert, Seen
+from services.alerts.state import Alert, Seen, facts_of
 from services.alerts.withdrawn import told_after
 
 OFFICER, CONTACT = "dpo", "agency-spoc"
@@ -29,7 +29,7 @@ def ground(case: Case) -> Ground | None:
 
 
 def _after_consent(case: Case) -> Ground | None:
-    told = list(told_after(case))
+    told = list(told_after(case)) if case.state.shared else []
     for word, shared in told:
         if not case.had("A39", word.event_id):
             outside = any(one.role in case.policy.directory.external for _, one in told)
@@ -39,6 +39,8 @@ def _after_consent(case: Case) -> Ground | None:
 
 
 def _overreach(case: Case) -> Ground | None:
+    if not case.facts(OVERREACH):
+        return None
     tries = case.policy.number("A39", "tries_a_day")
     for day, facts in days_of_tries(case):
         matter = f"overreach:{day}"
@@ -59,9 +61,9 @@ def days_of_tries(case: Case) -> Iterable[tuple[date, list[Seen]]]:
 
 
 def _dropped(case: Case) -> Ground | None:
-    for fact in reversed(case.state.facts):
+    for fact in reversed(facts_of(case.state).dropping):
         matter = f"{fact.source}:{fact.type}"
-        if fact.dropped and not case.had("A39", matter):
+        if not case.had("A39", matter):
             return Ground(matter, "field_without_agreement", (fact.event_id,), source=fact.source)
     return None
 

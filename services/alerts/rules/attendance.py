@@ -14,11 +14,13 @@ _ENDS = ("education.enrolment.withdrawn", "education.enrolment.completed", "prov
 def low_summary(case: Case, rule: str) -> Seen | None:
     """The latest attendance figure if it is under the rule's limit, counts enough days and is fresh."""
     latest = case.latest("education.attendance.summary")
-    if latest is None or not fresh(case, latest.effective_on) or case.custody_on(latest.effective_on):
+    if latest is None or not fresh(case, latest.effective_on):
         return None
     numbers = case.policy.rules[rule].numbers
     percent, days = latest.number("percent"), latest.number("days_counted")
     if percent is None or days is None or days < numbers["min_days"] or percent >= numbers["below_percent"]:
+        return None
+    if case.custody_on(latest.effective_on):
         return None
     return None if enrolment_ended(case, latest.source, latest.effective_on) else latest
 

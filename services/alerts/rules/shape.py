@@ -63,7 +63,8 @@ class Rule:
     ``by_event``: an event must show the ground (POLICY 6: "an event shows", "an event makes"); passing time alone, such
     as a course that runs out, raises nothing. ``for_care``: about somebody in care, and over when care ends. ``wants``:
     where no live fact of one of these types is held there is no ground, so that it need not be asked; empty: it rests
-    on more than facts.
+    on more than facts. ``rests_on``: the same of the belief: names of marks of whatever day (``conflict`` for each kind
+    of it), ``episode``, ``wait`` and ``plan``.
     """
 
     id: str
@@ -76,3 +77,4 @@ class Rule:
     by_event: bool = False
     for_care: bool = False
     wants: frozenset[str] = frozenset()
+    rests_on: frozenset[str] = frozenset()
