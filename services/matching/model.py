@@ -75,12 +75,15 @@ class Register:
     is still remembered, to be weighed again when one of the two has grown. ``once``: each source holds a person once at
     most, as when two cleaned files are linked: no two of its records are ever one person.
     ``households``: whether another member of the household is an alternative, as in the hub; else only strangers are.
+    ``slips``: whether names in each other's place are seen though badly typed, pairs are looked for by the sounds of
+    two further columns, and names are trained on what further columns alone found: for files of many columns.
     """
 
     link_millibits: int
     near_millibits: int
     once: bool = False
     households: bool = True
+    slips: bool = False
 
 
 def _register(read: Mapping[str, Any]) -> Register:
@@ -89,6 +92,7 @@ def _register(read: Mapping[str, Any]) -> Register:
         near_millibits=int(read["near_millibits"]),
         once=bool(read.get("once", False)),
         households=bool(read.get("households", True)),
+        slips=bool(read.get("slips", False)),
     )
 
 

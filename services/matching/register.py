@@ -25,7 +25,7 @@ from services.matching.facts import RecordKey
 from services.matching.identity import Identity
 from services.matching.model import Register as Settings
 from services.matching.register_compare import exchanged, further
-from services.matching.register_keys import CAPS, keys_of
+from services.matching.register_keys import CAPS, TOGETHER, keys_of
 from services.matching.search import Matcher, kinds
 from services.matching.weigh import Comparison, Frequencies, Part, counted, home, presence, weigh
 
@@ -112,6 +112,8 @@ class Register:
                 holders[key].append(name)
         near: dict[str, set[str]] = defaultdict(set)
         for key, names in holders.items():
+            if key[0] == TOGETHER and not self.settings.slips:
+                continue
             if len(names) > 1 and (not CAPS[key[0]] or len(names) <= CAPS[key[0]]):
                 for name in names:
                     near[name].update(names)
@@ -173,7 +175,8 @@ class Register:
     def compare(self, mine: Identity, group: Group, parts: list[Part] | None = None) -> int:
         known = group.known
         names, name, other = self.matcher.names.closest(mine.names, known.names)
-        if names.given.differs and names.family.differs and exchanged(mine.names, known.names):
+        differ = names.given.differs and names.family.differs
+        if self.settings.slips and differ and exchanged(mine.names, known.names):
             names = replace(names, swapped=True)
         agree, clash = kinds(mine.numbers, known)
         comparison = Comparison(

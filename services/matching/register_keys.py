@@ -12,10 +12,12 @@ from services.matching.blocking import family_sounds, given_sound, sure_keys
 from services.matching.identity import Identity
 from services.matching.normalise import Name, soundex
 
+#: First letter of the keys of two further columns.
+TOGETHER = "u"
 #: People per key, by the first letter of the key. 0: no cap.
 CAPS = {"#": 0, "h": 40, "m": 40, "d": 20, "b": 60, "n": 40, "y": 40, "q": 30, "s": 60, "o": 60, "a": 40, "w": 40}
 #: A further column alone, with a sound or the year of birth, half of its digits, the sounds of two columns.
-CAPS |= {"x": 30, "z": 60, "v": 30, "u": 30}
+CAPS |= {"x": 30, "z": 60, "v": 30, TOGETHER: 30}
 #: Digits of a number of which each half is a key: one slip leaves a half as it was.
 HALVED_MIN = 6
 
@@ -38,7 +40,7 @@ def keys_of(identity: Identity) -> set[str]:
             keys |= {f"v{column}:{value[:middle]}-", f"v{column}:-{value[-middle:]}"}
         if born is not None:
             keys.add(f"z{column}:{value}:{born.year}")
-    keys |= {f"u{':'.join(pair)}" for pair in combinations([_sound(*one) for one in identity.further], 2)}
+    keys |= {f"{TOGETHER}{':'.join(pair)}" for pair in combinations([_sound(*one) for one in identity.further], 2)}
     for name in identity.names:
         keys |= _named(identity, name)
     return keys

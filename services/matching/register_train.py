@@ -30,7 +30,8 @@ def register_pairs(register: Register) -> Pairs:
             map(_pairs_of, Counter(source for of in groups.values() for source in of.sources).values())
         )
     for one, other in found[:PAIRS_MAX]:
-        passes = frozenset(map(_pass, groups[one].keys & groups[other].keys))
+        keys = groups[one].keys & groups[other].keys
+        passes = frozenset(_pass(key) for key in keys if register.settings.slips or key[0] not in _FURTHER)
         pairs.patterns[pattern_of(register.matcher.model, _parts(register, one, other), passes)] += 1
     # Neighbours in an order of chance are strangers, but for one in as many as there are people.
     by_chance = sorted(groups, key=lambda name: _by_chance((name, "")))

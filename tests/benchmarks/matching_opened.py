@@ -39,9 +39,9 @@ COLUMNS = {"historical": (), **dict.fromkeys(febrl.SETS, (*febrl.PARTS, *WRITTEN
 EXTRA = {"historical": history.EXTRA, **dict.fromkeys(febrl.SETS, (febrl.EXTRA,))}
 #: Of a model's section ``register``. FEBRL 4 links two files, each of which holds a person once; all others are one.
 SECTION = {
-    "historical": {"households": False},
-    "febrl3": {"households": False},
-    "febrl4": {"households": False, "once": True},
+    "historical": {},
+    "febrl3": {"households": False, "slips": True},
+    "febrl4": {"households": False, "slips": True, "once": True},
 }
 #: Weight (millibits) from which two are one, without and with ``EXTRA``: of ``LINKS`` the best on the tuning data.
 LINK = {"historical": -4000, "febrl3": 0, "febrl4": -4000}
@@ -54,6 +54,8 @@ START = {
     "near": {"same": -2500, "stranger": -5000, "household": 0},
     "different": {"same": -2500, "stranger": -100, "household": 0},
 }
+#: Nobody shares a home here: against another one of the household, nothing needs to be said.
+NO_HOUSEHOLD = -60_000
 #: Two lines of an address in each other's place.
 EXCHANGED = {"same": -6000, "stranger": -17_000, "household": 0}
 #: What weights that link are chosen on: many copies there are badly typed in three, four and more fields.
@@ -82,6 +84,7 @@ def tuning(name: str) -> Rows:
 
 def start_model(name: str, columns: Sequence[str]) -> dict[str, Any]:
     model: dict[str, Any] = json.loads(MODEL.read_text("utf-8"))
+    model["household_prior_millibits"] = NO_HOUSEHOLD
     model["population_floor"] = 250
     model["further"] = list(columns)
     model["register"] = {"link_millibits": 0, "near_millibits": NEAR_MILLIBITS, **SECTION[name]}

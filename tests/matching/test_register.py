@@ -266,7 +266,8 @@ def halves(column: str, value: str) -> set[str]:
     return {key for key in keys_of(identity) if key[0] == "v"}
 
 
-def test_names_in_each_others_place_are_seen_though_badly_typed(register: Register) -> None:
+def test_names_in_each_others_place_are_seen_though_badly_typed(tmp_path: Path) -> None:
+    register = register_of(CONTRACTS, told_file(tmp_path, slips=True))[0]
     groups(register, [*strangers(), row(1), row(2, given_name="Tregenzza", family_name="Rosalnid")])
     register.begin()
     parts: list[Part] = []
@@ -298,13 +299,13 @@ def accounts() -> list[dict[str, str]]:
 def test_without_households_no_pair_is_taken_for_one(tmp_path: Path) -> None:
     of = accounts()
     assert trained(tmp_path, of).found[2] > 0
-    same, _, household = trained(tmp_path, of, households=False).found
+    same, _, household = trained(tmp_path, of, households=False, slips=True).found
     assert household == 0
     assert same == pytest.approx(600, rel=0.05)
 
 
 def test_names_are_trained_on_pairs_that_a_further_column_found(tmp_path: Path) -> None:
-    grades = trained(tmp_path, accounts(), households=False).grades
+    grades = trained(tmp_path, accounts(), households=False, slips=True).grades
     assert 2 ** (grades["family", "different"].same / 1000) == pytest.approx(0.25, abs=0.06)
 
 
