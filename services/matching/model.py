@@ -24,6 +24,10 @@ OWN = frozenset(
 )
 
 
+#: Odds against a household's member that no stranger's are above.
+_NO_HOUSEHOLD = -60_000
+
+
 @dataclass(frozen=True, slots=True)
 class Grade:
     """log2 of how often a grade is seen: between records of the same person, a stranger's, a household member's.
@@ -68,11 +72,28 @@ class Register:
     """Of a model that decides a register alone, without the policy's guards and without readers (ADR 22).
 
     ``link_millibits``: weight from which two groups of records are one person. ``near_millibits``: how far below a pair
-    is still remembered, to be weighed again when one of the two has grown.
+    is still remembered, to be weighed again when one of the two has grown. ``once``: each source holds a person once at
+    most, as when two cleaned files are linked: no two of its records are ever one person.
+    ``households``: whether another member of the household is an alternative, as in the hub; else only strangers are.
+    ``slips``: whether names in each other's place are seen though badly typed, pairs are looked for by the sounds of
+    two further columns, and names are trained on what further columns alone found: for files of many columns.
     """
 
     link_millibits: int
     near_millibits: int
+    once: bool = False
+    households: bool = True
+    slips: bool = False
+
+
+def _register(read: Mapping[str, Any]) -> Register:
+    return Register(
+        link_millibits=int(read["link_millibits"]),
+        near_millibits=int(read["near_millibits"]),
+        once=bool(read.get("once", False)),
+        households=bool(read.get("households", True)),
+        slips=bool(read.get("slips", False)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +136,11 @@ def read_model(text: str) -> Model:
     costs = Costs(int(read["costs"]["false_link"]), int(read["costs"]["missed_link"]))
     if min(costs.false_link, costs.missed_link) < 2:
         raise ValueError("costs: a false link and a missed link each cost at least two questions")
-    further, alone = tuple(read.get("further", ())), read.get("register")
+    further, alone = tuple(read.get("further", ())), _register(read["register"]) if "register" in read else None
     lacking = [column for column in further if column not in rarity or (column, "equal") not in grades]
     if further and alone is None:
         raise ValueError("further: the hub has no such columns, only a model that decides a register alone")
+    nobody_near = alone is not None and not alone.households
     if own := sorted(OWN & set(further)):
         raise ValueError(f"further: {', '.join(own)}: compared anyway")
     if lacking:
@@ -127,7 +149,7 @@ def read_model(text: str) -> Model:
         name=str(read["name"]),
         population_floor=int(read["population_floor"]),
         population_measured_min=int(read["population_measured_min"]),
-        household_prior_millibits=int(read["household_prior_millibits"]),
+        household_prior_millibits=_NO_HOUSEHOLD if nobody_near else int(read["household_prior_millibits"]),
         gap_millibits=int(read["gap_millibits"]),
         costs=costs,
         grades=grades,
@@ -136,5 +158,5 @@ def read_model(text: str) -> Model:
         review_millibits=costs.review_millibits,
         careful_millibits={rule: int(of) for rule, of in read.get("careful_millibits", {}).items()},
         further=further,
-        register=None if alone is None else Register(int(alone["link_millibits"]), int(alone["near_millibits"])),
+        register=alone,
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from services.matching import acts
@@ -24,9 +24,10 @@ from services.matching.compare import BornGrade, born_grade
 from services.matching.facts import RecordKey
 from services.matching.identity import Identity
 from services.matching.model import Register as Settings
-from services.matching.register_keys import CAPS, keys_of
+from services.matching.register_compare import exchanged, further
+from services.matching.register_keys import CAPS, TOGETHER, keys_of
 from services.matching.search import Matcher, kinds
-from services.matching.weigh import Comparison, Frequencies, Part, counted, further, home, presence, weigh
+from services.matching.weigh import Comparison, Frequencies, Part, counted, home, presence, weigh
 
 #: Frequencies are of people, who are known better after each round. A round that joins nobody is the last.
 ROUNDS_MAX = 4
@@ -41,13 +42,15 @@ class Group:
     known: Known
     born: tuple[date, ...]
     keys: set[str]
+    sources: frozenset[str]
 
     @classmethod
     def of(cls, records: list[SourceRecord]) -> Group:
         faces = Counter(face.identity for record in records for face in record.faces)
         known = known_of(records)
         born = tuple(dict.fromkeys(born for view in known.views for born in view.born))
-        return cls(records, faces, known, born, {key for face in faces for key in keys_of(face)})
+        sources = frozenset(record.key[0] for record in records)
+        return cls(records, faces, known, born, {key for face in faces for key in keys_of(face)}, sources)
 
 
 @dataclass(slots=True)
@@ -109,11 +112,16 @@ class Register:
                 holders[key].append(name)
         near: dict[str, set[str]] = defaultdict(set)
         for key, names in holders.items():
+            if key[0] == TOGETHER and not self.settings.slips:
+                continue
             if len(names) > 1 and (not CAPS[key[0]] or len(names) <= CAPS[key[0]]):
                 for name in names:
                     near[name].update(names)
         for name, names_near in near.items():
             names_near.discard(name)
+            if self.settings.once:
+                mine = self.groups[name].sources
+                names_near -= {other for other in names_near if mine & self.groups[other].sources}
         return near
 
     def _join(self) -> int:
@@ -123,7 +131,8 @@ class Register:
         least = self.settings.link_millibits - self.settings.near_millibits
 
         def put(one: str, other: str) -> None:
-            weight = self.weight(self.groups[one], self.groups[other])
+            barred = self.settings.once and self.groups[one].sources & self.groups[other].sources
+            weight = self.weight(self.groups[one], self.groups[other]) if not barred else least - 1
             if weight < least:
                 weights[one].pop(other, None)
                 weights[other].pop(one, None)
@@ -166,6 +175,9 @@ class Register:
     def compare(self, mine: Identity, group: Group, parts: list[Part] | None = None) -> int:
         known = group.known
         names, name, other = self.matcher.names.closest(mine.names, known.names)
+        differ = names.given.differs and names.family.differs
+        if self.settings.slips and differ and exchanged(mine.names, known.names):
+            names = replace(names, swapped=True)
         agree, clash = kinds(mine.numbers, known)
         comparison = Comparison(
             names=names,
@@ -178,7 +190,7 @@ class Register:
             home=home(mine.postcode, mine.address, known.postcodes, known.addresses),
             phone=presence(mine.phone, known.phones),
             email=presence(mine.email, known.emails),
-            further=tuple(further(mine.further, known.further)),
+            further=tuple(further(mine.further, known.further, self.matcher.model.grades)),
         )
         return weigh(self.matcher.model, self.frequencies, comparison, parts)
 

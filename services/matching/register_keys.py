@@ -10,12 +10,16 @@ from itertools import combinations
 
 from services.matching.blocking import family_sounds, given_sound, sure_keys
 from services.matching.identity import Identity
-from services.matching.normalise import Name
+from services.matching.normalise import Name, soundex
 
+#: First letter of the keys of two further columns.
+TOGETHER = "u"
 #: People per key, by the first letter of the key. 0: no cap.
 CAPS = {"#": 0, "h": 40, "m": 40, "d": 20, "b": 60, "n": 40, "y": 40, "q": 30, "s": 60, "o": 60, "a": 40, "w": 40}
-#: A further column alone, and with a sound or the year of birth.
-CAPS |= {"x": 30, "z": 60}
+#: A further column alone, with a sound or the year of birth, half of its digits, the sounds of two columns.
+CAPS |= {"x": 30, "z": 60, "v": 30, TOGETHER: 30}
+#: Digits of a number of which each half is a key: one slip leaves a half as it was.
+HALVED_MIN = 6
 
 
 def keys_of(identity: Identity) -> set[str]:
@@ -31,11 +35,20 @@ def keys_of(identity: Identity) -> set[str]:
         keys.add(f"a{identity.address}")
     for column, value in identity.further:
         keys.add(f"x{column}:{value}")
+        if value.isdigit() and len(value) >= HALVED_MIN:
+            middle = len(value) // 2
+            keys |= {f"v{column}:{value[:middle]}-", f"v{column}:-{value[-middle:]}"}
         if born is not None:
             keys.add(f"z{column}:{value}:{born.year}")
+    keys |= {f"{TOGETHER}{':'.join(pair)}" for pair in combinations([_sound(*one) for one in identity.further], 2)}
     for name in identity.names:
         keys |= _named(identity, name)
     return keys
+
+
+def _sound(column: str, value: str) -> str:
+    """A column's value as its first word sounds; a number is as it is."""
+    return f"{column}={soundex(value.split()[0]) or value}"
 
 
 def _named(identity: Identity, name: Name) -> set[str]:

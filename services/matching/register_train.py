@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from itertools import islice
 
 from services.matching.register import Register
@@ -11,8 +12,8 @@ from services.matching.weigh import Part
 
 #: More pairs say no more about a few dozen weights.
 PAIRS_MAX = 100_000
-#: Passes over a further column look at it, and no pattern says at which: what they find is no sample of anything.
-_FURTHER = frozenset("xz")
+#: First letters of keys from further columns, whose names follow.
+_FURTHER = frozenset("uvxz")
 
 
 def register_pairs(register: Register) -> Pairs:
@@ -22,9 +23,15 @@ def register_pairs(register: Register) -> Pairs:
     found = sorted(((one, other) for one, others in near.items() for other in others if one < other), key=_by_chance)
     gathering = Gathering(register.matcher, register.frequencies, {})
     pairs, groups = gathering.pairs, register.groups
-    pairs.possible = len(groups) * (len(groups) - 1) // 2
+    pairs.possible = _pairs_of(len(groups))
+    pairs.households = register.settings.households
+    if register.settings.once:
+        pairs.possible -= sum(
+            map(_pairs_of, Counter(source for of in groups.values() for source in of.sources).values())
+        )
     for one, other in found[:PAIRS_MAX]:
-        passes = frozenset(key[0] for key in groups[one].keys & groups[other].keys) - _FURTHER
+        keys = groups[one].keys & groups[other].keys
+        passes = frozenset(_pass(key) for key in keys if register.settings.slips or key[0] not in _FURTHER)
         pairs.patterns[pattern_of(register.matcher.model, _parts(register, one, other), passes)] += 1
     # Neighbours in an order of chance are strangers, but for one in as many as there are people.
     by_chance = sorted(groups, key=lambda name: _by_chance((name, "")))
@@ -32,6 +39,17 @@ def register_pairs(register: Register) -> Pairs:
         for one, other in zip(by_chance, islice(by_chance, step, None), strict=False):
             gathering.count_stranger(next(iter(groups[one].faces)), _parts(register, one, other))
     return pairs
+
+
+def _pass(key: str) -> str:
+    """``x:occupation``; ``u:birth_place:occupation``, where a key is of two columns."""
+    if key[0] == "u":
+        return ":".join(["u", *(part.partition("=")[0] for part in key[1:].split(":"))])
+    return f"{key[0]}:{key[1:].partition(':')[0]}" if key[0] in _FURTHER else key[0]
+
+
+def _pairs_of(number: int) -> int:
+    return number * (number - 1) // 2
 
 
 def _by_chance(pair: tuple[str, str]) -> bytes:

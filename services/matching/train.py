@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.matching.model import Grade, Model
-from services.matching.train_pairs import PASSES, RARITY_STEP_MILLIBITS, SHARED, Pairs, Pattern, rarities_of
+from services.matching.train_pairs import RARITY_STEP_MILLIBITS, SHARED, Pairs, Pattern, rarities_of
 
 #: Pairs (expected, of the class) that must show a grade, and that must compare the kind at all.
 GRADE_PAIRS_MIN = 20
@@ -73,7 +73,7 @@ class _Counts:
     kinds: dict[str, float]
     spread: Mapping[str, bool]
 
-    def add(self, pattern: Pattern, pairs: float, passes: frozenset[str]) -> None:
+    def add(self, pattern: Pattern, pairs: float, passes: frozenset[str] | None = None) -> None:
         """Where a kind has one grade only, it is there or not: of all pairs that names could be compared in."""
         for kind, grade, times in pattern.grades:
             if grade != "missing" and pattern.free(kind, passes):
@@ -114,7 +114,8 @@ def train(model: Model, pairs: Pairs, told: Callable[[int, int], None] = lambda 
     strangers = _strangers(model, pairs, start[STRANGER])
     size, possible = sum(number for _, number in counted), float(pairs.possible)
     same, household = start[SAME], start[HOUSEHOLD]
-    first = step = _step(model, counted, same, strangers, household, (SHARES[0] * size, possible, SHARES[1] * size))
+    housed = SHARES[1] * size if pairs.households else 0.0
+    first = step = _step(model, counted, same, strangers, household, (SHARES[0] * size, possible, housed))
     rounds, kept = 0, {SAME: set[Key](), HOUSEHOLD: set[Key]()}
     while rounds < ROUNDS_MAX:
         rounds += 1
@@ -198,7 +199,7 @@ def _step(
     """``sizes``: pairs of one person, of strangers, of a household, whether found or not."""
     alone = _alone(model)
     of_same, of_household = (_Counts(defaultdict(float), defaultdict(float), alone) for _ in range(2))
-    found, likelihood, every = [0.0, 0.0, 0.0], -(sizes[0] + sizes[2]) / math.log(2), frozenset(PASSES)
+    found, likelihood = [0.0, 0.0, 0.0], -(sizes[0] + sizes[2]) / math.log(2)
     logs = [1000 * math.log2(size) if size > 0 else NEVER for size in sizes]
     for pattern, number in counted:
         odds = [
@@ -214,7 +215,7 @@ def _step(
         likelihood += number * (top / 1000 + math.log2(whole))
         expected = [number * chance / whole for chance in chances]
         found = [before + more for before, more in zip(found, expected, strict=True)]
-        of_same.add(pattern, expected[0], every)
+        of_same.add(pattern, expected[0])
         of_household.add(pattern, expected[2], SHARED)
     return _Step(of_same, of_household, (found[0], found[1], found[2]), likelihood)
 

@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from services.matching import blocking
 from services.matching.bulk import Bulk, Resolved, observation_of
@@ -53,6 +54,11 @@ PASSES: Mapping[str, frozenset[str]] = {
     "q": _HOME,
     "o": _GIVEN | _FAMILY | _HOME | {"born"},
     "w": _GIVEN | _FAMILY,
+    # These look at further columns besides, whose names follow the letter.
+    "u": frozenset(),
+    "x": frozenset(),
+    "v": frozenset(),
+    "z": _GIVEN | _FAMILY | {"born"},
 }
 #: Passes that make a household.
 SHARED = frozenset({ADDRESS, "h"})
@@ -64,7 +70,8 @@ Reviewed = Mapping[RecordKey, Mapping[RecordKey, bool]]
 class Pattern:
     """All that is kept of a pair. ``rarity``: steps that its agreeing values are worth against a stranger.
 
-    ``same``: a reader's word, or None. ``passes``: first letters of the passes that found it.
+    ``same``: a reader's word, or None. ``passes``: first letters of the passes that found it, with the column's name
+    (``x:occupation``) where a pass looks at a further one.
     """
 
     grades: tuple[Seen, ...]
@@ -72,9 +79,17 @@ class Pattern:
     passes: frozenset[str]
     same: bool | None = None
 
-    def free(self, kind: str, passes: frozenset[str]) -> bool:
-        """Whether one of ``passes`` found the pair without looking at ``kind``."""
-        return any(kind not in PASSES[found] for found in self.passes & passes)
+    def free(self, kind: str, passes: frozenset[str] | None = None) -> bool:
+        """Whether a pass, one of ``passes`` if they are named, found the pair without looking at ``kind``."""
+        found = self.passes if passes is None else self.passes & passes
+        return any(kind not in looks_at(one) for one in found)
+
+
+@lru_cache(maxsize=256)
+def looks_at(found: str) -> frozenset[str]:
+    """Kinds of comparison that a pass selects by."""
+    letter, *columns = found.split(":")
+    return PASSES[letter].union(columns)
 
 
 @dataclass(slots=True)
@@ -88,9 +103,13 @@ class Strangers:
 
 @dataclass(slots=True)
 class Pairs:
-    """Pairs of one file, with their number. ``possible``: of each new record with each person known by then."""
+    """Pairs of one file, with their number. ``possible``: of each new record with each person known by then.
+
+    ``households``: whether members of one household may be among them.
+    """
 
     possible: int = 0
+    households: bool = True
     patterns: Counter[Pattern] = field(default_factory=Counter)
     strangers: Strangers = field(default_factory=Strangers)
     reviewed_met: int = 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from services.matching.cluster import Known
-from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameGrade, alike
+from services.matching.compare import BornGrade, FamilyGrade, GivenGrade, NameGrade
 from services.matching.identity import Identity
 from services.matching.model import Model, log2_millibits
 from services.matching.normalise import Name
@@ -230,16 +230,6 @@ def presence(mine: str | None, known: Collection[str]) -> Graded:
     if mine is None or not known:
         return MISSING
     return ("equal", mine) if mine in known else ("different", None)
-
-
-def further(mine: Iterable[tuple[str, str]], known: Collection[tuple[str, str]]) -> Iterator[tuple[str, Graded]]:
-    """Each further column that both sides fill."""
-    for column, value in mine:
-        theirs = [other for name, other in known if name == column]
-        if value in theirs:
-            yield column, ("equal", value)
-        elif theirs:
-            yield column, ("near" if any(alike(value, other) for other in theirs) else "different", None)
 
 
 def home(postcode: str | None, address: str | None, postcodes: Collection[str], addresses: Collection[str]) -> Graded:

@@ -19,8 +19,14 @@ from hub.__main__ import app
 from services.matching import agent
 from services.matching.agent import MODEL, matcher_of, register_of
 from services.matching.bulk import Resolved
+from services.matching.identity import identity_of
 from services.matching.model import read_model
 from services.matching.register import Register
+from services.matching.register_compare import further
+from services.matching.register_keys import keys_of
+from services.matching.register_train import register_pairs
+from services.matching.train import Trained, train
+from services.matching.weigh import Part
 from spine.schema import Catalogue
 
 ROOT = CONTRACTS.parent
@@ -204,3 +210,107 @@ def test_a_register_trains_its_model(tmp_path: Path) -> None:
         app, ["matching", "train", str(source), *told[2:], "--out", str(tmp_path / "x.json"), "--reviewed", str(source)]
     )
     assert refused.exit_code == 2
+
+
+def told_file(folder: Path, **section: Any) -> Path:
+    """A model that compares two lines of an address, an account number, and both as badly typed."""
+    read = json.loads(MODEL.read_text("utf-8"))
+    exchanged = {"exchanged": {"same": -6000, "stranger": -17_000, "household": 0}}
+    columns = ("line_1", "line_2", "account")
+    grades = {column: OF_PLACE | (exchanged if column != "account" else {}) for column in columns}
+    rarity = {column: {"population": 200, "count_milli": 1000} for column in columns}
+    news = {"further": list(columns), "grades": read["grades"] | grades, "rarity": read["rarity"] | rarity}
+    return model_file(folder, **news, register=ALONE | section)
+
+
+def test_a_source_that_holds_a_person_once_holds_no_two_of_one(tmp_path: Path) -> None:
+    """Twice in one file and once in the other: the heavier pair is linked, and the third stays alone."""
+    both = [row(1, source="parish"), row(2, source="parish"), row(3, source="census")]
+    once = groups(register_of(CONTRACTS, model_file(tmp_path, register=ALONE | {"once": True}))[0], strangers() + both)
+    assert not once["r1"] & {"r2"}
+    assert len(once["r3"]) == 2
+    assert groups(register_of(CONTRACTS, model_file(tmp_path))[0], strangers() + both)["r1"] == {"r1", "r2", "r3"}
+
+
+def test_lines_in_each_others_place_are_seen_and_count_once(tmp_path: Path) -> None:
+    grades = read_model(told_file(tmp_path).read_text("utf-8")).grades
+    here = (("line_1", "fore street"), ("line_2", "sea view"))
+    there = (("line_1", "sea view"), ("line_2", "fore street"))
+    assert list(further(here, there, grades)) == [("line_1", ("exchanged", None))]
+    assert next(further(here, (("line_2", "fore street"),), grades)) == ("line_1", ("exchanged", None))
+    plain = {key: row for key, row in grades.items() if key[1] != "exchanged"}
+    assert [graded for _, graded in further(here, there, plain)] == [("different", None)] * 2
+
+
+def test_a_slip_in_a_number_is_near(tmp_path: Path) -> None:
+    grades = read_model(told_file(tmp_path).read_text("utf-8")).grades
+    for one, other, wanted in (
+        ("24", "42", "near"),
+        ("4004003", "4040003", "near"),
+        ("4004003", "4014013", "different"),
+    ):
+        assert list(further((("account", one),), (("account", other),), grades)) == [("account", (wanted, None))]
+
+
+@given(st.text("0123456789", min_size=6, max_size=12), st.data())
+def test_a_number_with_one_slip_is_found_by_one_of_its_halves(number: str, data: st.DataObject) -> None:
+    """But for a number of an odd length, whose halves share the digit in the middle."""
+    number = number if len(number) % 2 == 0 else number[:-1]
+    at = data.draw(st.integers(0, len(number) - 1))
+    typed = number[:at] + data.draw(st.sampled_from("0123456789")) + number[at + 1 :]
+    assert halves("account", number) & halves("account", typed)
+
+
+def halves(column: str, value: str) -> set[str]:
+    identity = identity_of({"family_name": "Tregenza", column: value}, (column,))
+    return {key for key in keys_of(identity) if key[0] == "v"}
+
+
+def test_names_in_each_others_place_are_seen_though_badly_typed(tmp_path: Path) -> None:
+    register = register_of(CONTRACTS, told_file(tmp_path, slips=True))[0]
+    groups(register, [*strangers(), row(1), row(2, given_name="Tregenzza", family_name="Rosalnid")])
+    register.begin()
+    parts: list[Part] = []
+    register.compare(next(iter(register.groups["r1"].faces)), register.groups["r2"], parts)
+    assert ("swapped", "swapped") in {(part.kind, part.grade) for part in parts}
+
+
+def trained(folder: Path, of: list[dict[str, str]], **section: Any) -> Trained:
+    register = register_of(CONTRACTS, told_file(folder, **section))[0]
+    for one in of:
+        register.add(one)
+    return train(register.matcher.model, register_pairs(register))
+
+
+def accounts() -> list[dict[str, str]]:
+    """People twice each, without a birth date or a home: a pass over the account finds every pair. One family name of
+    four is another one in the second record."""
+    random, out = Random(7), list[dict[str, str]]()
+    names = [name for one in rows(600) if (name := one["family_name"])]
+    for number in range(600):
+        bare = {"date_of_birth": "", "postcode": "", "given_name": "", "account": f"{random.randrange(10**8):08}"}
+        bare["line_1"] = f"{random.randrange(10**4)} fore street"
+        for copy in range(2):
+            family = random.choice(names) if copy == 0 or random.random() < 0.25 else out[-1]["family_name"]
+            out.append(row(f"{number}-{copy}", **bare, family_name=family))
+    return out
+
+
+def test_without_households_no_pair_is_taken_for_one(tmp_path: Path) -> None:
+    of = accounts()
+    assert trained(tmp_path, of).found[2] > 0
+    same, _, household = trained(tmp_path, of, households=False, slips=True).found
+    assert household == 0
+    assert same == pytest.approx(600, rel=0.05)
+
+
+def test_names_are_trained_on_pairs_that_a_further_column_found(tmp_path: Path) -> None:
+    grades = trained(tmp_path, accounts(), households=False, slips=True).grades
+    assert 2 ** (grades["family", "different"].same / 1000) == pytest.approx(0.25, abs=0.06)
+
+
+def test_no_two_of_a_source_are_expected_where_it_holds_a_person_once(tmp_path: Path) -> None:
+    register = register_of(CONTRACTS, told_file(tmp_path, once=True))[0]
+    for number, one in enumerate(accounts()[:400]):
+        register.add(one | {"source": "parish" if number % 4 else "census"})
+    assert register_pairs(register).possible == 300 * 100
