@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -121,18 +122,14 @@ class Sender:
     def _lease(self) -> _Leased | None:
         """Rows of the recipient that has waited longest, urgent ones first; those beyond the hourly limit wait on."""
         now = self.clock()
-        free = sa.or_(WAITING.c.leased_until.is_(None), WAITING.c.leased_until < now)
+        barred = self._breaker.open_for(now)
         with self.engine.begin() as connection:
-            first = connection.scalar(
-                sa.select(WAITING.c.recipient)
-                .where(free, WAITING.c.ready_at <= now, WAITING.c.recipient.not_in(self._breaker.open_for(now)))
-                .order_by(WAITING.c.urgent.desc(), WAITING.c.ready_at)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
+            first: str | None = None
+            for urgent in (True, False):
+                first = first or connection.scalar(longest_waiting(now, barred, urgent=urgent))
             if first is None:
                 return None
-            mine = sa.and_(WAITING.c.recipient == first, free)
+            mine = sa.and_(WAITING.c.recipient == first, _free(now))
             # What has never been tried travels along before its window ends; a retry keeps its own time.
             ripe = sa.or_(WAITING.c.ready_at <= now, WAITING.c.attempt == 0)
             columns = (WAITING.c.body, WAITING.c.received_ms, WAITING.c.trace)
@@ -290,6 +287,25 @@ def _hopeless(outcome: Outcome) -> int:
 
 def _among(ids: Sequence[str]) -> sa.ColumnElement[bool]:
     return WAITING.c.delivery_id == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.Text)))
+
+
+def _free(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(WAITING.c.leased_until.is_(None), WAITING.c.leased_until < now)
+
+
+def longest_waiting(now: datetime, barred: Collection[str], *, urgent: bool) -> sa.Select[Any]:
+    """Who has waited longest among what is urgent, or is not.
+
+    Each by itself, in the order of the index: for both at once all that waits for a morning would be read at each look.
+    """
+    return (
+        sa.select(WAITING.c.recipient)
+        .where(WAITING.c.urgent == sa.literal(urgent), _free(now), WAITING.c.ready_at <= now)
+        .where(WAITING.c.recipient.not_in(barred))
+        .order_by(WAITING.c.ready_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _update(connection: sa.Connection, ids: Sequence[str], **values: datetime | None) -> None:
