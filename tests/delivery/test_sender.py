@@ -430,6 +430,37 @@ def test_out_of_hours_the_urgent_leaves_and_the_rest_waits_for_the_morning(servi
     assert post.mails[1][1].delivery_ids == ("d1",)
 
 
+def test_what_rests_until_the_morning_is_not_written_again_for_each_urgent_mail(service: Service) -> None:
+    """A hub of some weeks had 130,000 rows of 30 teams resting, and had written them six million times."""
+    post = Post()
+    sender = service.sender(post)
+    sender.policy = replace(sender.policy, working=WorkingHours({"default": Hours(time(8, 30), time(17))}))
+    for number in (1, 2, 3):
+        service.create(number)
+    service.settle()
+    service.now = datetime.combine(sender.policy.working.days.after(service.now.date(), 1), time(20), LONDON)
+    while sender.once():
+        pass
+    assert not post.mails
+
+    def rows() -> dict[str, tuple[object, object]]:
+        with service.journal.engine.connect() as connection:
+            found = connection.execute(sa.text("select delivery_id, ready_at, xmin::text from waiting"))
+            return {name: (ready, xmin) for name, ready, xmin in found}
+
+    resting = rows()
+    assert len({ready for ready, _ in resting.values()}) == 1 and len(resting) == 3
+    assert len({xmin for _, xmin in resting.values()}) == 1
+    for number in (4, 5):
+        service.create(number, severity="P1")
+        service.settle()
+        while sender.once():
+            pass
+        service.settle()
+    assert [mail.delivery_ids for _, mail in post.mails] == [("d4",), ("d5",)]
+    assert rows() == resting
+
+
 def test_what_was_given_up_stands_on_the_worklist_until_a_person_tries_it_again(service: Service) -> None:
     post = Post([Failed("refused_550"), Failed("refused_550"), Sent()])
     sender = service.sender(post)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -130,8 +131,10 @@ class Sender:
             if first is None:
                 return None
             mine = sa.and_(WAITING.c.recipient == first, _free(now))
-            # What has never been tried travels along before its window ends; a retry keeps its own time.
-            ripe = sa.or_(WAITING.c.ready_at <= now, WAITING.c.attempt == 0)
+            # What has never been tried travels along before its window ends; a retry keeps its own time, and what rests
+            # until a morning is not read again before that: of a busy team these are thousands.
+            soon = now + timedelta(seconds=self.policy.group_window_s)
+            ripe = sa.or_(WAITING.c.ready_at <= now, sa.and_(WAITING.c.attempt == 0, WAITING.c.ready_at <= soon))
             columns = (WAITING.c.body, WAITING.c.received_ms, WAITING.c.trace)
             rows = connection.execute(sa.select(*columns).where(mine, ripe).with_for_update(skip_locked=True))
             read = [(core.decode(body), Carried(at, trace or "")) for body, at, trace in rows]
@@ -150,13 +153,16 @@ class Sender:
 
     def _rest(self, connection: sa.Connection, recipient: str, found: dict[str, Delivery], now: datetime) -> None:
         """Take out of ``found`` what is not urgent and waits for the recipient's working hours, or its digest."""
+        rest: defaultdict[datetime, list[str]] = defaultdict(list)
         for delivery in list(found.values()):
             if self.policy.is_urgent(delivery.severity, delivery.rule):
                 continue
             until = self.policy.working.waits_until(recipient, core.moment(delivery.at_ms), now, delivery.chosen)
             if until is not None:
                 del found[delivery.delivery_id]
-                _update(connection, [delivery.delivery_id], ready_at=until)
+                rest[until].append(delivery.delivery_id)
+        for until, ids in rest.items():
+            _update(connection, ids, ready_at=until)
 
     def _attempt(self, leased: _Leased) -> Outcome:
         """No transaction is open here: a slow mail server must not hold a database connection."""
