@@ -282,7 +282,7 @@ def test_a_gate_that_passes_one_withheld_field_is_caught(world: World, monkeypat
 
     def passing(eyes: Any, name: str) -> Iterator[disclosure.Line]:
         yield from before(eyes, name)
-        for subject in eyes.subjects():
+        for subject, _ in eyes.subjects():
             if subject.fields.get("phone") and "contact" not in eyes.mask:
                 yield disclosure.Line("Phone", subject.fields["phone"], "contact")
 

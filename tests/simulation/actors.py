@@ -90,7 +90,6 @@ class Remembering:
     inner: KeyedProcessor[list[int]]
     forgets: bool = True
     _kept: dict[Place, dict[str, bytes]] = field(default_factory=dict)
-    _place: Place = ("", 0)
 
     @property
     def service(self) -> str:
@@ -109,20 +108,25 @@ class Remembering:
         return self.inner.settings
 
     def begin(self, place: Place, facts: Sequence[Fact], transaction: Transaction) -> None:
-        self._place = place
         if place not in self._kept:
             self._kept[place] = dict(transaction.load_partition(place))
         kept = self._kept[place]
         transaction.load = lambda keys: {k: kept[k] for k in keys if k in kept}  # type: ignore[method-assign]
+        save = transaction.save
+
+        def saved(where: Place, changes: Changes) -> None:
+            # At the batch's end, and before it what a tick has put down.
+            kept.update((key, body) for key, (body, _) in changes.states.items())
+            save(where, changes)
+
+        transaction.save = saved  # type: ignore[method-assign]
         self.inner.begin(place, facts, transaction)
 
     def apply(self, fact: Fact) -> Decided:
         return self.inner.apply(fact)
 
     def changes(self) -> Changes:
-        changes = self.inner.changes()
-        self._kept[self._place] |= {key: body for key, (body, _) in changes.states.items()}
-        return changes
+        return self.inner.changes()
 
     def discard(self) -> None:
         self.inner.discard()
