@@ -155,9 +155,7 @@ class Step:
         self.close_lost()
         if self.may_raise():
             for rule in self.asked():
-                # Most have none: asked here, they cost no more than that.
-                if rule.ground(self.case) is not None:
-                    self.raise_rule(rule)
+                self.raise_rule(rule)
         else:
             self.left_open = True
         if not any(alert.open for alert in self.case.alerts):
@@ -226,16 +224,14 @@ class Step:
         return not isinstance(self.news, Ticked) or self.case.policy.calendar.is_working(self.case.today)
 
     def raise_rule(self, rule: Rule) -> None:
-        case = self.case
-        if rule.silent_in_custody and case.in_custody:
+        case, ground = self.case, rule.ground(self.case)
+        # Most have none, and cost no more than the question.
+        if ground is None or (rule.silent_in_custody and case.in_custody):
             return
         if rule.by_event and isinstance(self.news, Ticked) and not begun_by_a_fact(case):
             self.left_open = True
             return
         for _ in range(ROUNDS_MAX + (len(case.state.facts) if self.at_once else 0)):
-            ground = rule.ground(case)
-            if ground is None:
-                return
             if not self.is_news(rule, ground):
                 self.left_open = True
                 return
@@ -250,6 +246,9 @@ class Step:
                 return
             else:
                 self._fold(open_alert, ground)
+            ground = rule.ground(case)
+            if ground is None:
+                return
 
     def is_news(self, rule: Rule, ground: Ground) -> bool:
         """On a free day only what this event brought about; what a timer brought about waits for a working day."""

@@ -145,14 +145,19 @@ def test_the_safeguarding_alert_of_a_record_stays_one_when_it_is_linked() -> Non
     assert (after.matter, after.folded, after.raised_on) == (before.matter, before.folded, before.raised_on)
 
 
+def left_said_twice() -> World:
+    world = known()
+    for name, received, how in (("first", "2025-11-13", "observed"), ("again", "2025-11-14", "duplicate")):
+        world.tell(
+            "education.enrolment.withdrawn", "2025-11-10", received=received, event_id=name, how=how,
+            destination_confirmed=False, belief=GONE,
+        )  # fmt: skip
+    return world
+
+
 def test_a_statement_that_was_sent_twice_stands_while_one_of_the_two_does() -> None:
     """POLICY P3: a copy has no effect of its own; what is taken back is the message, not what was said."""
-    world = known()
-    left = {"destination_confirmed": False, "belief": GONE}
-    world.tell("education.enrolment.withdrawn", "2025-11-10", received="2025-11-13", event_id="first", **left)
-    world.tell(
-        "education.enrolment.withdrawn", "2025-11-10", received="2025-11-14", event_id="again", how="duplicate", **left
-    )
+    world = left_said_twice()
     world.tell("event.retracted", "2025-11-14", retracts_id="first", reason="duplicate", belief=GONE)
     assert [(a.matter, a.outcome) for a in world.alerts("A02")] == [("first", "open")]
     world.tell("event.retracted", "2025-11-17", retracts_id="again", reason="recorded_in_error", belief=LEARNING)
@@ -160,12 +165,7 @@ def test_a_statement_that_was_sent_twice_stands_while_one_of_the_two_does() -> N
 
 
 def test_a_copy_stays_when_what_it_repeats_goes_to_somebody_else() -> None:
-    world = known()
-    left = {"destination_confirmed": False, "belief": GONE}
-    world.tell("education.enrolment.withdrawn", "2025-11-10", received="2025-11-13", event_id="first", **left)
-    world.tell(
-        "education.enrolment.withdrawn", "2025-11-10", received="2025-11-14", event_id="again", how="duplicate", **left
-    )
+    world = left_said_twice()
     world.withdraw("2025-11-14", "first", "person-2")
     assert [(a.matter, a.outcome) for a in world.alerts("A02")] == [("first", "retracted"), ("again", "open")]
     world.withdraw("2025-11-17", "again", "person-2")
