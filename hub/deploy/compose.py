@@ -24,8 +24,11 @@ from hub.deploy.processes import (
     Process,
 )
 from hub.deploy.workloads import IMAGE, TAG
+from hub.machine.postgres import SETTINGS
 
 POSTGRES = "postgres:18"
+#: Why so: hub/machine/postgres.py.
+LOG_ROOM = ("max_wal_size", "wal_compression")
 PROMETHEUS = "prom/prometheus:v3.5.0"
 GRAFANA = "grafana/grafana:12.3.0"
 DATABASE = "postgresql://hub:${HUB_DATABASE_PASSWORD:?hub deploy secrets writes deploy/.env}@postgres:5432/hub"
@@ -91,7 +94,7 @@ def _postgres() -> Document:
     return {
         "image": POSTGRES,
         # As hub/machine/postgres.py, and why: docs/recovery.md.
-        "command": ["postgres", "-c", "max_wal_size=8GB", "-c", "wal_compression=on"],
+        "command": ["postgres", *(word for name in LOG_ROOM for word in ("-c", f"{name}={SETTINGS[name]}"))],
         "restart": "on-failure",
         "environment": {"POSTGRES_USER": "hub", "POSTGRES_PASSWORD": password, "POSTGRES_DB": "hub"},
         "healthcheck": _health(["CMD", "pg_isready", "-U", "hub"]),
