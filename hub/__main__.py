@@ -38,6 +38,7 @@ COMMANDS = {
     "topics": "hub.topics.command:app",
     "deliveries": "hub.deliveries:app",
     "hold": "hub.subject.holds:app",
+    "officers": "hub.officers:app",
     "retention": "hub.subject.retention:app",
     "story": "hub.story:app",
     "contracts": "hub.contracts:app",

@@ -23,6 +23,7 @@ from hub.policy_diff import differences, in_words, overlaps
 from hub.quarantine.refused import Chosen, gate_has_seen, redrive, refusals
 from hub.running import RunningHub, Where, head_in_force, running_hub, where
 from hub.subject import approvals
+from hub.subject.officers import officers_at_hand
 from hub.subject.operations import note
 from hub.subject.registers import registers
 from hub.subject.rules_of_two import rules_of_two
@@ -125,7 +126,7 @@ def _ask(hub: RunningHub, engine: sa.Engine, what: str, by: str, as_json: bool) 
     hub.heads.suspended(what, _content(hub))
     with engine.begin() as connection:
         valid = rules_of_two(hub.contracts).valid
-        request = approvals.ask(connection, RESUME, what, by, now(), valid)
+        request = approvals.ask(connection, officers_at_hand(hub.contracts), RESUME, what, by, now(), valid)
     if as_json:
         show_json({"request": request.number, "asked_by": request.asked_by, "expires_at": request.expires_at})
     else:
@@ -135,7 +136,7 @@ def _ask(hub: RunningHub, engine: sa.Engine, what: str, by: str, as_json: bool) 
 def _resumed(hub: RunningHub, engine: sa.Engine, what: str, by: str, because: str) -> tuple[Head, str]:
     """The head after the move, and both names. An approval is used up, also where the move was made already."""
     with engine.begin() as connection:
-        request = approvals.approve(connection, RESUME, what, by, now())
+        request = approvals.approve(connection, officers_at_hand(hub.contracts), RESUME, what, by, now())
     second = request.approved_by or by
     try:
         head = hub.heads.resume(Move("resumed", request.asked_by, now(), what, second, because), _content(hub))

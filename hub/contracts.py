@@ -27,6 +27,7 @@ from hub.output import FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.published import documents as published_documents
 from hub.published.sources import read_published
 from hub.schema_lint import faults_of
+from hub.subject.officers import FILE, LISTED, NotProved, listed_officers
 from services.ingest.channels.day_keys import SETTING, readable_days
 from spine.clock import local_date, now
 from spine.errors import Halt
@@ -59,7 +60,7 @@ def check(
     sources = sharing.read_sources(folder)
     found = check_agreements(sources, json.loads((folder / "isa.schema.json").read_bytes()), day)
     gaps = sorted(uncovered(sources))
-    found += [*_limits(folder), *_readable(folder)]
+    found += [*_limits(folder), *_readable(folder), *_officers(folder)]
     errors = [finding for finding in found if finding.level == "error"]
     if as_json:
         show_json({"agreements": len(sources.agreements), "findings": [asdict(f) for f in found], "uncovered": gaps})
@@ -79,6 +80,14 @@ def _limits(folder: Path) -> list[Finding]:
         read_limits(folder / "parties.yaml")
     except ValueError as fault:
         return [Finding("parties.yaml", "limits", str(fault))]
+    return []
+
+
+def _officers(folder: Path) -> list[Finding]:
+    try:
+        listed_officers(folder)
+    except NotProved as fault:
+        return [Finding(FILE, LISTED, str(fault).partition(": ")[2])]
     return []
 
 

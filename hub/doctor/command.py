@@ -35,8 +35,8 @@ def doctor(
     ] = False,
     every: Annotated[float, typer.Option(min=1, help="With --serve: seconds between two looks.")] = 300,
 ) -> None:
-    """Look at all: broker, topics, database, migrations, registry, keys, erasures, keys of submissions, agreements,
-    progress, ticks, archive, disk.
+    """Look at all: broker, topics, database, migrations, registry, keys, officers, erasures, keys of submissions,
+    agreements, progress, ticks, archive, disk.
 
     Looks at the hub of this machine, or at the one that HUB_KAFKA, HUB_POSTGRES and HUB_REGISTRY name. Changes nothing.
     Exit codes: 0 sound, or (with --serve) stopped; 1 at least one fault; 2 wrong usage; 4 warnings only.
@@ -66,6 +66,7 @@ def examine() -> Iterator[Finding]:
     yield from flow.processes(run, home.logs)
     keys = Path(os.environ.get("HUB_API_KEYS") or home.api_keys)
     yield from papers.api_keys(keys, local_date(now()))
+    yield from papers.officers(contracts_folder())
     yield from papers.disk([home.folder, home.files, Path(os.environ.get("HUB_FILES", home.files))])
     try:
         at = where()

@@ -20,6 +20,7 @@ from hub.doctor.finding import Finding, fault, sound, unseen, warning
 from hub.heads import SERVICE, head_kept
 from hub.key_file import KeyFault
 from hub.running import kek_at_hand
+from hub.subject.officers import NotProved, listed_officers
 from services.ingest.channels.day_keys import overdue, readable_days
 from spine.clock import LONDON
 from spine.headed import Head, read_policy
@@ -76,6 +77,20 @@ def day_keys(postgres: str, contracts: Path, today: date) -> Iterator[Finding]:
         yield fault("submissions", what, "look why ingest does not run: it destroys them every hour (docs/sealing.md)")
     else:
         yield sound("submissions", f"none can be read for longer than {allowed} days")
+
+
+def officers(contracts: Path) -> Iterator[Finding]:
+    """Whether it is proved who asks and who approves."""
+    try:
+        listed = listed_officers(contracts).listed
+    except NotProved as error:
+        yield fault("officers", str(error), "mend the list: until then nobody can ask or approve")
+        return
+    if listed:
+        yield sound("officers", f"{len(listed)} sign what they ask for and approve")
+    else:
+        mend = "let two or more make a key, and list them: `hub officers key` (docs/audit.md)"
+        yield unseen("officers", "nobody is listed: names given with --by are not proved", mend)
 
 
 def api_keys(path: Path, today: date) -> Iterator[Finding]:

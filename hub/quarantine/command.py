@@ -14,6 +14,7 @@ from hub.output import DONE, FAILED, USAGE, AsJson, fail, show_json, show_table
 from hub.quarantine.refused import Chosen, Waiting, classes, one_of, redrive, refusals, rehearse
 from hub.running import RunningHub, running_hub, sealer_at_hand, where
 from hub.subject import approvals
+from hub.subject.officers import officers_at_hand
 from hub.subject.operations import note
 from hub.subject.registers import registers
 from hub.subject.rules_of_two import rules_of_two
@@ -103,7 +104,7 @@ def redrive_(
             agreed = _two(hub, chosen, by, approve, as_json)
             if agreed is None:
                 return
-            people = agreed
+            people = f"{agreed.asked_by}+{agreed.approved_by}"
         traces.begin("redrive")
         try:
             sent = redrive(hub.log, hub.catalogue, held, people, now(), gate.stand)
@@ -117,17 +118,19 @@ def redrive_(
     raise typer.Exit(DONE)
 
 
-def _two(hub: RunningHub, chosen: Chosen, by: str, approve: bool, as_json: bool) -> str | None:
-    """Both names once another approves; None after asking. The approval is for this choice of refusals only."""
+def _two(hub: RunningHub, chosen: Chosen, by: str, approve: bool, as_json: bool) -> approvals.Request | None:
+    """The request once another approves; None after asking. The approval is for this choice of refusals only."""
     what = f"class={chosen.reason} party={chosen.party} event={chosen.event}"
+    valid = rules_of_two(hub.contracts).valid
     try:
+        officers = officers_at_hand(hub.contracts)
         with registers(where().postgres) as engine, engine.begin() as connection:
             if approve:
-                request = approvals.approve(connection, REDRIVE, what, by, now())
+                request = approvals.approve(connection, officers, REDRIVE, what, by, now())
                 # Before it is sent: sent twice it is judged once, and an approval must not be left over.
                 approvals.done(connection, request.number, now())
-                return f"{request.asked_by}+{request.approved_by}"
-            request = approvals.ask(connection, REDRIVE, what, by, now(), rules_of_two(hub.contracts).valid)
+                return request
+            request = approvals.ask(connection, officers, REDRIVE, what, by, now(), valid)
     except NotAllowed as error:
         fail(str(error), as_json=as_json, code=USAGE)
     if as_json:

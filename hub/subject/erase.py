@@ -26,6 +26,7 @@ from hub.running import kek_at_hand, root_at_hand, where
 from hub.subject import approvals
 from hub.subject.attestation import Sign, signed_by
 from hub.subject.erasure import GROUNDS, Hub, Order, erase, forbidden, survey
+from hub.subject.officers import officers_at_hand
 from hub.subject.registers import found, registers
 from hub.subject.shred import Named, Reach
 from spine.clock import now
@@ -90,7 +91,7 @@ def asked(hub: Hub, person_id: str, ground: str, by: str, at: datetime) -> appro
     with hub.engine.begin() as connection:
         if why := forbidden(connection, reach):
             raise NotAllowed(why)
-        return approvals.ask(connection, KIND, f"{person_id} {ground}", by, at)
+        return approvals.ask(connection, officers_at_hand(), KIND, f"{person_id} {ground}", by, at)
 
 
 def approved(hub: Hub, person_id: str, by: str, at: datetime) -> Mapping[str, Any]:
@@ -106,7 +107,7 @@ def approved(hub: Hub, person_id: str, by: str, at: datetime) -> Mapping[str, An
             mine = _requests(connection, person_id)
             if not mine:
                 raise NotAllowed("nobody has asked to erase this person: ask first, then another person approves")
-            request = approvals.approve(connection, KIND, mine[-1].what, by, at)
+            request = approvals.approve(connection, officers_at_hand(), KIND, mine[-1].what, by, at)
         ground, second = request.what.partition(" ")[2], request.approved_by or by
         order = Order(person_id, ground, request.asked_by, second, request.approved_at or at)
     written = erase(hub, order)

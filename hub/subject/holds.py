@@ -17,6 +17,7 @@ from hub.held import stored
 from hub.output import USAGE, AsJson, fail, show_json, show_table
 from hub.person.whom import ids_of
 from hub.running import where
+from hub.subject.officers import officers_at_hand
 from hub.subject.registers import ERASURE, HOLD, registers
 from spine.clock import now
 from spine.errors import Retry
@@ -125,10 +126,13 @@ def lift_(
     by: By,
     as_json: AsJson = False,
 ) -> None:
-    """Lift a hold. Exit codes: 0 lifted; 1 no hub answers; 2 wrong usage, or no such hold stands."""
+    """Lift a hold. Where officers are listed, by one of them (HUB_OFFICER_KEY_FILE).
+
+    Exit codes: 0 lifted; 1 no hub answers; 2 wrong usage, no such hold stands, or it is not proved who lifts it.
+    """
     try:
         with registers(where().postgres) as engine, engine.begin() as connection:
-            one = lift(connection, number, by, now())
+            one = lift(connection, number, officers_at_hand().proved(by), now())
     except NotAllowed as error:
         fail(f"hold: {error}", as_json=as_json, code=USAGE)
     except AWAY as error:

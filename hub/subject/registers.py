@@ -52,6 +52,15 @@ REQUEST = sa.Table(
     sa.Index("request_kind_what", "kind", "what"),
 )
 
+#: Who asked and who approved, signed (``hub.subject.approvals``); no row where nobody is listed as an officer.
+SIGNATURE = sa.Table(
+    "signature",
+    META,
+    sa.Column("number", sa.BigInteger, sa.ForeignKey(REQUEST.c.number), primary_key=True),
+    sa.Column("act", _TEXT, primary_key=True),
+    sa.Column("line", _TEXT, nullable=False),
+)
+
 #: One row for each erasure, from its plan to its certificate. ``step`` says how far it is: it is taken up from there.
 ERASURE = sa.Table(
     "erasure",

@@ -24,6 +24,7 @@ from hub.subject import approvals, holds
 from hub.subject.again import settings_at_hand
 from hub.subject.erase import AWAY, By, running
 from hub.subject.erasure import Hub, Order, erase
+from hub.subject.officers import officers_at_hand
 from hub.subject.operations import note
 from hub.subject.rules_of_two import rules_of_two
 from services.alerts.calendar import birthday, school_year_end
@@ -185,8 +186,9 @@ def _agreed(hub: Hub, told: Preview, by: str, approve: bool) -> approvals.Reques
         if approve:
             # A run that was stopped has erased some: what they agreed on is what is standing and approved.
             begun = [one for one in approvals.standing(connection) if one.kind == KIND and one.approved_by]
-            return begun[-1] if begun else approvals.approve(connection, KIND, told.name, by, now())
-        return approvals.ask(connection, KIND, told.name, by, now(), rules_of_two(contracts_folder()).valid)
+            return begun[-1] if begun else approvals.approve(connection, officers_at_hand(), KIND, told.name, by, now())
+        valid = rules_of_two(contracts_folder()).valid
+        return approvals.ask(connection, officers_at_hand(), KIND, told.name, by, now(), valid)
 
 
 def _preview(hub: Hub) -> Preview:

@@ -20,7 +20,7 @@ TREE = "operations"
 KINDS = frozenset(
     (
         *("erasure", "key_opening", "agreement_change", "deployment", "replay", "redrive", "retention", "export"),
-        *("restore", "witness", "archive", "key_rotation"),
+        *("restore", "witness", "archive", "key_rotation", "approval"),
     )
 )
 #: Operations take their numbers one after the other: the next waits until the last has committed.

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from hub.subject import approvals, holds
+from hub.subject.officers import Officers
 from hub.subject.registers import ERASURE, registers
 from hub.under_way import UnderWay
 from services.console.agreements import Agreement, load
@@ -115,8 +116,8 @@ def ordered(desk: Desk) -> Iterator[Desk]:
 
 def orders(url: str) -> None:
     with registers(url) as engine, engine.begin() as connection:
-        approvals.ask(connection, "erase", f"{PERSON} request", "Rachel Osei", now())
-        approvals.ask(connection, "redrive", "invalid", "Long Gone", now() - timedelta(days=8))
+        approvals.ask(connection, Officers(), "erase", f"{PERSON} request", "Rachel Osei", now())
+        approvals.ask(connection, Officers(), "redrive", "invalid", "Long Gone", now() - timedelta(days=8))
         holds.place(connection, PERSON, "LIT-2026-7", "Rachel Osei", now())
         begun = {"erasure_id": "er-1", "person_id": "p-2", "ground": "request", "asked_by": "A", "approved_by": "B"}
         begun |= {"ordered_at": now(), "step": "keys_destroyed", "plan": {}}

@@ -17,6 +17,7 @@ from hub.heads import NotAllowed
 from hub.running import Where
 from hub.sharing import build, ensure_built
 from services.ingest.policy import load_policy
+from spine.ledger.checkpoint import Signer
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLEGE = "isa-2024-011-northvale-college.isa.yaml"
@@ -67,6 +68,14 @@ def test_quarantine_must_be_readable_for_as_long_as_it_waits(contracts: Path) ->
     path.write_text(path.read_text().replace("submission_readable_days: 40", "submission_readable_days: 29"))
     code, checked = run("check", "--contracts", str(contracts))
     assert code == 1 and "write at least 30" in checked["findings"][0]["what"]
+
+
+def test_one_officer_alone_is_no_list_of_officers(contracts: Path) -> None:
+    path = contracts / "policy" / "governance.yaml"
+    key = Signer(bytes(32)).verifier("officer-r-osei")
+    path.write_text(path.read_text().replace("officers: {}", f"officers: {{R. Osei: {key}}}", 1))
+    code, checked = run("check", "--contracts", str(contracts))
+    assert code == 1 and "one officer alone" in checked["findings"][0]["what"]
 
 
 @pytest.mark.parametrize("fault", [("mustNotSend: [subject.nhs_number, ", "mustNotSend: ["), ("overSharing:", "x:")])
