@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.soak import verdict
 from tests.soak_memory import GROWTH_MB_MAX, STRETCHES_MIN, Memory
 
 
@@ -60,3 +61,10 @@ def test_a_peak_between_two_rests_is_told() -> None:
     memory.look({1: ("status", 950.04)})
     lived(200, memory=memory)
     assert (memory.peaks, memory.grown()) == ({"status": 950.0}, {"status": 0})
+
+
+def test_a_soak_that_could_not_see_growth_does_not_end_as_one_that_saw_none() -> None:
+    assert verdict([], []) == (0, "all holds")
+    code, said = verdict([], ["alerts"])
+    assert code == 3 and "not measured of: alerts" in said
+    assert verdict(["lost"], ["alerts"]) == (1, "does not hold: lost")
