@@ -430,6 +430,25 @@ def test_out_of_hours_the_urgent_leaves_and_the_rest_waits_for_the_morning(servi
     assert post.mails[1][1].delivery_ids == ("d1",)
 
 
+def test_what_rests_leaves_when_working_hours_are_made_longer_and_not_before(service: Service) -> None:
+    post = Post()
+    evening = WorkingHours({"default": Hours(time(8, 30), time(17))})
+    sender = service.sender(post)
+    sender.policy = replace(sender.policy, working=evening)
+    service.create(1)
+    service.settle()
+    service.now = datetime.combine(evening.days.after(service.now.date(), 1), time(18), LONDON)
+    while sender.once():
+        pass
+    for closes, told in ((time(17), 0), (time(20), 1)):
+        again = service.sender(post)
+        again.policy = replace(again.policy, working=WorkingHours({"default": Hours(time(8, 30), closes)}))
+        again.wake()
+        while again.once():
+            service.settle()
+        assert len(post.mails) == told
+
+
 def test_what_rests_until_the_morning_is_not_written_again_for_each_urgent_mail(service: Service) -> None:
     """A hub of some weeks had 130,000 rows of 30 teams resting, and had written them six million times."""
     post = Post()

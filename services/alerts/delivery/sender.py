@@ -17,6 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.alerts.delivery import decide as core
 from services.alerts.delivery import heartbeat
@@ -78,8 +79,12 @@ class Sender:
 
     def run(self) -> None:
         """Until ``stop`` is set. A database or broker that is away only slows it down."""
+        woken = False
         while not self.stop.is_set():
             try:
+                if not woken:
+                    self.wake()
+                    woken = True
                 worked = self.once()
             except (Retry, sa.exc.OperationalError, sa.exc.InterfaceError) as error:
                 LOG.warning("sender_waits", reason=type(error).__name__)
@@ -87,6 +92,25 @@ class Sender:
                 self._away += 1
             if not worked:
                 self.stop.wait(min(AWAY_S_MAX, IDLE_S * 2 ** min(self._away, 10)))
+
+    def wake(self) -> None:
+        """Once a life: what rests may rest no longer, since working hours or digests are others than when it lay down.
+
+        Of the rows that rest until one moment one speaks for all; whoever was woken in vain lies down again.
+        """
+        now = self.clock()
+        beyond = now + timedelta(seconds=self.policy.group_window_s)
+        resting = sa.and_(WAITING.c.urgent.is_(False), WAITING.c.attempt == 0, WAITING.c.ready_at > beyond)
+        group = (WAITING.c.recipient, WAITING.c.ready_at)
+        with self.engine.begin() as connection:
+            chosen = sa.select(*group, WAITING.c.body).ext(distinct_on(*group)).where(resting)
+            each = connection.execute(chosen).all()
+            for recipient, ready_at, body in each:
+                one = core.decode(body)
+                until = self.policy.working.waits_until(recipient, core.moment(one.at_ms), now, one.chosen)
+                if until is None or until < ready_at:
+                    mine = sa.and_(resting, WAITING.c.recipient == recipient, WAITING.c.ready_at == ready_at)
+                    connection.execute(sa.update(WAITING).where(mine).values(ready_at=now))
 
     def once(self) -> bool:
         """One recipient's mail. False if nothing was due, or nobody answered."""
