@@ -13,8 +13,10 @@ that cannot see, an effect that never reached the next topic or did twice, is co
 Kills go on for the first half (``--kill-minutes``): who is killed every few minutes never lives long enough to show
 whether it grows. What is called growth: ``tests/soak_memory.py``.
 
-A tick is followed by a pause until all services have taken it, so a day must hold many events if a rate is to be held:
-``--days-a-tick 7`` ticks once a week, as a hub does whose ticker was away.
+Events come at the rate whether or not the hub keeps up, as partners' do. Behind the first tick, which brings
+everybody, and behind every ``--rest-every``-th all waits until everything is decided; how far the hub was behind is
+said. The oracle of the county needs a rest behind each (the default). ``--days-a-tick 7`` ticks once a week, as a hub
+does whose ticker was away.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ from tests.soak_memory import KEEPS_DATA, Memory
 BATCH = 50
 FAILED, UNSEEN = 1, 3
 SHOWN_MAX = 20
+CATCH_UP_SECONDS_MAX = 3_600
 
 
 @dataclass
@@ -124,27 +127,34 @@ def sampled(people: int, days: int, out: Path) -> Iterator[Line]:
             yield Line(datetime.fromisoformat(told["received_at"]), told["door_party"], told["event"])
 
 
-def feed(
-    hub: WholeHub, lines: Iterable[Line], minutes: float, rate: float, span: int, faults: Faults
-) -> tuple[int, float]:
-    """Tick by tick until the time or the county is over; (events sent, seconds).
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """``rate``: events a second. A tick stands for ``span`` days; behind every ``rest_every``-th lies a rest."""
 
-    A tick stands for ``span`` days. Behind the first, which brings everybody, and behind each other one lies a rest.
-    """
-    begun, sent, day = time.monotonic(), 0, FIRST_DAY
-    ticker = hub.ticker()
+    minutes: float
+    rate: float
+    span: int
+    rest_every: int
+
+
+def feed(hub: WholeHub, lines: Iterable[Line], pace: Pace, faults: Faults) -> dict[str, Any]:
+    """Tick by tick until the time or the county is over; what was sent, how fast, and how far behind the hub was."""
+    begun, sent, day, behind_most, rested = time.monotonic(), 0, FIRST_DAY, 0, True
+    ticker, rate, span = hub.ticker(), pace.rate, pace.span
 
     def tick() -> None:
         ticker.write(day + timedelta(days=span))
-        hub.drained()
+        hub.drained(CATCH_UP_SECONDS_MAX)
 
     try:
-        for number, group in groupby(lines, key=lambda line: (line.received_at.date() - FIRST_DAY).days // span):
-            if time.monotonic() - begun > minutes * 60:
+        days = groupby(lines, key=lambda line: (line.received_at.date() - FIRST_DAY).days // span)
+        for turn, (number, group) in enumerate(days):
+            if time.monotonic() - begun > pace.minutes * 60:
                 break
             day = FIRST_DAY + timedelta(days=number * span)
             ticker.write(day)
-            hub.drained()
+            if pace.rest_every == 1:
+                hub.drained(CATCH_UP_SECONDS_MAX)
             mine = list(group)
 
             def paced(count: int, begun: float = begun, before: int = sent) -> None:
@@ -153,17 +163,25 @@ def feed(
 
             stream(hub, mine, BATCH, paced)
             sent += len(mine)
-            hub.drained()
-            faults.rest()
+            behind = max(one.behind + one.unsent for one in hub.backlogs())
+            behind_most = max(behind_most, behind)
+            rested = turn % pace.rest_every == 0
+            if rested:
+                hub.drained(CATCH_UP_SECONDS_MAX)
+                faults.rest()
             seconds = time.monotonic() - begun
-            print(
-                f"{day}: {sent:,} events, {sent / seconds:.0f}/s, {seconds / 60:.1f} min", file=sys.stderr, flush=True
-            )
+            said = f"{sent:,} events, {sent / seconds:.0f}/s, {seconds / 60:.1f} min, {behind:,} were behind"
+            print(f"{day}: {said}", file=sys.stderr, flush=True)
         taken = time.monotonic() - begun
+        hub.drained(CATCH_UP_SECONDS_MAX)
+        caught_up = time.monotonic() - begun - taken
+        if not rested:
+            faults.rest()
         faults.held_against_new_ones(tick)
     finally:
         ticker.close()
-    return sent, taken
+    told = {"sent": sent, "minutes": round(taken / 60, 1), "rate": round(sent / taken)}
+    return told | {"behind_most": behind_most, "caught_up_s": round(caught_up, 1)}
 
 
 def judge(hub: WholeHub) -> dict[str, Any]:
@@ -253,7 +271,10 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--days-a-tick", type=int, default=1)
     parser.add_argument("--oracle", choices=ORACLES, default="county")
+    parser.add_argument("--rest-every", type=int, default=1, help="ticks from one rest to the next")
     options = parser.parse_args()
+    if options.rest_every > 1 and options.oracle == "county":
+        parser.error("the oracle of the county takes day by day: leave --rest-every, or take --oracle replay")
     os.environ.setdefault("HUB_CACHE", str(Path(__file__).parents[1] / ".hub" / "cache"))
     with tempfile.TemporaryDirectory(prefix="hub-soak-") as folder:
         lines = sampled(options.people, options.days, Path(folder) / "county.jsonl")
@@ -264,11 +285,10 @@ def main() -> int:
             killing = options.minutes / 2 if options.kill_minutes is None else options.kill_minutes
             faults = Faults(hub, options.fault_every, killing * 60)
             faults.start()
-            span = options.days_a_tick
-            sent, seconds = feed(hub, lines, options.minutes, options.rate, span, faults)
+            pace = Pace(options.minutes, options.rate, options.days_a_tick, options.rest_every)
+            told = feed(hub, lines, pace, faults)
             faults.leave.set()
             faults.join()
-            told: dict[str, Any] = {"sent": sent, "minutes": round(seconds / 60, 1), "rate": round(sent / seconds)}
             told |= faults.told() | judge(hub) | ORACLES[options.oracle](hub)
         finally:
             hub.command("down")

@@ -7,11 +7,19 @@ from collections.abc import Callable, Sequence
 
 from hub.backlog import Backlog
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.05, 1.0
+#: A look costs as much as deciding some dozen records: who is far behind is not looked at for a while.
+A_SECOND_FOR = 2_000
 
 
 class NotDrained(Exception):
     """The pipeline did not get quiet in time. The message names who is behind."""
+
+
+def pause(now: Sequence[Backlog]) -> float:
+    """Seconds until the next look."""
+    behind = max((one.behind + one.unsent for one in now), default=0)
+    return min(PAUSE_SECONDS_MAX, max(PAUSE_SECONDS, behind / A_SECOND_FOR))
 
 
 def drain(look: Callable[[], Sequence[Backlog]], halted: Callable[[], Sequence[str]], seconds_max: float) -> None:
@@ -33,4 +41,4 @@ def drain(look: Callable[[], Sequence[Backlog]], halted: Callable[[], Sequence[s
         if time.monotonic() > end:
             late = [f"{one.service} {one.behind} to read, {one.unsent} to send" for one in now if not one.drained]
             raise NotDrained(f"still behind after {seconds_max:.0f} s: {'; '.join(late)}")
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause(now))

@@ -116,8 +116,8 @@ class WholeHub:
     def decided(self, name: str) -> int:
         return sum(one.decided for one in self.backlogs() if one.service == name)
 
-    def drained(self) -> None:
-        drain(self.backlogs, lambda: self.run().halted(), DRAIN_SECONDS_MAX)
+    def drained(self, seconds_max: float = DRAIN_SECONDS_MAX) -> None:
+        drain(self.backlogs, lambda: self.run().halted(), seconds_max)
 
     def ticker(self) -> Ticker:
         addresses = self.run().addresses

@@ -10,7 +10,7 @@ from datetime import date
 import pytest
 
 from hub.backlog import Backlog
-from hub.demo.drain import NotDrained, drain
+from hub.demo.drain import PAUSE_SECONDS, PAUSE_SECONDS_MAX, NotDrained, drain, pause
 from hub.demo.summary import Summary, group_on
 
 
@@ -34,6 +34,14 @@ def test_one_quiet_look_is_not_enough_while_ends_still_move() -> None:
 def test_effects_that_wait_in_an_outbox_are_waited_for() -> None:
     with pytest.raises(NotDrained, match="s0 0 to read, 3 to send"):
         drain(lambda: look(0, unsent=3), lambda: [], 0.2)
+
+
+def test_who_is_far_behind_is_looked_at_less_often() -> None:
+    """Half of a core went into looking while a hub of one machine was catching up."""
+    waits = [pause(look(0, behind)) for behind in (0, 10, 500, 1_000, 100_000)]
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (PAUSE_SECONDS, PAUSE_SECONDS_MAX) and waits[0] < waits[2] < waits[-1]
+    assert pause(look(0, unsent=100_000)) == PAUSE_SECONDS_MAX and pause([]) == PAUSE_SECONDS
 
 
 def test_a_halted_service_ends_the_wait_at_once() -> None:
