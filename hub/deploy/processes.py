@@ -287,6 +287,8 @@ TOOLS = (
     # Signs the certificate, opens what is held of a person, and names references as the gate does.
     _command("erase", "erase", role="officer", secrets=("kek", "seal_key", "ledger_key"), **_BROKER),
     _command("backup", "backup", role="reader", image="backup", disks=(BACKUPS_DISK,)),
+    # Drops what stood and puts schemas back, as their owner; says to the broker where each service reads on.
+    _command("restore", "restore", role="owner", image="backup", disks=(BACKUPS_DISK.looked_at,), **_BROKER),
     # The gate's replay opens what partners sent, as far as the keys of its days stand.
     _command("replay", "replay", role="reader", secrets=("kek", "seal_key"), disks=(*_KEPT, REPORTS_DISK), **_BROKER),
     _command("verify", "verify", "--keys", VERIFIERS, role="reader", checks=True, disks=(*_KEPT, REPORTS_DISK)),
