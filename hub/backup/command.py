@@ -66,18 +66,18 @@ def restore(
     """
     try:
         with _servers() as at:
-            made, again = read_manifest(folder), Again(0, ())
+            made, again, left = read_manifest(folder), Again(0, ()), list[str]()
             if not check:
                 load(at.postgres, folder, keys=keys, replace=replace)
             found = standings(at.kafka, made.positions)
             faults = [one.fault for one in found if one.fault]
             if not check:
-                rewind(at.kafka, found)
+                left = rewind(at.kafka, found)
                 again, missing = _keys(at, found)
                 faults += missing
     except (BackupError, MachineError, SpineError) as error:
         fail(str(error), as_json=as_json)
-    _say(made, found, faults, again, as_json)
+    _say(made, found, faults, again, left, as_json)
     raise typer.Exit(HALTED if faults else 0)
 
 
@@ -124,10 +124,13 @@ def _plain(schema: str) -> str:
     return json.dumps(json.loads(schema), sort_keys=True)
 
 
-def _say(made: Manifest, found: list[Standing], faults: list[str], again: Again, as_json: bool) -> None:
+def _say(
+    made: Manifest, found: list[Standing], faults: list[str], again: Again, left: list[str], as_json: bool
+) -> None:
     rows = [{**asdict(one), "again": one.again} for one in found]
     if as_json:
-        show_json({"taken_at": made.taken_at, "places": rows, "erased_again": asdict(again), "faults": faults})
+        told = {"taken_at": made.taken_at, "places": rows, "erased_again": asdict(again), "groups_left": left}
+        show_json(told | {"faults": faults})
         return
     title = f"As of {made.taken_at}: where each service reads on"
     columns = ("service", "topic", "partition", "next", "end", "again")
@@ -136,5 +139,9 @@ def _say(made: Manifest, found: list[Standing], faults: list[str], again: Again,
         orders = f", by orders {', '.join(again.orders)}" if again.orders else ""
         typer.echo(f"{again.keys} keys were destroyed again, which were erased after the copy was taken{orders}")
         typer.echo("`hub doctor` names the erasures to be taken up once the services run, with `hub erase --approve`")
+    if left:
+        typer.echo(
+            f"not allowed to move the groups {', '.join(left)}: who watches lag sees theirs wrong until they commit"
+        )
     for fault in faults:
         typer.echo(f"hub: {fault}", err=True)

@@ -19,6 +19,7 @@ from spine.kafka import Broker
 from spine.log import Place
 
 ASK_SECONDS_MAX = 20
+NOT_ALLOWED = "AUTHORIZATION_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +72,30 @@ def _place(name: str) -> Place:
 def rewind(where: str | Broker, found: Sequence[Standing], groups: Mapping[str, str] | None = None) -> list[str]:
     """Commit the journals' offsets for each service's group (``hub-<service>``, or as ``groups`` says).
 
-    Returns the groups that were brought to their journal. Raises Retry: also where a group has members, for a service
+    Returns the groups that this user may not bring there. Raises Retry: also where a group has members, for a service
     that runs must not be rewound.
     """
     client = kafka.broker(where).connect(AdminClient, {"log_level": 2})
-    done = []
+    left = []
     for service, mine in groupby(sorted(found, key=lambda one: one.service), key=lambda one: one.service):
         group = (groups or {}).get(service, f"hub-{service}")
         partitions = [TopicPartition(one.topic, one.partition, one.next) for one in mine]
         asked = [ConsumerGroupTopicPartitions(group, partitions)]
-        try:
-            for future in client.alter_consumer_group_offsets(asked).values():
-                future.result(ASK_SECONDS_MAX)
-        except KafkaException as error:
-            raise Retry(f"group {group} was not rewound, is {service} still running? {error.args[0].name()}") from error
-        done.append(group)
-    return done
+        refused = _refused(client, asked)
+        if any(not name.endswith(NOT_ALLOWED) for name in refused):
+            raise Retry(f"group {group} was not rewound, is {service} still running? {', '.join(sorted(refused))}")
+        if refused:
+            left.append(group)
+    return left
+
+
+def _refused(client: AdminClient, asked: list[ConsumerGroupTopicPartitions]) -> set[str]:
+    """Names of the broker's errors, of the group or of a place in it."""
+    try:
+        answers = [future.result(ASK_SECONDS_MAX) for future in client.alter_consumer_group_offsets(asked).values()]
+    except KafkaException as error:
+        return {str(error.args[0].name())}
+    return {str(place.error.name()) for answer in answers for place in answer.topic_partitions if place.error}
 
 
 def first_of(found: Iterable[Standing]) -> dict[Place, int]:

@@ -11,6 +11,7 @@ import psycopg
 
 from hub.backup.rewind import Standing, first_of
 from hub.whole_topic import records_of
+from services.ingest.channels.kafka_door import TOPIC_PREFIX
 from spine.errors import Poison
 from spine.log import Log
 from spine.postgres import retrying
@@ -58,11 +59,15 @@ class Unread:
 
 
 def unread(log: Log, catalogue: Catalogue, found: Iterable[Standing], url: str) -> Unread:
-    """Read on from the lowest offset that any journal in ``found`` goes on from, once. Raises Retry."""
+    """Read on from the lowest offset that any journal in ``found`` goes on from, once. Raises Retry.
+
+    Partners' own topics hold no fact of the hub, and whoever restores may not read them.
+    """
     orders: dict[str, Ordered] = {}
     keyless: set[str] = set()
     refs: set[str] = set()
-    for place, first in sorted(first_of(found).items()):
+    ours = [one for one in found if not one.topic.startswith(TOPIC_PREFIX)]
+    for place, first in sorted(first_of(ours).items()):
         for record in records_of(log, *place, first):
             try:
                 fact = catalogue.sealed_fact(record)

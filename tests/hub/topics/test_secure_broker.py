@@ -20,9 +20,11 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from hub.backup.rewind import rewind, standings
 from hub.machine import kafka
 from hub.machine.process import MachineError
 from hub.topics import read_topics
+from hub.whole_topic import records_of
 from spine.errors import Retry
 from spine.headed import Head
 from spine.kafka import Broker, KafkaLog
@@ -141,6 +143,23 @@ def test_a_service_can_not_sit_in_another_s_group(secure: Secure) -> None:
     message = consumer.poll(20)
     consumer.close()
     assert message.error().name() == "GROUP_AUTHORIZATION_FAILED"
+
+
+def test_the_operator_restores_without_a_right_over_services_groups(secure: Secure) -> None:
+    """Which it has not, and needs not: services go by their journals. What may hold an order to erase it must read."""
+    operator, ours = secure.user("hub-operator"), [topic for topic in TOPICS if topic.input_of and not topic.party]
+    positions = {topic.input_of: {f"{topic.name}/0": 0} for topic in ours} | {"console": {"reviews/0": 0}}
+    found = standings(operator, positions | {"ingest-door": {f"partner.{A}/0": 0}})
+    assert {one.topic for one in found} == {topic.name for topic in ours} | {"reviews", f"partner.{A}"}
+    assert set(rewind(operator, found)) == {f"hub-{one.service}" for one in found}
+    assert rewind(secure.administrator(), found) == []
+    log = KafkaLog(operator, frame, source="test")
+    try:
+        for topic in {one.topic for one in found} - {f"partner.{A}"}:
+            assert writing(secure.administrator(), topic) == ""
+            assert list(records_of(log, topic, 0)), topic
+    finally:
+        log.close()
 
 
 def test_the_log_of_a_service_says_what_it_may_not_do(secure: Secure) -> None:
