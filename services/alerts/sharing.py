@@ -188,7 +188,7 @@ class Compiled:
             if category in shows and (path not in only or role in only[path])
         }
         # Of what the person may hold back, only what the role could read otherwise: the rest it must not hear of.
-        choices = self.choices.get(key, frozenset()) & fields.keys()
+        choices = self.choices.get(key, frozenset()).intersection(fields)
         hidden = frozenset(category for path, category in items.items() if path not in fields)
         return Readable(held.name, frozenset(shows), fields, hidden, choices)
 

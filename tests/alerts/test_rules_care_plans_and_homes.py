@@ -143,6 +143,31 @@ def test_the_deadline_passes_without_an_appeal() -> None:
     assert world.lives("A28") == [("A28", "2026-08-03", "2026-09-02", "resolved")]
 
 
+@pytest.mark.parametrize("outcome", ["plan_continues", "plan_may_cease", "conceded", "withdrawn"])
+def test_a_closure_refused_while_an_appeal_was_pending_is_settled_when_the_appeal_is_over(outcome: str) -> None:
+    world = known(mark("ehcp"), born="2006-11-11")
+    world.tell("ehcp.appeal_registered", "2026-07-20", source="send", about="cease")
+    held = belief(
+        COLLEGE,
+        born="2006-11-11",
+        marks=[mark("ehcp")],
+        plans=[plan("2026-08-03", "appeal_pending", "c1", refused=True)],
+    )
+    world.tell("ehcp.ceased", "2026-08-03", source="send", event_id="c1", ground="outcomes_achieved", belief=held)
+    world.until("2026-12-01")
+    assert world.lives("A28") == [("A28", "2026-08-03", None, "open")], "no deadline runs while the appeal is pending"
+    world.tell("ehcp.appeal_concluded", "2026-12-02", source="send", outcome=outcome)
+    assert world.lives("A28") == [("A28", "2026-08-03", "2026-12-02", "resolved")]
+
+
+def test_an_appeal_that_was_over_before_the_closure_settles_nothing() -> None:
+    world = known(mark("ehcp"), born="2006-11-11")
+    world.tell("ehcp.appeal_concluded", "2026-08-03", source="send", outcome="plan_continues")
+    held = belief(COLLEGE, born="2006-11-11", marks=[mark("ehcp")], plans=[plan("2026-08-03", "", "c1", refused=True)])
+    world.tell("ehcp.ceased", "2026-08-03", source="send", event_id="c1", ground="outcomes_achieved", belief=held)
+    assert world.lives("A28") == [("A28", "2026-08-03", None, "open")]
+
+
 def test_an_unlawful_ground_under_18_and_its_withdrawal() -> None:
     world = known(mark("ehcp"), born="2008-10-05")
     held = belief(COLLEGE, born="2008-10-05", marks=[mark("ehcp")], plans=[plan("2025-12-08", "unlawful_ground", "c1")])

@@ -48,12 +48,19 @@ def _unlawful(case: Case) -> Ground | None:
 
 
 def closing(case: Case, alert: Alert) -> Closing | None:
-    """Withdrawn: resolved. Appeal registered: superseded. Deadline passed without an appeal: resolved."""
+    """Withdrawn: resolved. Appeal registered: superseded. Deadline passed without an appeal: resolved.
+
+    A closure refused because an appeal was pending has no deadline any more: it is resolved when that appeal is over,
+    decided or withdrawn (the policy names no end; what the guard asked for has then happened).
+    """
     since = alert.anchor or alert.raised_on
     if happened(case, since, "ehcp.cease_withdrawn") is not None:
         return Closing(RESOLVED, "cease withdrawn")
     if appealed(case, since):
         return Closing(SUPERSEDED, "the appeal holds the plan")
+    over = case.latest("ehcp.appeal_concluded") if alert.tag == "refused" else None
+    if over is not None and over.effective_on > since:
+        return Closing(RESOLVED, "the appeal is over")
     decided = case.fact(alert.matter) if alert.tag == "decision" else None
     if decided is not None and consulted_before(case, decided):
         return Closing(RETRACTED, "they had been consulted")
