@@ -79,7 +79,7 @@ def approve(connection: sa.Connection, officers: Officers, kind: str, what: str,
     if at >= held.expires_at:
         raise NotAllowed(f"the request of {held.asked_by} expired on {held.expires_at:%Y-%m-%d %H:%M} UTC: ask again")
     try:
-        _check(held, officers.check)
+        check(officers, held)
     except NotProved as error:
         raise NotProved(f"{error}; ask again") from None
     if held.approved_by:
@@ -96,6 +96,11 @@ def approve(connection: sa.Connection, officers: Officers, kind: str, what: str,
 def done(connection: sa.Connection, number: int, at: datetime) -> None:
     """It was carried out: the approval is used up."""
     connection.execute(sa.update(REQUEST).where(REQUEST.c.number == number).values(done_at=at))
+
+
+def check(officers: Officers, request: Request) -> None:
+    """Whether those who are listed signed what they are said to have wanted. Raises NotProved."""
+    _check(request, officers.check)
 
 
 def fault_of(officers: Officers, request: Request) -> str:
@@ -146,7 +151,7 @@ def _check(request: Request, signed: Callable[[str, str, str], None]) -> None:
 
 def _holds(officers: Officers, request: Request) -> bool:
     try:
-        _check(request, officers.check)
+        check(officers, request)
     except NotProved:
         return False
     return True

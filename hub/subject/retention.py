@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -26,6 +26,7 @@ from hub.subject.erase import AWAY, By, running
 from hub.subject.erasure import Hub, Order, erase
 from hub.subject.officers import officers_at_hand
 from hub.subject.operations import note
+from hub.subject.registers import ERASURE
 from hub.subject.rules_of_two import rules_of_two
 from services.alerts.calendar import birthday, school_year_end
 from services.alerts.case import Case
@@ -72,8 +73,22 @@ class Preview:
     @property
     def name(self) -> str:
         """What two people agree on: these people and no others."""
-        people = "\n".join(sorted(one.person_id for one in self.free))
-        return f"{len(self.free)} people {hashlib.sha256(people.encode()).hexdigest()[:16]}"
+        return list_name(one.person_id for one in self.free)
+
+
+def list_name(people: Iterable[str]) -> str:
+    """Name of a list of people: how many, and a hash."""
+    ids = sorted(people)
+    return f"{len(ids)} people {hashlib.sha256(chr(10).join(ids).encode()).hexdigest()[:16]}"
+
+
+def left_of(told: Preview, request: approvals.Request, erased: Collection[str]) -> tuple[Due, ...] | None:
+    """Who is left of the list that two people agreed on, when a run was stopped. ``erased``: by that run so far.
+
+    None where these and those are not that list: somebody's hold was lifted, or a birth date came to light.
+    """
+    left = tuple(one for one in told.free if one.since <= local_date(request.asked_at))
+    return left if list_name({*erased, *(one.person_id for one in left)}) == request.what else None
 
 
 def schedule(contracts: Path) -> Schedule:
@@ -161,17 +176,17 @@ def apply_(
     say: Callable[[str], None] = (lambda text: None) if as_json else (lambda text: typer.echo(text, err=True))
     with _hub(as_json) as hub:
         told = _preview(hub)
-        request = _agreed(hub, told, by, approve)
+        request, chosen = _agreed(hub, told, by, approve)
         if not approve:
             answer: dict[str, Any] = {"request": request.number, "people": len(told.free)}
             show_json(answer) if as_json else typer.echo(approvals.in_words(request, "hub retention apply"))
             return
         outcomes = {}
-        for number, (person_id, outcome) in enumerate(apply(hub, told.free, request, now()), 1):
+        for number, (person_id, outcome) in enumerate(apply(hub, chosen, request, now()), 1):
             outcomes[person_id] = outcome
-            say(f"{number} of {len(told.free)}: {person_id}: {outcome}")
+            say(f"{number} of {len(chosen)}: {person_id}: {outcome}")
         gone = old_looks(hub.engine, schedule(contracts_folder()), told.on)
-        note(hub.postgres, "retention", {"people": len(told.free), "looks": gone})
+        note(hub.postgres, "retention", {"people": len(chosen), "looks": gone})
         with hub.engine.begin() as connection:
             approvals.done(connection, request.number, now())
     left = [person for person, outcome in outcomes.items() if outcome.startswith("not erased")]
@@ -181,14 +196,25 @@ def apply_(
     raise typer.Exit(FAILED if left else 0)
 
 
-def _agreed(hub: Hub, told: Preview, by: str, approve: bool) -> approvals.Request:
+def _agreed(hub: Hub, told: Preview, by: str, approve: bool) -> tuple[approvals.Request, tuple[Due, ...]]:
+    """The request, and who is to be erased under it."""
+    officers = officers_at_hand()
     with hub.engine.begin() as connection:
-        if approve:
-            # A run that was stopped has erased some: what they agreed on is what is standing and approved.
-            begun = [one for one in approvals.standing(connection) if one.kind == KIND and one.approved_by]
-            return begun[-1] if begun else approvals.approve(connection, officers_at_hand(), KIND, told.name, by, now())
-        valid = rules_of_two(contracts_folder()).valid
-        return approvals.ask(connection, officers_at_hand(), KIND, told.name, by, now(), valid)
+        if not approve:
+            valid = rules_of_two(contracts_folder()).valid
+            return approvals.ask(connection, officers, KIND, told.name, by, now(), valid), told.free
+        begun = next((o for o in approvals.standing(connection) if o.kind == KIND and o.approved_at is not None), None)
+        if begun is None:
+            return approvals.approve(connection, officers, KIND, told.name, by, now()), told.free
+        approvals.check(officers, begun)
+        mine = (ERASURE.c.ground == GROUND, ERASURE.c.ordered_at >= begun.approved_at)
+        left = left_of(told, begun, connection.execute(sa.select(ERASURE.c.person_id).where(*mine)).scalars().all())
+        if left is None:
+            # It can be carried out no more, and must not keep a new one from being asked for.
+            approvals.done(connection, begun.number, now())
+    if left is None:
+        raise NotAllowed("other people are due than those who were agreed on: ask again")
+    return begun, left
 
 
 def _preview(hub: Hub) -> Preview:

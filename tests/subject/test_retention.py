@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ import pytest
 from hub.held import InProcess
 from hub.story import Told
 from hub.subject.again import settings_at_hand
+from hub.subject.approvals import Request
 from hub.subject.holds import Hold
-from hub.subject.retention import Due, Preview, Schedule, ends_on, preview, schedule
+from hub.subject.retention import Due, Preview, Schedule, ends_on, left_of, preview, schedule
 from tests.subject.conftest import CONTRACTS
 
 YEAR = Schedule(12, 6)
@@ -55,6 +56,19 @@ def test_what_two_people_agree_on_is_another_list_when_one_person_is_added() -> 
     one, two = Due("p-1", day), Due("p-2", day)
     names = {Preview(day, due, 0).name for due in ((one,), (two,), (one, two), (two, one))}
     assert len(names) == 3
+
+
+def test_a_run_that_was_stopped_goes_on_with_whom_two_people_agreed_on_and_nobody_else() -> None:
+    asked, day = datetime(2026, 1, 1, 9, tzinfo=UTC), date(2026, 1, 1)
+    first, second, third = Due("p-1", day), Due("p-2", date(2025, 12, 1)), Due("p-3", day)
+    agreed = Preview(day, (first, second), 0).name
+    request = Request(1, "retention", agreed, "R. Osei", asked, asked + timedelta(days=7), "J. Marsh", asked)
+    assert left_of(Preview(day, (second,), 0), request, ["p-1"]) == (second,)
+    # Whose time came on a later day was on no list.
+    newly = Due("p-9", date(2026, 1, 2))
+    assert left_of(Preview(date(2026, 1, 2), (second, newly), 0), request, ["p-1"]) == (second,)
+    for due, erased in (((second, third), ["p-1"]), ((second,), []), ((second,), ["p-1", "p-3"])):
+        assert left_of(Preview(day, due, 0), request, erased) is None, "another list: it must be asked for again"
 
 
 def test_a_schedule_that_this_cannot_mean_is_refused(tmp_path: Path) -> None:
