@@ -277,6 +277,49 @@ def test_a_storm_becomes_one_summary_an_hour_and_loses_nothing(service: Service)
     assert len(post.mails) == limit + 2
 
 
+def test_in_a_storm_each_row_waits_for_its_own_mail_and_is_written_once(service: Service) -> None:
+    """A hub of an hour had 140,000 rows beyond the limit, and had written them nine million times."""
+    post = Post()
+    sender = service.sender(post)
+    sender.policy = replace(sender.policy, mails_per_hour_max=1, deliveries_per_mail_max=2)
+    for number in range(7):
+        service.create(number)
+    service.create(1000, severity="P1")
+    service.settle()
+    service.later(seconds=61)
+
+    def look() -> dict[str, str]:
+        while sender.once():
+            pass
+        service.settle()
+        with service.journal.engine.connect() as connection:
+            found = connection.execute(sa.text("select delivery_id, xmin::text from waiting"))
+            return {row.delivery_id: row.xmin for row in found}
+
+    waiting, sizes = look(), [2]
+    while waiting:
+        service.later(hours=1, seconds=1)
+        left = look()
+        assert left.items() <= waiting.items(), "what does not fit into this hour's mail is not touched"
+        sizes.append(len(waiting) - len(left))
+        waiting = left
+    assert sizes == [2, 2, 2, 2] and [len(mail.delivery_ids) for _, mail in post.mails] == sizes
+    assert "d1000" in post.mails[0][1].delivery_ids
+
+
+def test_urgent_alerts_pass_by_the_limit_also_where_they_fill_more_than_one_mail(service: Service) -> None:
+    post = Post()
+    sender = service.sender(post)
+    sender.policy = replace(sender.policy, mails_per_hour_max=1, deliveries_per_mail_max=2)
+    for number in range(5):
+        service.create(number, severity="P1")
+    service.settle()
+    service.later(seconds=1)
+    while sender.once():
+        pass
+    assert [len(mail.delivery_ids) for _, mail in post.mails] == [2, 2, 1]
+
+
 def test_an_unknown_address_is_given_up_and_others_go_on(service: Service) -> None:
     post = Post()
     sender = service.sender(post)

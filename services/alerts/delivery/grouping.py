@@ -6,13 +6,14 @@ Nor the rule: its number can say more than the headline that the reader may see 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from services.alerts.delivery.policy import DeliveryPolicy
 
 NEW_ACTS = ("raised", "moved", "escalated")
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,15 @@ def plan(policy: DeliveryPolicy, waiting: Sequence[Waiting], mails_last_hour: in
     now = now[: policy.deliveries_per_mail_max]
     chosen = {w.delivery_id for w in now}
     return Plan(tuple(now), tuple(w for w in ordered if w.delivery_id not in chosen))
+
+
+def openings(mailed: Sequence[datetime], mails_per_hour_max: int) -> Iterator[datetime]:
+    """When the next mails may leave, one after the other, each as full as it may be. ``mailed``: when those of the last
+    hour left, at least as many as may."""
+    last = sorted(mailed)[-mails_per_hour_max:]
+    while True:
+        last = [at + HOUR for at in last]
+        yield from last
 
 
 def compose(parts: Sequence[Waiting], link: str) -> Mail:

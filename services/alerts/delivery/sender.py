@@ -25,7 +25,7 @@ from services.alerts.delivery.breaker import Breaker
 from services.alerts.delivery.channel import Away, Channel, Failed, Outcome, Sent
 from services.alerts.delivery.decide import Delivery
 from services.alerts.delivery.directory import Directory
-from services.alerts.delivery.grouping import Mail, Waiting, compose, plan
+from services.alerts.delivery.grouping import HOUR, Mail, Waiting, compose, openings, plan
 from services.alerts.delivery.policy import DeliveryPolicy
 from services.alerts.delivery.routes import Step
 from services.alerts.delivery.tables import MAILED, WAITING
@@ -165,13 +165,12 @@ class Sender:
             beside = {delivery.delivery_id: one for delivery, one in read}
             found = {delivery.delivery_id: delivery for delivery, _ in read}
             self._rest(connection, first, found, now)
-            hour = sa.and_(MAILED.c.recipient == first, MAILED.c.at > now - timedelta(hours=1))
-            sent, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(MAILED.c.at)).where(hour)).one()
-            chosen = plan(self.policy, [self._waiting(d) for d in found.values()], sent)
+            hour = sa.and_(MAILED.c.recipient == first, MAILED.c.at > now - HOUR)
+            mailed = connection.execute(sa.select(MAILED.c.at).where(hour)).scalars().all()
+            chosen = plan(self.policy, [self._waiting(d) for d in found.values()], len(mailed))
             now_ids = [w.delivery_id for w in chosen.now]
-            if sent >= self.policy.mails_per_hour_max:
-                later = [w.delivery_id for w in chosen.later]
-                _update(connection, later, ready_at=oldest + timedelta(hours=1))
+            if len(mailed) >= self.policy.mails_per_hour_max:
+                self._put_off(connection, [w.delivery_id for w in chosen.later if not w.urgent], mailed)
             _update(connection, now_ids, leased_until=now + timedelta(seconds=self.policy.retry.lease_s))
         return _Leased(first, tuple(found[i] for i in now_ids), beside)
 
@@ -187,6 +186,14 @@ class Sender:
                 rest[until].append(delivery.delivery_id)
         for until, ids in rest.items():
             _update(connection, ids, ready_at=until)
+
+    def _put_off(self, connection: sa.Connection, ids: Sequence[str], mailed: Sequence[datetime]) -> None:
+        """Beyond the hourly limit each waits for the mail that it will fit into. If all waited for the next, thousands
+        would be read and written again for each mail that takes two hundred."""
+        size = self.policy.deliveries_per_mail_max
+        parts = (ids[n : n + size] for n in range(0, len(ids), size))
+        for part, at in zip(parts, openings(mailed, self.policy.mails_per_hour_max), strict=False):
+            _update(connection, part, ready_at=at)
 
     def _attempt(self, leased: _Leased) -> Outcome:
         """No transaction is open here: a slow mail server must not hold a database connection."""
