@@ -136,9 +136,14 @@ def judged_topics(contracts: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name, topic in held.items() if topic.get("input_of") in JUDGES))
 
 
+def plain(name: str) -> str:
+    """A name without what spelling may change."""
+    return " ".join(name.split()).casefold()
+
+
 def two_people(one: str, other: str) -> None:
     """Raises NotAllowed unless these are two names, and not the same in another spelling."""
-    first, second = (" ".join(name.split()).casefold() for name in (one, other))
+    first, second = plain(one), plain(other)
     if not first or not second or first == second:
         raise NotAllowed("two different people must want this: one asks, another approves")
 

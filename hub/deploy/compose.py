@@ -27,7 +27,7 @@ from hub.deploy.workloads import IMAGE, TAG
 from hub.machine.postgres import SETTINGS
 
 POSTGRES = "postgres:18"
-#: Why so: hub/machine/postgres.py.
+#: As hub/machine/postgres.py sets it, and why: docs/recovery.md.
 LOG_ROOM = ("max_wal_size", "wal_compression")
 PROMETHEUS = "prom/prometheus:v3.5.0"
 GRAFANA = "grafana/grafana:12.3.0"
@@ -93,7 +93,6 @@ def _postgres() -> Document:
     password = "${HUB_DATABASE_PASSWORD:?hub deploy secrets writes deploy/.env}"
     return {
         "image": POSTGRES,
-        # As hub/machine/postgres.py, and why: docs/recovery.md.
         "command": ["postgres", *(word for name in LOG_ROOM for word in ("-c", f"{name}={SETTINGS[name]}"))],
         "restart": "on-failure",
         "environment": {"POSTGRES_USER": "hub", "POSTGRES_PASSWORD": password, "POSTGRES_DB": "hub"},

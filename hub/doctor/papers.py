@@ -83,7 +83,7 @@ def officers(contracts: Path) -> Iterator[Finding]:
     """Whether it is proved who asks and who approves."""
     try:
         listed = listed_officers(contracts).listed
-    except NotProved as error:
+    except (NotProved, OSError) as error:
         yield fault("officers", str(error), "mend the list: until then nobody can ask or approve")
         return
     if listed:

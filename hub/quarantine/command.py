@@ -104,7 +104,7 @@ def redrive_(
             agreed = _two(hub, chosen, by, approve, as_json)
             if agreed is None:
                 return
-            people = f"{agreed.asked_by}+{agreed.approved_by}"
+            people = agreed
         traces.begin("redrive")
         try:
             sent = redrive(hub.log, hub.catalogue, held, people, now(), gate.stand)
@@ -118,8 +118,8 @@ def redrive_(
     raise typer.Exit(DONE)
 
 
-def _two(hub: RunningHub, chosen: Chosen, by: str, approve: bool, as_json: bool) -> approvals.Request | None:
-    """The request once another approves; None after asking. The approval is for this choice of refusals only."""
+def _two(hub: RunningHub, chosen: Chosen, by: str, approve: bool, as_json: bool) -> str | None:
+    """Both names once another approves; None after asking. The approval is for this choice of refusals only."""
     what = f"class={chosen.reason} party={chosen.party} event={chosen.event}"
     valid = rules_of_two(hub.contracts).valid
     try:
@@ -129,7 +129,7 @@ def _two(hub: RunningHub, chosen: Chosen, by: str, approve: bool, as_json: bool)
                 request = approvals.approve(connection, officers, REDRIVE, what, by, now())
                 # Before it is sent: sent twice it is judged once, and an approval must not be left over.
                 approvals.done(connection, request.number, now())
-                return request
+                return f"{request.asked_by}+{request.approved_by}"
             request = approvals.ask(connection, officers, REDRIVE, what, by, now(), valid)
     except NotAllowed as error:
         fail(str(error), as_json=as_json, code=USAGE)

@@ -61,7 +61,7 @@ def ask(
     _alone(connection, kind, what)
     name = officers.proved(by)
     held = _standing(connection, kind, what)
-    if held is not None and at < held.expires_at and _holds(officers, held):
+    if held is not None and at < held.expires_at and not _fault(held, officers.check):
         return held
     values = {"kind": kind, "what": what, "asked_by": name, "asked_at": at, "expires_at": at + valid}
     made = Request(*connection.execute(sa.insert(REQUEST).values(values).returning(*REQUEST.c)).one())
@@ -78,10 +78,7 @@ def approve(connection: sa.Connection, officers: Officers, kind: str, what: str,
         raise NotAllowed("nobody has asked for this: ask first, then another person approves")
     if at >= held.expires_at:
         raise NotAllowed(f"the request of {held.asked_by} expired on {held.expires_at:%Y-%m-%d %H:%M} UTC: ask again")
-    try:
-        check(officers, held)
-    except NotProved as error:
-        raise NotProved(f"{error}; ask again") from None
+    check(officers, held)
     if held.approved_by:
         return held
     try:
@@ -100,16 +97,13 @@ def done(connection: sa.Connection, number: int, at: datetime) -> None:
 
 def check(officers: Officers, request: Request) -> None:
     """Whether those who are listed signed what they are said to have wanted. Raises NotProved."""
-    _check(request, officers.check)
+    if fault := _fault(request, officers.check):
+        raise NotProved(f"{fault}; ask again")
 
 
 def fault_of(officers: Officers, request: Request) -> str:
     """Why it is not proved that the people named wanted this, for an auditor; empty where it is."""
-    try:
-        _check(request, officers.check_of_old)
-    except NotProved as error:
-        return str(error)
-    return ""
+    return _fault(request, officers.check_of_old)
 
 
 def unlike_the_ledger(connection: sa.Connection, found: Sequence[Request]) -> list[str]:
@@ -142,19 +136,15 @@ def every(connection: sa.Connection) -> list[Request]:
     return [_with_proofs(connection, one) for one in found]
 
 
-def _check(request: Request, signed: Callable[[str, str, str], None]) -> None:
-    """Whether both signed what they are said to have wanted. Raises NotProved."""
-    signed(request.asked_by, _asking(request), request.asked_proof)
-    if request.approved_by:
-        signed(request.approved_by, _approving(request), request.approved_proof)
-
-
-def _holds(officers: Officers, request: Request) -> bool:
+def _fault(request: Request, signed: Callable[[str, str, str], None]) -> str:
+    """Why both are not shown to have signed what they are said to have wanted; empty where they are."""
     try:
-        check(officers, request)
-    except NotProved:
-        return False
-    return True
+        signed(request.asked_by, _asking(request), request.asked_proof)
+        if request.approved_by:
+            signed(request.approved_by, _approving(request), request.approved_proof)
+    except NotProved as error:
+        return str(error)
+    return ""
 
 
 def _asking(request: Request) -> str:

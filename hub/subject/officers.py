@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hub.heads import NotAllowed
+from hub.heads import NotAllowed, plain
 from hub.layout import contracts_folder
 from hub.sharing import read_yaml
 from spine.ledger.checkpoint import NoteBroken, Signer, Verifier, attested
@@ -101,11 +101,6 @@ def listed_officers(contracts: Path) -> Officers:
     if faults:
         raise NotProved(f"{FILE}, {LISTED}: {'; '.join(faults)}")
     return Officers(listed, former)
-
-
-def plain(name: str) -> str:
-    """A name without what spelling may change."""
-    return " ".join(name.split()).casefold()
 
 
 def _keys(read: Mapping[str, Any], section: str, faults: list[str]) -> dict[str, list[Verifier]]:

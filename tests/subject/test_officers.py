@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from hub.__main__ import app
+from hub.doctor import papers
+from hub.doctor.finding import Verdict
 from hub.subject.approvals import approve, ask, done, every, fault_of, standing, unlike_the_ledger
 from hub.subject.officers import KEY_FILE, NotProved, Officers, listed_officers, officers_at_hand
 from hub.subject.registers import registers
@@ -125,6 +127,18 @@ def test_a_list_that_would_let_one_person_be_two_is_refused(tmp_path: Path, offi
     _written(tmp_path, officers)
     with pytest.raises(NotProved, match=fault):
         listed_officers(tmp_path)
+
+
+def test_the_doctor_says_whether_names_are_proved(tmp_path: Path) -> None:
+    def looked() -> list[Verdict]:
+        return [finding.verdict for finding in papers.officers(tmp_path)]
+
+    assert looked() == [Verdict.FAULT], "no file"
+    for listed, verdict in (({}, Verdict.UNSEEN), ({n: str(k) for n, k in LISTED.items()}, Verdict.SOUND)):
+        _written(tmp_path, listed)
+        assert looked() == [verdict]
+    _written(tmp_path, {"R. Osei": "no key"})
+    assert looked() == [Verdict.FAULT]
 
 
 def test_an_officer_makes_a_key_is_listed_and_proves_who_they_are(
